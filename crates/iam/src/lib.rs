@@ -1,0 +1,1 @@
+//! ropeway-iam.

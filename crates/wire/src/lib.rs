@@ -1,0 +1,13 @@
+//! The wire layer: what every service's requests and answers have in common.
+//!
+//! Shapes come from `ropeway-api` as constants ([`schema`]) and structures that implement
+//! [`codec::Decode`] and [`codec::Encode`]; codecs implement the other side. See ARCHITECTURE.md.
+
+pub mod codec;
+mod error;
+pub mod schema;
+mod stream;
+
+pub use codec::{Decode, Decoder, Document, Encode, Encoder};
+pub use error::Error;
+pub use stream::ByteStream;
