@@ -196,6 +196,123 @@ pub enum TimestampFormat {
     UnixTimestamp,
 }
 
+macro_rules! plain {
+    ($(#[$doc:meta] $name:ident = $kind:ident,)*) => {
+        $(#[$doc] pub static $name: Schema = Schema {
+            name: stringify!($kind), kind: Kind::$kind, constraints: Constraints::NONE,
+        };)*
+    };
+}
+
+plain! {
+    /// A boolean.
+    BOOLEAN = Boolean,
+    /// An integer without constraints.
+    INTEGER = Integer,
+    /// A float without constraints.
+    FLOAT = Float,
+    /// Text without constraints.
+    STRING = String,
+    /// Bytes without constraints.
+    BLOB = Blob,
+    /// A streaming body.
+    STREAM = Stream,
+    /// A moment.
+    TIMESTAMP = Timestamp,
+    /// Free-form JSON.
+    DOCUMENT = Document,
+}
+
+impl Member {
+    /// A member in the body, under its own name in every protocol.
+    pub const fn new(name: &'static str, schema: &'static Schema) -> Self {
+        Member {
+            name,
+            json_name: name,
+            xml_name: name,
+            schema,
+            required: false,
+            refused: false,
+            location: Location::Body,
+            xml_attribute: false,
+            flattened: false,
+            xml_namespace: None,
+            timestamp: None,
+            json_value: false,
+        }
+    }
+
+    /// Another name in JSON and CBOR.
+    #[must_use]
+    pub const fn json(mut self, name: &'static str) -> Self {
+        self.json_name = name;
+        self
+    }
+
+    /// Another name in XML and Query.
+    #[must_use]
+    pub const fn xml(mut self, name: &'static str) -> Self {
+        self.xml_name = name;
+        self
+    }
+
+    /// Must be given.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// Not implemented.
+    #[must_use]
+    pub const fn refused(mut self) -> Self {
+        self.refused = true;
+        self
+    }
+
+    /// Without an enclosing element.
+    #[must_use]
+    pub const fn flattened(mut self) -> Self {
+        self.flattened = true;
+        self
+    }
+
+    /// An attribute of the enclosing element.
+    #[must_use]
+    pub const fn xml_attribute(mut self) -> Self {
+        self.xml_attribute = true;
+        self
+    }
+
+    /// A string that carries JSON.
+    #[must_use]
+    pub const fn json_value(mut self) -> Self {
+        self.json_value = true;
+        self
+    }
+
+    /// Carried elsewhere than in the body.
+    #[must_use]
+    pub const fn at(mut self, location: Location) -> Self {
+        self.location = location;
+        self
+    }
+
+    /// In an XML namespace.
+    #[must_use]
+    pub const fn namespace(mut self, prefix: &'static str, uri: &'static str) -> Self {
+        self.xml_namespace = Some((prefix, uri));
+        self
+    }
+
+    /// With a timestamp format of its own.
+    #[must_use]
+    pub const fn format(mut self, format: TimestampFormat) -> Self {
+        self.timestamp = Some(format);
+        self
+    }
+}
+
 impl Schema {
     /// The members of a structure; none for other shapes.
     pub fn members(&self) -> &'static [Member] {
