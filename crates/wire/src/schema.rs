@@ -8,6 +8,8 @@
 pub struct Service {
     /// Short name, as in `crates/<id>` and in endpoints (`sqs`).
     pub id: &'static str,
+    /// The service's name in its own words (`SQS`).
+    pub name: &'static str,
     /// The name in the credential scope of a signature (`sqs`).
     pub signing_name: &'static str,
     /// `Version` of the Query protocol (`2012-11-05`).
@@ -16,6 +18,8 @@ pub struct Service {
     pub target_prefix: Option<&'static str>,
     /// Every protocol that it speaks; the first is the model's own.
     pub protocols: &'static [Protocol],
+    /// Its JSON errors carry the code that the Query protocol had (`x-amzn-query-error`).
+    pub query_compatible: bool,
     /// XML namespace of its answers.
     pub xml_namespace: Option<&'static str>,
     /// Error code for a parameter that Ropeway does not implement, with its HTTP status.
@@ -222,6 +226,10 @@ plain! {
     /// Free-form JSON.
     DOCUMENT = Document,
 }
+
+/// A structure without members: the input or output of an operation that has none.
+pub static EMPTY: Schema =
+    Schema { name: "Empty", kind: Kind::Structure { members: &[], payload: None }, constraints: Constraints::NONE };
 
 impl Member {
     /// A member in the body, under its own name in every protocol.
