@@ -1,5 +1,30 @@
-//! The core: clock, ids, shards (apply → commit → act), outbox, timers.
+//! The core: what every service's state stands on.
+//!
+//! A [`Machine`] is one service's state in one shard. Its commands are applied one after the other
+//! by the shard's loop, committed in batches, and answered once durable: apply → commit → act.
+//! Effects on other machines and on the outside leave through the [outbox](outbox), written in the
+//! commit of their cause. Clock, randomness and ids come from here and nowhere else.
 
+mod clock;
+pub mod directory;
+mod fault;
+mod host;
+mod ids;
+pub mod keys;
+mod machine;
+pub mod outbox;
+mod overlay;
+mod shard;
+mod signals;
 mod time;
+mod tx;
 
+pub use clock::Clock;
+pub use fault::Fault;
+pub use host::{Builder, Core};
+pub use ids::Ids;
+pub use machine::{Actor, Machine, MachineError, Outcome, Settled};
+pub use ropeway_store::{BoxFuture, ShardId};
+pub use signals::Signals;
 pub use time::Time;
+pub use tx::{Rows, Trace, Tx};

@@ -1,0 +1,213 @@
+//! The core as a whole: its shards, machines and actors.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, RwLock};
+
+use ropeway_store::{Room, Store};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::keys::{self, Space};
+use crate::machine::{Actor, Machine};
+use crate::shard::{AnyMachine, Envelope, INBOX, Loop, Machines, Own, Task, Typed};
+use crate::tx::Trace;
+use crate::{Clock, Fault, Ids, ShardId, Signals};
+
+type Factory = Box<dyn Fn(ShardId) -> Box<dyn AnyMachine> + Send + Sync>;
+type Inboxes = RwLock<Vec<mpsc::Sender<Envelope>>>;
+
+/// What all shards share.
+pub(crate) struct Shared {
+    store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub signals: Arc<Signals>,
+    factories: Vec<Factory>,
+    actors: OnceLock<BTreeMap<Space, Arc<dyn Actor>>>,
+    inboxes: Inboxes,
+    runtimes: Vec<Handle>,
+}
+
+/// Puts a core together.
+pub struct Builder {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    ids: Ids,
+    factories: Vec<Factory>,
+}
+
+impl Builder {
+    /// A core over a store.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, ids: Ids) -> Self {
+        Builder { store, clock, ids, factories: Vec::new() }.machine(crate::directory::Directory::new)
+    }
+
+    /// Adds a service's machine; `make` makes the one of a shard.
+    #[must_use]
+    pub fn machine<M: Machine>(mut self, make: impl Fn(ShardId) -> M + Send + Sync + 'static) -> Self {
+        self.factories.push(Box::new(move |shard| Box::new(make(shard))));
+        self
+    }
+
+    /// Opens every shard, rebuilds the machines from their rows, and starts the loops on the given
+    /// runtimes (at least one), dealt out in turn. Deliveries begin once [`Core::start_actors`] is called.
+    pub async fn start(self, runtimes: Vec<Handle>) -> Result<Core, Fault> {
+        let shared = Arc::new(Shared {
+            store: self.store,
+            clock: self.clock,
+            ids: self.ids,
+            signals: Arc::new(Signals::default()),
+            factories: self.factories,
+            actors: OnceLock::new(),
+            inboxes: RwLock::default(),
+            runtimes,
+        });
+        let mut loops = Vec::new();
+        let mut inboxes = Vec::new();
+        for number in 0..shared.store.shards() {
+            let id = ShardId(number);
+            let lease = shared.store.acquire(id, "local").await?;
+            let store = shared.store.open(lease).await?;
+            let (sender, inbox) = mpsc::channel(INBOX);
+            let mut shard = Loop::new(id, Arc::clone(&shared), store, inbox);
+            shard.load().await?;
+            loops.push(shard);
+            inboxes.push(sender);
+        }
+        *write(&shared.inboxes) = inboxes;
+        Ok(Core { shared, loops: Arc::new(std::sync::Mutex::new(Loops::Loaded(loops))) })
+    }
+}
+
+enum Loops {
+    Loaded(Vec<Loop>),
+    Running(Vec<JoinHandle<()>>),
+}
+
+/// The running core. Clones are handles to the same.
+#[derive(Clone)]
+pub struct Core {
+    shared: Arc<Shared>,
+    loops: Arc<std::sync::Mutex<Loops>>,
+}
+
+impl Core {
+    /// Starts the loops and the deliveries, with the actors that deliveries may need.
+    pub fn start_actors(&self, actors: BTreeMap<Space, Arc<dyn Actor>>) {
+        let _ = self.shared.actors.set(actors);
+        let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Loops::Loaded(loaded) = &mut *loops {
+            let loaded = std::mem::take(loaded);
+            *loops = Loops::Running(
+                loaded.into_iter().map(|shard| self.shared.spawn_on(shard.id, shard.run())).collect(),
+            );
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Randomness and ids.
+    pub fn ids(&self) -> &Ids {
+        &self.shared.ids
+    }
+
+    /// Wake-ups.
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.shared.signals
+    }
+
+    /// The shard that owns a name.
+    pub fn shard_of(&self, name: &str) -> ShardId {
+        keys::shard_of(name, self.shared.shards())
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> u16 {
+        self.shared.shards()
+    }
+
+    /// Applies a command in a shard; the answer comes once it, and all that it saw, is durable.
+    pub async fn submit<M: Machine>(
+        &self,
+        shard: ShardId,
+        trace: &Trace,
+        command: M::Command,
+    ) -> Result<M::Output, M::Error> {
+        if M::grows(&command) && self.shared.store.room() == Room::DeletesOnly {
+            return Err(Fault::NoRoom.into());
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Typed::<M> { command, reply });
+        let inbox = self.shared.inbox(shard)?;
+        inbox.try_send(Envelope { job, trace: Arc::clone(trace) }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Fault::Stopping,
+        })?;
+        answer.await.unwrap_or_else(|_| Err(Fault::Stopping.into()))
+    }
+
+    /// Takes no further commands, lets those under way finish, and closes the store.
+    pub async fn stop(&self) -> Result<(), Fault> {
+        write(&self.shared.inboxes).clear();
+        self.shared.signals.wake_all();
+        let running = {
+            let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            std::mem::replace(&mut *loops, Loops::Running(Vec::new()))
+        };
+        if let Loops::Running(tasks) = running {
+            for task in tasks {
+                task.await.map_err(|e| Fault::Store(format!("a shard's loop ended badly: {e}")))?;
+            }
+        }
+        self.shared.store.close().await?;
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub fn shards(&self) -> u16 {
+        self.store.shards()
+    }
+
+    pub fn make_machines(&self, shard: ShardId) -> Machines {
+        Machines(self.factories.iter().map(|make| make(shard)).collect())
+    }
+
+    pub fn actor(&self, space: Space) -> Option<&Arc<dyn Actor>> {
+        self.actors.get()?.get(&space)
+    }
+
+    fn inbox(&self, shard: ShardId) -> Result<mpsc::Sender<Envelope>, Fault> {
+        let inboxes = self.inboxes.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        inboxes.get(usize::from(shard.0)).cloned().ok_or(Fault::Stopping)
+    }
+
+    /// Runs one of the core's own tasks in a shard's loop.
+    pub async fn run<T: Task>(&self, shard: ShardId, task: T) -> Result<T::Output, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let envelope = Envelope { job: Box::new(Own { task, reply }), trace: Arc::from("") };
+        self.inbox(shard)?.send(envelope).await.map_err(|_| Fault::Stopping)?;
+        answer.await.unwrap_or(Err(Fault::Stopping))
+    }
+
+    /// Starts a task of the core's own.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_on(ShardId(0), task);
+    }
+
+    fn spawn_on(&self, shard: ShardId, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let number = usize::from(shard.0) % self.runtimes.len().max(1);
+        match self.runtimes.get(number) {
+            Some(runtime) => runtime.spawn(task),
+            None => Handle::current().spawn(task),
+        }
+    }
+}
+
+fn write(inboxes: &Inboxes) -> std::sync::RwLockWriteGuard<'_, Vec<mpsc::Sender<Envelope>>> {
+    inboxes.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
