@@ -11,6 +11,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub mod embedded;
+pub mod memory;
+mod page;
+#[cfg(feature = "suite")]
+pub mod suite;
+
+pub use embedded::{EmbeddedStore, OpenError};
+pub use memory::MemoryStore;
+
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -76,6 +85,8 @@ pub enum CommitError {
 pub struct ReadError(pub String);
 
 /// Called once the batch is durable, or has failed; on the engine's own thread, so it must not block.
+/// Where there is no such thread (the store is closed, or in memory) it is called before
+/// [`Shard::commit`] returns.
 pub type Done = Box<dyn FnOnce(Result<Seq, CommitError>) + Send>;
 
 /// A range of keys to read.
@@ -138,7 +149,14 @@ pub trait Store: Send + Sync {
 pub trait Shard: Send + Sync {
     /// Commits a batch after all those of earlier calls. A batch past the limits of this module
     /// fails with [`CommitError::Fatal`] before anything is written.
+    ///
+    /// Once a batch has failed, so do all later ones of this handle, with the same error: they were
+    /// made on top of it. Open the shard again to go on. Opening waits for what earlier handles
+    /// have under way, and fences them.
     fn commit(&self, batch: Batch, done: Done);
+    /// Whether so much waits for the disk that no new work should be taken on. A caller that goes on
+    /// all the same is refused with [`CommitError::Retry`] at twice as much.
+    fn busy(&self) -> bool;
     /// Reads keys. Batches that are not durable yet may or may not show.
     fn get<'a>(&'a self, keys: &'a [Bytes]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>, ReadError>>;
     /// Reads a page of at most `limit` rows and [`MAX_PAGE_BYTES`].

@@ -1,0 +1,173 @@
+//! The rows in fjall: how they are keyed, read, and put into a commit.
+//!
+//! A row's key is its shard's number (2 bytes, big-endian) and the key that the caller gave. Keys
+//! whose first byte is at or above a limit set when the store was made are in the keyspace `bulk`,
+//! the others in `index`: rows of unlike size and life are compacted apart. The store's own rows
+//! are in `index` under the shard number 0xFFFF, which no shard has.
+
+use std::fs::File;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
+
+use crate::page::PageBuilder;
+use crate::{Op, Page, Range, ReadError, ShardId};
+
+/// Number of the newest commit, over all shards. Written in every commit.
+pub(super) const COMMIT_KEY: &[u8] = &[0xFF, 0xFF, b'c'];
+
+/// `s` and the shard's number: its newest commit.
+pub(super) fn seq_key(shard: u16) -> [u8; 5] {
+    let [high, low] = shard.to_be_bytes();
+    [0xFF, 0xFF, b's', high, low]
+}
+
+/// `e` and the shard's number: the epoch of its newest owner.
+pub(super) fn epoch_key(shard: u16) -> [u8; 5] {
+    let [high, low] = shard.to_be_bytes();
+    [0xFF, 0xFF, b'e', high, low]
+}
+
+/// A part of a range: where it lies, and between which keys of the engine.
+type Part<'a> = (&'a Keyspace, Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// The open database. The lock on the directory goes with it.
+pub(super) struct Engine {
+    pub(super) db: Database,
+    pub(super) index: Keyspace,
+    pub(super) bulk: Keyspace,
+    pub(super) bulk_from: u8,
+    pub(super) persist: PersistMode,
+    pub(super) _lock: File,
+}
+
+impl Engine {
+    /// An empty commit.
+    pub(super) fn batch(&self) -> OwnedWriteBatch {
+        self.db.batch().durability(Some(self.persist))
+    }
+
+    /// Adds one write of a shard to a commit. `scratch` saves an allocation.
+    pub(super) fn add(&self, to: &mut OwnedWriteBatch, shard: ShardId, op: &Op, scratch: &mut Vec<u8>) {
+        encode(shard, op.key(), scratch);
+        let keyspace = self.keyspace(op.key());
+        match op {
+            Op::Put(_, value) => to.insert(keyspace, scratch.as_slice(), value.as_ref()),
+            Op::Delete(_) => to.remove(keyspace, scratch.as_slice()),
+        }
+    }
+
+    /// Reads a number from one of the store's own rows; 0 if it isn't there.
+    pub(super) fn number(&self, key: &[u8]) -> Result<u64, ReadError> {
+        let value = self.index.get(key).map_err(read_error)?;
+        let Some(value) = value else { return Ok(0) };
+        let bytes =
+            value.as_ref().try_into().map_err(|_| ReadError("a number is not 8 bytes long".into()))?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    pub(super) fn get(&self, shard: ShardId, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, ReadError> {
+        let mut scratch = Vec::new();
+        let snapshot = self.db.snapshot();
+        keys.iter()
+            .map(|key| {
+                encode(shard, key, &mut scratch);
+                let value = snapshot.get(self.keyspace(key), &scratch).map_err(read_error)?;
+                Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+            })
+            .collect()
+    }
+
+    pub(super) fn scan(&self, shard: ShardId, range: &Range, limit: usize) -> Result<Page, ReadError> {
+        let mut page = PageBuilder::new(limit);
+        if range.is_empty() {
+            return Ok(page.finish());
+        }
+        let snapshot = self.db.snapshot();
+        let mut halves = self.halves(shard, range);
+        if range.reverse {
+            halves.reverse();
+        }
+        for (keyspace, from, to) in halves {
+            let rows = snapshot.range(keyspace, (from, to));
+            let full = match range.reverse {
+                false => fill(&mut page, rows)?,
+                true => fill(&mut page, rows.rev())?,
+            };
+            if full {
+                break;
+            }
+        }
+        Ok(page.finish())
+    }
+
+    fn keyspace(&self, key: &[u8]) -> &Keyspace {
+        match key.first() {
+            Some(first) if *first >= self.bulk_from => &self.bulk,
+            _ => &self.index,
+        }
+    }
+
+    /// A range as its parts in the two keyspaces, in key order, without those that are empty.
+    fn halves(&self, shard: ShardId, range: &Range) -> Vec<Part<'_>> {
+        let limit = Bytes::copy_from_slice(&[self.bulk_from]);
+        let below = Range { to: Bound::Excluded(limit.clone()), ..range.clone() };
+        let above = Range { from: Bound::Included(limit.clone()), ..range.clone() };
+        let ends_below = match &range.to {
+            Bound::Unbounded => false,
+            Bound::Included(to) => *to < limit,
+            Bound::Excluded(to) => *to <= limit,
+        };
+        let begins_above = match &range.from {
+            Bound::Unbounded => false,
+            Bound::Included(from) | Bound::Excluded(from) => *from >= limit,
+        };
+        let parts = match (ends_below, begins_above) {
+            (true, _) => vec![(&self.index, range.clone())],
+            (_, true) => vec![(&self.bulk, range.clone())],
+            _ => vec![(&self.index, below), (&self.bulk, above)],
+        };
+        parts.into_iter().map(|(keyspace, part)| bounds(keyspace, shard, &part)).collect()
+    }
+}
+
+fn bounds<'a>(keyspace: &'a Keyspace, shard: ShardId, part: &Range) -> Part<'a> {
+    let encoded = |key: &Bytes| {
+        let mut out = Vec::new();
+        encode(shard, key, &mut out);
+        out
+    };
+    let from = match part.from.as_ref().map(encoded) {
+        Bound::Unbounded => Bound::Included(shard.0.to_be_bytes().to_vec()),
+        bound => bound,
+    };
+    let to = match part.to.as_ref().map(encoded) {
+        // Shards end below 0xFFFF, so there is always a next one.
+        Bound::Unbounded => Bound::Excluded(shard.0.saturating_add(1).to_be_bytes().to_vec()),
+        bound => bound,
+    };
+    (keyspace, from, to)
+}
+
+fn encode(shard: ShardId, key: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&shard.0.to_be_bytes());
+    out.extend_from_slice(key);
+}
+
+/// Adds rows until there are no more or the page is full, which it says.
+fn fill(page: &mut PageBuilder, rows: impl Iterator<Item = Guard>) -> Result<bool, ReadError> {
+    for row in rows {
+        let (key, value) = row.into_inner().map_err(read_error)?;
+        let key = Bytes::copy_from_slice(key.get(2..).unwrap_or_default());
+        if !page.push(key, Bytes::copy_from_slice(&value)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read_error(e: fjall::Error) -> ReadError {
+    ReadError(e.to_string())
+}

@@ -1,0 +1,287 @@
+//! The store's directory: what is in it, how it is made, and how it is opened.
+//!
+//! | name       | what it is                                                                   |
+//! |------------|------------------------------------------------------------------------------|
+//! | `lock`     | locked by the process that has the store open                                |
+//! | `format`   | text: format version, number of shards, first byte of the keys that are bulk |
+//! | `durable`  | the mark (see [`super::mark`])                                               |
+//! | `db/`      | fjall's                                                                      |
+//! | `creating` | there while the store is being made; what is found beside it may be removed  |
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::engine::{COMMIT_KEY, Engine};
+use super::mark::Mark;
+use super::{OpenError, Options, journal};
+
+/// The version of everything that this crate and its pinned engine write.
+pub(super) const FORMAT: u32 = 1;
+
+const INDEX: &str = "index";
+const BULK: &str = "bulk";
+
+/// What the `format` file says.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) struct Format {
+    pub(super) shards: u16,
+    pub(super) bulk_from: u8,
+}
+
+struct Paths {
+    dir: PathBuf,
+    lock: PathBuf,
+    format: PathBuf,
+    durable: PathBuf,
+    db: PathBuf,
+    creating: PathBuf,
+}
+
+/// Opens the store in a directory, or makes it.
+pub(super) fn open(dir: &Path, options: &Options) -> Result<(Engine, Format, Mark, u64), OpenError> {
+    let paths = Paths::new(dir);
+    make_dir(dir).map_err(|e| OpenError::io(dir, e))?;
+    let lock = lock(&paths.lock)?;
+    if create_is_due(&paths)? {
+        create(&paths, options).map_err(|e| match e {
+            Failed::Io(e) => OpenError::io(dir, e),
+            Failed::Engine(e) => OpenError::Engine(e),
+        })?;
+    }
+    let format = read_format(&paths.format)?;
+    let mark = Mark::open(&paths.durable).map_err(|e| OpenError::io(&paths.durable, e))?;
+    let mark =
+        mark.ok_or_else(|| OpenError::Damaged(format!("{} cannot be read", paths.durable.display())))?;
+    check_keyspaces(&paths.db)?;
+    journal::check(&paths.db, mark.commit())?;
+    let db = open_db(&paths.db, options)?;
+    let engine = engine(db, format.bulk_from, options, lock)?;
+    let commit = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
+    if commit < mark.commit() {
+        return Err(OpenError::Lost { recovered: commit, durable: mark.commit() });
+    }
+    Ok((engine, format, mark, commit))
+}
+
+impl Paths {
+    fn new(dir: &Path) -> Paths {
+        Paths {
+            dir: dir.to_owned(),
+            lock: dir.join("lock"),
+            format: dir.join("format"),
+            durable: dir.join("durable"),
+            db: dir.join("db"),
+            creating: dir.join("creating"),
+        }
+    }
+}
+
+/// Makes a directory with those above it, each synced into the one that holds it.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(above)?;
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    sync_dir(above)
+}
+
+/// Makes the entries of a directory durable.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|e| OpenError::io(path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(e)) => Err(OpenError::io(path, e)),
+    }
+}
+
+/// Whether there is no store yet, or only one that was never finished and so holds nothing.
+fn create_is_due(paths: &Paths) -> Result<bool, OpenError> {
+    let there = |path: &Path| path.try_exists().map_err(|e| OpenError::io(path, e));
+    if there(&paths.format)? {
+        return Ok(false);
+    }
+    if there(&paths.creating)? {
+        return Ok(true);
+    }
+    for path in [&paths.db, &paths.durable] {
+        if there(path)? {
+            return Err(OpenError::Damaged(format!(
+                "{} is there, but {} is missing",
+                path.display(),
+                paths.format.display()
+            )));
+        }
+    }
+    Ok(true)
+}
+
+enum Failed {
+    Io(io::Error),
+    Engine(fjall::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(e: io::Error) -> Failed {
+        Failed::Io(e)
+    }
+}
+
+impl From<fjall::Error> for Failed {
+    fn from(e: fjall::Error) -> Failed {
+        Failed::Engine(e)
+    }
+}
+
+/// The `format` file comes last: a directory without it holds no store yet.
+fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
+    File::create(&paths.creating)?.sync_all()?;
+    sync_dir(&paths.dir)?;
+    match fs::remove_dir_all(&paths.db) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
+        _ => {}
+    }
+    create_db(&paths.db, options)?;
+    Mark::create(&paths.durable, 1)?;
+    let format = Format { shards: options.shards.clamp(1, u16::MAX - 1), bulk_from: options.bulk_from };
+    let half = paths.format.with_extension("new");
+    let mut file = File::create(&half)?;
+    file.write_all(format.text().as_bytes())?;
+    file.sync_all()?;
+    sync_dir(&paths.dir)?;
+    fs::rename(&half, &paths.format)?;
+    sync_dir(&paths.dir)?;
+    fs::remove_file(&paths.creating)?;
+    sync_dir(&paths.dir)?;
+    Ok(())
+}
+
+fn create_db(path: &Path, options: &Options) -> Result<(), fjall::Error> {
+    let db = builder(path, options).open()?;
+    let keyspace = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
+    let index = db.keyspace(INDEX, keyspace)?;
+    db.keyspace(BULK, keyspace)?;
+    let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
+    batch.insert(&index, COMMIT_KEY, 1u64.to_be_bytes());
+    batch.commit()?;
+    // fjall syncs what is in a keyspace's directory, but not the entry of that directory itself.
+    sync_dir(&path.join("keyspaces"))?;
+    sync_dir(path)?;
+    Ok(())
+}
+
+fn builder(path: &Path, options: &Options) -> fjall::DatabaseBuilder<Database> {
+    Database::builder(path)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
+        .worker_threads(options.workers.max(1))
+        .manual_journal_persist(true)
+}
+
+/// Opens the database on a thread of its own: its background threads inherit that one's low
+/// priority, and if it meets damage with a panic, that ends there.
+fn open_db(path: &Path, options: &Options) -> Result<Database, OpenError> {
+    let builder = builder(path, options);
+    let open = move || {
+        // On Linux this sets the thread's priority, not the process's. Refused, it does without.
+        if let Err(e) = rustix::process::setpriority_process(None, 10) {
+            tracing::debug!("no lower priority for compaction: {e}");
+        }
+        builder.open()
+    };
+    let thread = super::spawn("store-open", open).map_err(|e| OpenError::io(path, e))?;
+    match thread.join() {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(e)) => Err(OpenError::Engine(e)),
+        Err(_) => Err(OpenError::Damaged(format!("the engine panicked on {}", path.display()))),
+    }
+}
+
+/// fjall removes the directory of a keyspace that has no `current` file, or that its list of
+/// keyspaces doesn't name; damage must not look like that to it.
+fn check_keyspaces(db: &Path) -> Result<(), OpenError> {
+    for id in ["0", "1", "2"] {
+        let current = db.join("keyspaces").join(id).join("current");
+        if !current.try_exists().map_err(|e| OpenError::io(&current, e))? {
+            return Err(OpenError::Damaged(format!("{} is missing", current.display())));
+        }
+    }
+    Ok(())
+}
+
+fn engine(db: Database, bulk_from: u8, options: &Options, lock: File) -> Result<Engine, OpenError> {
+    let keyspace = |name: &str| -> Result<Keyspace, OpenError> {
+        match db.keyspace_exists(name) {
+            true => db.keyspace(name, KeyspaceCreateOptions::default).map_err(OpenError::Engine),
+            false => Err(OpenError::Damaged(format!("the keyspace {name} is missing"))),
+        }
+    };
+    let (index, bulk) = (keyspace(INDEX)?, keyspace(BULK)?);
+    Ok(Engine { db, index, bulk, bulk_from, persist: options.persist(), _lock: lock })
+}
+
+impl Format {
+    fn text(&self) -> String {
+        format!("ropeway store\nformat {FORMAT}\nshards {}\nbulk-from {}\n", self.shards, self.bulk_from)
+    }
+
+    fn parse(text: &str) -> Result<Format, ParseError> {
+        let mut lines = text.lines();
+        let mut field = |name: &str| -> Option<&str> { lines.next()?.strip_prefix(name)?.strip_prefix(' ') };
+        if field("ropeway") != Some("store") {
+            return Err(ParseError::Damaged);
+        }
+        let version: u32 = field("format").and_then(|text| text.parse().ok()).ok_or(ParseError::Damaged)?;
+        if version != FORMAT {
+            return Err(ParseError::Version(version));
+        }
+        let shards = field("shards").and_then(|text| text.parse().ok());
+        let bulk_from = field("bulk-from").and_then(|text| text.parse().ok());
+        let format = shards.zip(bulk_from).map(|(shards, bulk_from)| Format { shards, bulk_from });
+        format.filter(|format| format.text() == text).ok_or(ParseError::Damaged)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum ParseError {
+    Version(u32),
+    Damaged,
+}
+
+fn read_format(path: &Path) -> Result<Format, OpenError> {
+    let text = fs::read_to_string(path).map_err(|e| OpenError::io(path, e))?;
+    Format::parse(&text).map_err(|e| match e {
+        ParseError::Version(found) => OpenError::Format { found, expected: FORMAT },
+        ParseError::Damaged => OpenError::Damaged(format!("{} cannot be read", path.display())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_file_is_read_back_and_nothing_else_is() {
+        let format = Format { shards: 256, bulk_from: 128 };
+        let text = format.text();
+        assert_eq!(Format::parse(&text), Ok(format));
+        assert_eq!(Format::parse(&text.replace("format 1", "format 2")), Err(ParseError::Version(2)));
+        for at in 0..text.len() {
+            assert_eq!(Format::parse(&text[..at]), Err(ParseError::Damaged));
+        }
+        assert_eq!(Format::parse(&format!("{text}more")), Err(ParseError::Damaged));
+    }
+}
