@@ -7,7 +7,7 @@ use ropeway_wire::schema::{
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
     Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    resource,
+    LocalAnswer, LocalCall, resource,
 };
 
 /// The service's constants.
@@ -22,6 +22,7 @@ pub static SERVICE: Service = Service {
     xml_namespace: Some("http://queue.amazonaws.com/doc/2012-11-05/"),
     refusal: ("UnsupportedOperation", 400),
     validation: ("MissingParameter", 400),
+    denial: ("AccessDenied", 403),
     operations: OPERATIONS,
     refused_operations: &[],
 };
@@ -541,6 +542,137 @@ impl<S: Sqs> Dispatch for SqsDispatch<S> {
                 }))
             }
             _ => Box::pin(ropeway_wire::unknown_operation(call)),
+        }
+    }
+
+    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
+        let service = std::sync::Arc::clone(&self.0);
+        match call.operation.name {
+            "AddPermission" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddPermissionInput| async move {
+                    service.add_permission(&cx, input).await
+                }))
+            }
+            "CancelMessageMoveTask" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: CancelMessageMoveTaskInput| async move {
+                    service.cancel_message_move_task(&cx, input).await
+                },
+            )),
+            "ChangeMessageVisibility" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ChangeMessageVisibilityInput| async move {
+                    service.change_message_visibility(&cx, input).await
+                },
+            )),
+            "ChangeMessageVisibilityBatch" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ChangeMessageVisibilityBatchInput| async move {
+                    service.change_message_visibility_batch(&cx, input).await
+                },
+            )),
+            "CreateQueue" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateQueueInput| async move {
+                    service.create_queue(&cx, input).await
+                }))
+            }
+            "DeleteMessage" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteMessageInput| async move {
+                    service.delete_message(&cx, input).await
+                }))
+            }
+            "DeleteMessageBatch" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteMessageBatchInput| async move {
+                    service.delete_message_batch(&cx, input).await
+                },
+            )),
+            "DeleteQueue" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteQueueInput| async move {
+                    service.delete_queue(&cx, input).await
+                }))
+            }
+            "GetQueueAttributes" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetQueueAttributesInput| async move {
+                    service.get_queue_attributes(&cx, input).await
+                },
+            )),
+            "GetQueueUrl" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetQueueUrlInput| async move {
+                    service.get_queue_url(&cx, input).await
+                }))
+            }
+            "ListDeadLetterSourceQueues" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListDeadLetterSourceQueuesInput| async move {
+                    service.list_dead_letter_source_queues(&cx, input).await
+                },
+            )),
+            "ListMessageMoveTasks" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListMessageMoveTasksInput| async move {
+                    service.list_message_move_tasks(&cx, input).await
+                },
+            )),
+            "ListQueueTags" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListQueueTagsInput| async move {
+                    service.list_queue_tags(&cx, input).await
+                }))
+            }
+            "ListQueues" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListQueuesInput| async move {
+                    service.list_queues(&cx, input).await
+                }))
+            }
+            "PurgeQueue" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PurgeQueueInput| async move {
+                    service.purge_queue(&cx, input).await
+                }))
+            }
+            "ReceiveMessage" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ReceiveMessageInput| async move {
+                    service.receive_message(&cx, input).await
+                }))
+            }
+            "RemovePermission" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: RemovePermissionInput| async move {
+                    service.remove_permission(&cx, input).await
+                }))
+            }
+            "SendMessage" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SendMessageInput| async move {
+                    service.send_message(&cx, input).await
+                }))
+            }
+            "SendMessageBatch" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SendMessageBatchInput| async move {
+                    service.send_message_batch(&cx, input).await
+                }))
+            }
+            "SetQueueAttributes" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: SetQueueAttributesInput| async move {
+                    service.set_queue_attributes(&cx, input).await
+                },
+            )),
+            "StartMessageMoveTask" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: StartMessageMoveTaskInput| async move {
+                    service.start_message_move_task(&cx, input).await
+                },
+            )),
+            "TagQueue" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagQueueInput| async move {
+                    service.tag_queue(&cx, input).await
+                }))
+            }
+            "UntagQueue" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagQueueInput| async move {
+                    service.untag_queue(&cx, input).await
+                }))
+            }
+            _ => Box::pin(ropeway_wire::unknown_local(call)),
         }
     }
 }
@@ -2162,6 +2294,10 @@ impl Encode for AddPermissionOutput {
 }
 
 impl Input for AddPermissionInput {
+    type Output = AddPermissionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "AddPermission";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2170,6 +2306,10 @@ impl Input for AddPermissionInput {
 }
 
 impl Input for CancelMessageMoveTaskInput {
+    type Output = CancelMessageMoveTaskOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CancelMessageMoveTask";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::move_task(self.task_handle.as_str(), cx))]
     }
@@ -2193,6 +2333,10 @@ impl Encode for ChangeMessageVisibilityOutput {
 }
 
 impl Input for ChangeMessageVisibilityInput {
+    type Output = ChangeMessageVisibilityOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ChangeMessageVisibility";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2201,6 +2345,10 @@ impl Input for ChangeMessageVisibilityInput {
 }
 
 impl Input for ChangeMessageVisibilityBatchInput {
+    type Output = ChangeMessageVisibilityBatchOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ChangeMessageVisibilityBatch";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2209,6 +2357,10 @@ impl Input for ChangeMessageVisibilityBatchInput {
 }
 
 impl Input for CreateQueueInput {
+    type Output = CreateQueueOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateQueue";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:sqs:{}:{}:{}", cx.region, cx.account, self.queue_name.as_str())]
     }
@@ -2232,6 +2384,10 @@ impl Encode for DeleteMessageOutput {
 }
 
 impl Input for DeleteMessageInput {
+    type Output = DeleteMessageOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteMessage";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2240,6 +2396,10 @@ impl Input for DeleteMessageInput {
 }
 
 impl Input for DeleteMessageBatchInput {
+    type Output = DeleteMessageBatchOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteMessageBatch";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2263,6 +2423,10 @@ impl Encode for DeleteQueueOutput {
 }
 
 impl Input for DeleteQueueInput {
+    type Output = DeleteQueueOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteQueue";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2271,6 +2435,10 @@ impl Input for DeleteQueueInput {
 }
 
 impl Input for GetQueueAttributesInput {
+    type Output = GetQueueAttributesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetQueueAttributes";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2279,6 +2447,10 @@ impl Input for GetQueueAttributesInput {
 }
 
 impl Input for GetQueueUrlInput {
+    type Output = GetQueueUrlOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetQueueUrl";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_name(self.queue_name.as_str(), cx))]
     }
@@ -2287,6 +2459,10 @@ impl Input for GetQueueUrlInput {
 }
 
 impl Input for ListDeadLetterSourceQueuesInput {
+    type Output = ListDeadLetterSourceQueuesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListDeadLetterSourceQueues";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2295,6 +2471,10 @@ impl Input for ListDeadLetterSourceQueuesInput {
 }
 
 impl Input for ListMessageMoveTasksInput {
+    type Output = ListMessageMoveTasksOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListMessageMoveTasks";
+
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("{}", self.source_arn.as_str())]
     }
@@ -2303,6 +2483,10 @@ impl Input for ListMessageMoveTasksInput {
 }
 
 impl Input for ListQueueTagsInput {
+    type Output = ListQueueTagsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListQueueTags";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2311,6 +2495,10 @@ impl Input for ListQueueTagsInput {
 }
 
 impl Input for ListQueuesInput {
+    type Output = ListQueuesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListQueues";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:sqs:{}:{}:*", cx.region, cx.account)]
     }
@@ -2334,6 +2522,10 @@ impl Encode for PurgeQueueOutput {
 }
 
 impl Input for PurgeQueueInput {
+    type Output = PurgeQueueOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PurgeQueue";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2342,6 +2534,10 @@ impl Input for PurgeQueueInput {
 }
 
 impl Input for ReceiveMessageInput {
+    type Output = ReceiveMessageOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ReceiveMessage";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2365,6 +2561,10 @@ impl Encode for RemovePermissionOutput {
 }
 
 impl Input for RemovePermissionInput {
+    type Output = RemovePermissionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "RemovePermission";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2373,6 +2573,10 @@ impl Input for RemovePermissionInput {
 }
 
 impl Input for SendMessageInput {
+    type Output = SendMessageOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SendMessage";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2381,6 +2585,10 @@ impl Input for SendMessageInput {
 }
 
 impl Input for SendMessageBatchInput {
+    type Output = SendMessageBatchOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SendMessageBatch";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2404,6 +2612,10 @@ impl Encode for SetQueueAttributesOutput {
 }
 
 impl Input for SetQueueAttributesInput {
+    type Output = SetQueueAttributesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SetQueueAttributes";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2412,6 +2624,10 @@ impl Input for SetQueueAttributesInput {
 }
 
 impl Input for StartMessageMoveTaskInput {
+    type Output = StartMessageMoveTaskOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "StartMessageMoveTask";
+
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("{}", self.source_arn.as_str())]
     }
@@ -2435,6 +2651,10 @@ impl Encode for TagQueueOutput {
 }
 
 impl Input for TagQueueInput {
+    type Output = TagQueueOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "TagQueue";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }
@@ -2458,6 +2678,10 @@ impl Encode for UntagQueueOutput {
 }
 
 impl Input for UntagQueueInput {
+    type Output = UntagQueueOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UntagQueue";
+
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("{}", resource::queue_url(self.queue_url.as_str(), cx))]
     }

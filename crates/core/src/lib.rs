@@ -14,6 +14,7 @@ pub mod keys;
 mod machine;
 pub mod outbox;
 mod overlay;
+pub mod seal;
 mod shard;
 mod signals;
 mod time;

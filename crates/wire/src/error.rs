@@ -81,3 +81,26 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<ropeway_core::Fault> for Error {
+    fn from(fault: ropeway_core::Fault) -> Self {
+        use ropeway_core::Fault;
+        match fault {
+            Fault::Overloaded => Error::new(503, "ThrottlingException", "Rate exceeded"),
+            Fault::NoRoom => {
+                Error::new(503, "ServiceUnavailable", "The disk is full: only deletes are taken.")
+            }
+            Fault::Stopping => Error::new(503, "ServiceUnavailable", "The server is stopping."),
+            Fault::Store(why) | Fault::Damaged(why) => {
+                tracing::error!(%why, "a request failed");
+                Error::internal("An internal error occurred; the server's log says more.")
+            }
+        }
+    }
+}
+
+impl ropeway_core::MachineError for Error {
+    fn is_transient(&self) -> bool {
+        self.status >= 500
+    }
+}

@@ -3,19 +3,29 @@
 //! Shapes come from `ropeway-api` as constants ([`schema`]) and structures that implement
 //! [`codec::Decode`] and [`codec::Encode`]; codecs implement the other side. See ARCHITECTURE.md.
 
+mod call;
 mod cbor;
 pub mod codec;
+mod cx;
 mod error;
 mod json;
 pub mod protocol;
 mod query;
+pub mod resource;
 mod rest;
 pub mod schema;
+pub mod sigv4;
 mod stream;
 mod text;
 pub mod validate;
 mod xml;
 
+pub use call::{
+    Answer, Call, Dispatch, Input, LocalAnswer, LocalCall, Services, error_answer, exec, exec_local,
+    unknown_local, unknown_operation,
+};
 pub use codec::{Decode, Decoder, Document, Encode, Encoder};
+pub use cx::{AccessRequest, Cx, Gate, Keys, Principal, PrincipalKind};
 pub use error::Error;
+pub use ropeway_core::BoxFuture;
 pub use stream::ByteStream;

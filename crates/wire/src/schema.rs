@@ -26,6 +26,8 @@ pub struct Service {
     pub refusal: (&'static str, u16),
     /// Error code for a violated constraint, with its HTTP status.
     pub validation: (&'static str, u16),
+    /// Error code of a denied request, with its HTTP status.
+    pub denial: (&'static str, u16),
     /// Every operation that is implemented.
     pub operations: &'static [Operation],
     /// Names of the model's other operations: refused by name.
@@ -228,8 +230,11 @@ plain! {
 }
 
 /// A structure without members: the input or output of an operation that has none.
-pub static EMPTY: Schema =
-    Schema { name: "Empty", kind: Kind::Structure { members: &[], payload: None }, constraints: Constraints::NONE };
+pub static EMPTY: Schema = Schema {
+    name: "Empty",
+    kind: Kind::Structure { members: &[], payload: None },
+    constraints: Constraints::NONE,
+};
 
 impl Member {
     /// A member in the body, under its own name in every protocol.

@@ -21,7 +21,10 @@ pub struct ByteStream {
 
 impl ByteStream {
     /// A body of the given chunks, and its length in bytes where that is known beforehand.
-    pub fn new(chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static, length: Option<u64>) -> Self {
+    pub fn new(
+        chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
+        length: Option<u64>,
+    ) -> Self {
         ByteStream { chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))), length }
     }
 

@@ -18,6 +18,8 @@ pub struct Overlay {
     pub protocols: Vec<String>,
     /// Code and HTTP status for parameters that are refused.
     pub refusal: (String, u16),
+    /// Code and HTTP status of a denied request.
+    pub denial: (String, u16),
     /// Code and HTTP status for violated constraints.
     pub validation: (String, u16),
     /// The model's enumerations are constraints: false for services that check values themselves

@@ -1,0 +1,128 @@
+//! Encryption at rest: AES-256-GCM under keys derived from one master key.
+
+use std::io::Write;
+use std::path::Path;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::{Fault, Ids};
+
+/// Bytes of a nonce, which stands before the ciphertext.
+const NONCE: usize = 12;
+
+/// The key that all others are derived from: 32 bytes in a file of their own, never in a snapshot.
+#[derive(Clone)]
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    /// Reads the key's file, or makes it (mode 600, synced with its directory) where there is none
+    /// and `may_create` says that no data depends on a lost one.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written or is not 32 bytes long; a missing one if it may not be made.
+    pub fn load(path: &Path, ids: &Ids, may_create: bool) -> std::io::Result<Self> {
+        match std::fs::read(path) {
+            Ok(bytes) => <[u8; 32]>::try_from(bytes)
+                .map(MasterKey)
+                .map_err(|_| std::io::Error::other("the master key's file is not 32 bytes long")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+                Self::create(path, ids)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(path: &Path, ids: &Ids) -> std::io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut key = [0u8; 32];
+        ids.fill(&mut key);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        if let Some(parent) = path.parent() {
+            std::fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(MasterKey(key))
+    }
+
+    /// A key from given bytes: for tests.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        MasterKey(bytes)
+    }
+
+    /// The key of one purpose (`sqs/arn:…`): HMAC-SHA256 of its name under the master key.
+    pub fn derive(&self, purpose: &str) -> SealKey {
+        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        mac.update(purpose.as_bytes());
+        SealKey::from_bytes(mac.finalize().into_bytes().into())
+    }
+}
+
+/// A key that seals: encrypts, and vouches for what it encrypted.
+#[derive(Clone)]
+pub struct SealKey(Aes256Gcm);
+
+impl SealKey {
+    /// A key from its 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        SealKey(Aes256Gcm::new(&bytes.into()))
+    }
+
+    /// Seals bytes under a random nonce, which stands first in the result; `context` must be the
+    /// same when they are opened.
+    pub fn seal(&self, ids: &Ids, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
+        let mut nonce = [0u8; NONCE];
+        ids.fill(&mut nonce);
+        let mut out = nonce.to_vec();
+        out.extend(self.seal_with(nonce, context, plain)?);
+        Ok(out)
+    }
+
+    /// Opens what [`SealKey::seal`] made.
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Fault> {
+        let (nonce, sealed) = sealed
+            .split_at_checked(NONCE)
+            .ok_or_else(|| Fault::Damaged("sealed bytes cut short".to_owned()))?;
+        let nonce = <[u8; NONCE]>::try_from(nonce).map_err(|e| Fault::Damaged(e.to_string()))?;
+        self.open_with(nonce, context, sealed)
+    }
+
+    /// Seals under a nonce that the caller never uses twice with this key: chunks of a body, by number.
+    pub fn seal_with(&self, nonce: [u8; NONCE], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
+        let payload = Payload { msg: plain, aad: context };
+        self.0
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| Fault::Damaged("bytes that cannot be sealed".to_owned()))
+    }
+
+    /// Opens what [`SealKey::seal_with`] made.
+    pub fn open_with(&self, nonce: [u8; NONCE], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Fault> {
+        let payload = Payload { msg: sealed, aad: context };
+        self.0
+            .decrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| Fault::Damaged("sealed bytes do not open: damage, or another master key".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_what_it_sealed_and_nothing_else() {
+        let key = MasterKey::from_bytes([7; 32]).derive("test");
+        let ids = Ids::seeded(1);
+        let sealed = key.seal(&ids, b"a", b"hello").unwrap();
+        assert_eq!(key.open(b"a", &sealed).unwrap(), b"hello");
+        assert!(key.open(b"b", &sealed).is_err());
+        let mut other = sealed.clone();
+        *other.last_mut().unwrap() ^= 1;
+        assert!(key.open(b"a", &other).is_err());
+        assert!(MasterKey::from_bytes([7; 32]).derive("else").open(b"a", &sealed).is_err());
+    }
+}

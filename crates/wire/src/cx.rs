@@ -1,0 +1,202 @@
+//! Who calls, from where, and whether they may.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ropeway_core::{Time, Trace};
+
+use crate::Error;
+use crate::schema::Service;
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// What they are.
+    pub kind: PrincipalKind,
+    /// Their 12-digit account id; empty for anonymous callers.
+    pub account: String,
+    /// Their ARN (`arn:aws:iam::000000000000:user/alice`); for a service its host name.
+    pub arn: String,
+    /// Their unique id (`AIDA…`, `AROA…:session`, the account id for root).
+    pub id: String,
+    /// The access key that signed the request.
+    pub access_key: Option<String>,
+    /// The session policy that narrows a role session, as JSON.
+    pub session_policy: Option<Arc<str>>,
+}
+
+/// The kinds of principals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// The account's root.
+    Root,
+    /// An IAM user.
+    User,
+    /// A session of a role.
+    AssumedRole {
+        /// The role's ARN.
+        role: String,
+    },
+    /// A service of Ropeway's own (`sns.amazonaws.com`).
+    Service,
+    /// Nobody: an unsigned request.
+    Anonymous,
+}
+
+impl Principal {
+    /// The root of an account.
+    pub fn root(account: &str) -> Self {
+        Principal {
+            kind: PrincipalKind::Root,
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:root"),
+            id: account.to_owned(),
+            access_key: None,
+            session_policy: None,
+        }
+    }
+
+    /// A service, acting for a resource of `account`.
+    pub fn service(host: &str, account: &str) -> Self {
+        Principal {
+            kind: PrincipalKind::Service,
+            account: account.to_owned(),
+            arn: host.to_owned(),
+            id: host.to_owned(),
+            access_key: None,
+            session_policy: None,
+        }
+    }
+
+    /// An unsigned request's.
+    pub fn anonymous() -> Self {
+        Principal {
+            kind: PrincipalKind::Anonymous,
+            account: String::new(),
+            arn: "*".to_owned(),
+            id: "*".to_owned(),
+            access_key: None,
+            session_policy: None,
+        }
+    }
+}
+
+/// Condition keys and their values.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Vec<(String, Vec<String>)>);
+
+impl Keys {
+    /// Adds a key's value; an empty one counts as absent.
+    pub fn add(&mut self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.add_all(key, vec![value.to_owned()]);
+        }
+    }
+
+    /// Adds a key with many values.
+    pub fn add_all(&mut self, key: &str, values: Vec<String>) {
+        self.0.push((key.to_owned(), values));
+    }
+
+    /// The keys and their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+    }
+}
+
+/// A question to the [`Gate`].
+#[derive(Debug)]
+pub struct AccessRequest<'a> {
+    /// Who asks.
+    pub cx: &'a Cx,
+    /// The action (`sqs:SendMessage`).
+    pub action: &'a str,
+    /// The resource's ARN, or `*`.
+    pub resource: &'a str,
+    /// The operation's own condition keys.
+    pub keys: &'a Keys,
+}
+
+/// Decides who may do what. Reads snapshots only: no lock, no wait.
+pub trait Gate: Send + Sync {
+    /// `Err`: why not, in the words that the caller may read.
+    fn authorize(&self, request: &AccessRequest<'_>) -> Result<(), String>;
+
+    /// Makes a resource's policy known (JSON), or forgets it. Called after the commit that changed
+    /// it, and at start.
+    fn set_resource_policy(&self, resource: &str, policy: Option<&str>);
+}
+
+/// What an operation knows of its request.
+#[derive(Clone)]
+pub struct Cx {
+    /// The caller's account.
+    pub account: String,
+    /// The region that the request is for.
+    pub region: String,
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// The request's id.
+    pub request_id: String,
+    /// The trace it belongs to.
+    pub trace: Trace,
+    /// The address that the client used (`http://localhost:4566`).
+    pub endpoint: String,
+    /// Where the client is; `None` for calls from within.
+    pub source_ip: Option<IpAddr>,
+    /// The request came over TLS, or from within.
+    pub secure: bool,
+    /// The client's `User-Agent`.
+    pub user_agent: String,
+    /// When the request came.
+    pub now: Time,
+    /// Decides what is allowed.
+    pub gate: Arc<dyn Gate>,
+}
+
+impl Cx {
+    /// Asks for one more permission than the operation's own.
+    pub fn authorize(
+        &self,
+        service: &Service,
+        action: &str,
+        resource: &str,
+        keys: &Keys,
+    ) -> Result<(), Error> {
+        let request = AccessRequest { cx: self, action, resource, keys };
+        self.gate.authorize(&request).map_err(|why| Error::new(service.denial.1, service.denial.0, why))
+    }
+
+    /// The same request, made by a service for a resource of `account`: what `aws:SourceArn` and
+    /// `aws:SourceAccount` say is in `keys` when it asks.
+    pub fn from_within(
+        gate: Arc<dyn Gate>,
+        principal: Principal,
+        region: &str,
+        trace: &Trace,
+        now: Time,
+    ) -> Self {
+        Cx {
+            account: principal.account.clone(),
+            region: region.to_owned(),
+            principal: Arc::new(principal),
+            request_id: trace.to_string(),
+            trace: Arc::clone(trace),
+            endpoint: String::new(),
+            source_ip: None,
+            secure: true,
+            user_agent: "ropeway".to_owned(),
+            now,
+            gate,
+        }
+    }
+}
+
+impl std::fmt::Debug for Cx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cx")
+            .field("principal", &self.principal.arn)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
