@@ -1,1 +1,3 @@
-//! ropeway-iam.
+//! Who may do what: policies, their evaluation and its explanation.
+
+pub mod policy;
