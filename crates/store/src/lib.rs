@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub mod blobs;
 pub mod embedded;
+mod files;
 pub mod memory;
 mod page;
 #[cfg(feature = "suite")]

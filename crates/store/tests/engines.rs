@@ -1,4 +1,5 @@
 //! The suite, against every engine.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, their helpers included")]
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ fn memory() {
 #[test]
 fn embedded() {
     suite::run(&|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let path = dir.path().join("not/there/yet");
         let options = || Options { shards: 3, memtable_bytes: 64 * 1024, ..Options::default() };
         let open = move || {
@@ -45,4 +46,9 @@ fn embedded() {
         };
         Subject { store, reopen: Box::new(reopen) }
     });
+}
+
+/// A directory in memory where there is one: what survives a loss of power is another test's concern.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

@@ -17,6 +17,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use super::engine::{COMMIT_KEY, Engine};
 use super::mark::Mark;
 use super::{OpenError, Options, journal};
+use crate::files::{make_dir, sync_dir};
 
 /// The version of everything that this crate and its pinned engine write.
 pub(super) const FORMAT: u32 = 1;
@@ -77,25 +78,6 @@ impl Paths {
             creating: dir.join("creating"),
         }
     }
-}
-
-/// Makes a directory with those above it, each synced into the one that holds it.
-fn make_dir(dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_dir(above)?;
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    sync_dir(above)
-}
-
-/// Makes the entries of a directory durable.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
