@@ -99,7 +99,7 @@ fn check_form(text: &str, variables: bool) -> Result<(), PolicyError> {
     let part = |at: usize| parts.get(at).copied().filter(|p| !p.is_empty());
     let partition = part(1).unwrap_or_default();
     if !is_partition(partition) {
-        let rest = [2, 3, 4, 5].map(|at| part(at).unwrap_or("*")).join(":");
+        let rest = [2, 3, 4, 5].map(|at| parts.get(at).copied().unwrap_or("*")).join(":");
         return Err(PolicyError::ResourcePartition { partition: partition.to_owned(), rest });
     }
     match part(2) {

@@ -11,7 +11,8 @@ use super::glob::{self, Case, OwnedPiece};
 use super::principal::{self, Naming, PrincipalElement};
 use super::template::{Syntax, Template};
 
-/// Longest policy document that is read, in bytes: the IAM API's own limit for its parameter. Services have lower ones.
+/// Longest policy document that is read, in bytes: the IAM API's own limit for its parameter. Services have
+/// lower ones.
 pub const MAX_POLICY_BYTES: usize = 131_072;
 
 /// What a policy is attached to; this decides what it must and must not contain.

@@ -1,7 +1,7 @@
 //! The `Condition` element.
 //!
-//! Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued
-//! context keys".
+//! Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for
+//! multivalued context keys".
 
 use std::cmp::Ordering;
 
@@ -78,8 +78,9 @@ impl Compare {
 }
 
 impl Condition {
-    /// Whether the request meets the condition. Without a set operator a key with several values meets it when any value
-    /// does, or for a negated operator when all do: AWS asks for a set operator there and leaves this open.
+    /// Whether the request meets the condition. Without a set operator a key with several values meets it
+    /// when any value does, or for a negated operator when all do: AWS asks for a set operator there and
+    /// leaves this open.
     pub(super) fn met(&self, evaluation: &Evaluation<'_>) -> bool {
         let values = evaluation.values(&self.key);
         if let Test::Null(wanted) = &self.test {

@@ -23,8 +23,9 @@ pub struct Request<'a> {
 /// The condition keys of a request and their values.
 ///
 /// Keys that follow from the principal and the resource's account need not be set, and setting them has no
-/// effect: `aws:PrincipalArn`, `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:PrincipalTag/...`, `aws:userid`,
-/// `aws:username`, `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName`, `aws:ResourceAccount`.
+/// effect: `aws:PrincipalArn`, `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:PrincipalTag/...`,
+/// `aws:userid`, `aws:username`, `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName`,
+/// `aws:ResourceAccount`.
 #[derive(Debug, Clone, Default)]
 pub struct Context<'a> {
     entries: Vec<(Cow<'a, str>, Held<'a>)>,

@@ -74,7 +74,8 @@ pub enum Explanation<'p> {
     Root,
 }
 
-/// A decision and its explanation. `Display` is for the operator's log; callers are told [`Decision::denied_message`].
+/// A decision and its explanation. `Display` is for the operator's log; callers are told
+/// [`Decision::denied_message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision<'p> {
     /// The outcome.
@@ -89,8 +90,8 @@ impl Decision<'_> {
         self.kind == DecisionKind::Allow
     }
 
-    /// What AWS tells the caller of a denied request; `None` when it was allowed. It names the kind of policy and
-    /// neither policy nor statement.
+    /// What AWS tells the caller of a denied request; `None` when it was allowed. It names the kind of
+    /// policy and neither policy nor statement.
     pub fn denied_message(&self, request: &Request<'_>) -> Option<String> {
         let action = request.action;
         let (source, context) = match (self.kind, &self.by) {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::compile::MAX_POLICY_BYTES;
 
 /// Why a policy document is refused. `Display` gives IAM's message for `MalformedPolicyDocument`;
-/// [`PolicyError::detail`] says more, for the operator's log. Services with messages of their own match on the
-/// variant.
+/// [`PolicyError::detail`] says more, for the operator's log. Services with messages of their own match on
+/// the variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyError {
     /// Longer than [`MAX_POLICY_BYTES`].

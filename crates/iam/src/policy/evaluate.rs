@@ -1,8 +1,9 @@
 //! The evaluation of a request.
 //!
 //! Sources, all in the IAM User Guide: "How AWS enforcement code logic evaluates requests to allow or deny
-//! access", "Policy evaluation for requests within a single account", "Cross-account policy evaluation logic",
-//! "Permissions boundaries for IAM entities". Of the policies of AWS Organizations there are none here.
+//! access", "Policy evaluation for requests within a single account", "Cross-account policy evaluation
+//! logic", "Permissions boundaries for IAM entities". Of the policies of AWS Organizations there are none
+//! here.
 
 use std::sync::Arc;
 
@@ -37,12 +38,13 @@ pub struct PolicySet<'p> {
 ///
 /// A statement that denies wins over everything. Then:
 /// - services, anonymous and federated callers need the resource's policy to allow;
-/// - the root user may do all in its own account (save assume a role, which takes the trust policy), and elsewhere what
-///   the resource's policy allows;
-/// - users and role sessions, in their own account, need an identity-based or the resource's policy to allow; elsewhere,
-///   both. Boundary and session policies limit this, except where the resource's policy names the user or session
-///   itself, or everyone, in its own account. A resource's policy that names the role is limited by them. One that
-///   names the account only leaves it to the identity-based policies. A role's trust policy has to allow always.
+/// - the root user may do all in its own account (save assume a role, which takes the trust policy), and
+///   elsewhere what the resource's policy allows;
+/// - users and role sessions, in their own account, need an identity-based or the resource's policy to
+///   allow; elsewhere, both. Boundary and session policies limit this, except where the resource's policy
+///   names the user or session itself, or everyone, in its own account. A resource's policy that names the
+///   role is limited by them. One that names the account only leaves it to the identity-based policies. A
+///   role's trust policy has to allow always.
 pub fn evaluate<'p>(request: &Request<'_>, policies: &PolicySet<'p>) -> Decision<'p> {
     let evaluation = Evaluation::new(request, policies.boundary.is_some());
     if let Some(by) = explicit_deny(&evaluation, policies) {
@@ -82,8 +84,8 @@ fn explicit_deny<'p>(evaluation: &Evaluation<'_>, policies: &PolicySet<'p>) -> O
         })
 }
 
-/// Whether the bucket's policy has no say, so that an account cannot lock itself out: its root user may always read,
-/// set and delete the policies of its buckets (S3 API reference, `PutBucketPolicy`).
+/// Whether the bucket's policy has no say, so that an account cannot lock itself out: its root user may
+/// always read, set and delete the policies of its buckets (S3 API reference, `PutBucketPolicy`).
 fn above_bucket_policy(request: &Request<'_>) -> bool {
     const ACTIONS: [&str; 3] = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
     request.principal.kind == PrincipalKind::Root

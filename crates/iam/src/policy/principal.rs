@@ -147,8 +147,8 @@ pub(super) enum PrincipalEntry {
 }
 
 impl PrincipalElement {
-    /// How the element names the principal; `None` when it does not apply to it. `bounded` says that a permissions
-    /// boundary is set on the principal.
+    /// How the element names the principal; `None` when it does not apply to it. `bounded` says that a
+    /// permissions boundary is set on the principal.
     pub(super) fn names(&self, principal: &Principal, bounded: bool) -> Option<Naming> {
         match self {
             PrincipalElement::Attached => Some(Naming::Direct),
@@ -160,9 +160,9 @@ impl PrincipalElement {
     }
 }
 
-/// Whether a `NotPrincipal` list spares the principal from the denial. A user or a session is spared when its account
-/// is listed and the user or role too; nobody who has a permissions boundary is ever spared. Both are documented in
-/// "AWS JSON policy elements: NotPrincipal".
+/// Whether a `NotPrincipal` list spares the principal from the denial. A user or a session is spared when
+/// its account is listed and the user or role too; nobody who has a permissions boundary is ever spared.
+/// Both are documented in "AWS JSON policy elements: NotPrincipal".
 fn exempts(entries: &[PrincipalEntry], principal: &Principal, bounded: bool) -> bool {
     let listed = |naming: Naming| entries.iter().any(|e| e.names(principal) == Some(naming));
     if entries.contains(&PrincipalEntry::Everyone) {

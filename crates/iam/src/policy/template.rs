@@ -63,8 +63,8 @@ impl Template {
         Ok(builder.finish())
     }
 
-    /// Whether it matches the whole text. A variable that the request has no single value for, and that has no
-    /// default, makes it match nothing.
+    /// Whether it matches the whole text. A variable that the request has no single value for, and that has
+    /// no default, makes it match nothing.
     pub(super) fn matches(&self, text: &str, case: Case, evaluation: &Evaluation<'_>) -> bool {
         match self {
             Template::Fixed(pieces) => glob::matches(pieces, text, case),

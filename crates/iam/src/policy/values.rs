@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-/// A decimal number with up to nine places after the point, counted in billionths so that it compares exactly.
+/// A decimal number with up to nine places after the point, counted in billionths so that it compares
+/// exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Number(i128);
 
@@ -29,8 +30,8 @@ impl Number {
     }
 }
 
-/// Reads a date: seconds since 1970, or ISO 8601 as W3C's profile has it, down to the year alone. A time without an
-/// offset is UTC. Answers in milliseconds since 1970.
+/// Reads a date: seconds since 1970, or ISO 8601 as W3C's profile has it, down to the year alone. A time
+/// without an offset is UTC. Answers in milliseconds since 1970.
 pub(super) fn parse_date(text: &str) -> Option<i64> {
     let is_epoch = !text.contains(['-', 'T', 't']);
     if is_epoch {
@@ -83,8 +84,9 @@ impl Network {
         Some(Network { bits: bits & mask, mask, v4 })
     }
 
+    /// An IPv4 address that comes in IPv6 form is an IPv4 address.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        let (bits, v4) = address_bits(address);
+        let (bits, v4) = address_bits(address.to_canonical());
         v4 == self.v4 && bits & self.mask == self.bits
     }
 }

@@ -73,6 +73,7 @@ fn operators_on_one_value() {
         ("IpAddress", json!("203.0.113.0/24"), "203.0.114.1", false),
         ("IpAddress", json!("203.0.113.7"), "203.0.113.7", true),
         ("IpAddress", json!("0.0.0.0/0"), "8.8.8.8", true),
+        ("IpAddress", json!("203.0.113.0/24"), "::ffff:203.0.113.7", true),
         ("IpAddress", json!("0.0.0.0/0"), "::1", false),
         ("IpAddress", json!("::/0"), "8.8.8.8", false),
         ("IpAddress", json!("2001:db8:1234:5678::/64"), "2001:db8:1234:5678:ffff::1", true),
@@ -153,7 +154,12 @@ fn null_tests_for_absence() {
 
 #[test]
 fn set_operators_on_several_values() {
-    let table: [(&str, &[&str], bool); 10] = [
+    let table: [(&str, &[&str], bool); 14] = [
+        // Without a set operator AWS leaves it open; see `Condition::met`.
+        ("StringEquals", &["c", "a"], true),
+        ("StringEquals", &["c", "d"], false),
+        ("StringNotEquals", &["c", "a"], false),
+        ("StringNotEquals", &["c", "d"], true),
         ("ForAllValues:StringEquals", &["a", "b"], true),
         ("ForAllValues:StringEquals", &["a", "c"], false),
         ("ForAnyValue:StringEquals", &["a", "c"], true),
@@ -229,6 +235,12 @@ fn variables_in_conditions() {
     let literal = one("test:key", "a*b?c$");
     assert!(met("StringLike", "test:key", json!("a${*}b${?}c${$}"), &literal));
     assert!(!met("StringLike", "test:key", json!("a${*}b${?}c${$}"), &one("test:key", "aXbYc$")));
+    // A key with several values fills no variable.
+    for (values, expected) in [(vec!["x"], true), (vec!["x", "y"], false)] {
+        let mut several = one("test:key", "x");
+        several.set_many("test:many", values);
+        assert_eq!(met("StringEquals", "test:key", json!("${test:many}"), &several), expected);
+    }
     // A wildcard in a value that comes with the request is text.
     let mut star = Context::new();
     star.set("test:star", "*").set("test:key", "anything");

@@ -105,13 +105,7 @@ fn trust() {
 #[test]
 fn nothing_is_told_of_what_was_allowed() {
     let (root, context) = (Principal::root(ACCOUNT), Context::new());
-    let request = Request {
-        principal: &root,
-        action: "sqs:SendMessage",
-        resource: QUEUE,
-        resource_account: ACCOUNT,
-        context: &context,
-    };
+    let request = sending(&root, &context);
     let decision = evaluate(&request, &PolicySet::default());
     assert_eq!(decision.denied_message(&request), None);
     assert_eq!(decision.to_string(), "allowed: root user in its own account");

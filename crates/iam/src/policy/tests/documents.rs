@@ -123,7 +123,7 @@ fn identity_policies() {
         ),
         (
             json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:error:s3::example"}),
-            "Partition \"error\" is not valid for resource \"arn:error:s3:*:example:*\".",
+            "Partition \"error\" is not valid for resource \"arn:error:s3::example:*\".",
         ),
         (
             json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws"}),

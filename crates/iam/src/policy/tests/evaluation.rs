@@ -1,6 +1,6 @@
 //! How policies work together: `reference_policies_evaluation-logic_policy-eval-denyallow`,
-//! `..._policy-eval-basics`, `reference_policies_evaluation-logic-cross-account`, `access_policies_boundaries`,
-//! `access_policies#policies_session`.
+//! `..._policy-eval-basics`, `reference_policies_evaluation-logic-cross-account`,
+//! `access_policies_boundaries`, `access_policies#policies_session`.
 
 use super::*;
 
@@ -54,13 +54,8 @@ impl Case {
             session: session.as_deref(),
             resource: resource.as_ref(),
         };
-        let request = Request {
-            principal: &self.principal,
-            action: "sqs:SendMessage",
-            resource: QUEUE,
-            resource_account: ACCOUNT,
-            context: &Context::new(),
-        };
+        let context = Context::new();
+        let request = sending(&self.principal, &context);
         let decision = evaluate(&request, &policies);
         assert_eq!(decision.kind, self.expected, "{}: {decision}", self.name);
         assert!(decision.to_string().contains(self.because), "{}: {decision}", self.name);
@@ -141,12 +136,13 @@ fn boundaries_and_sessions_limit() {
         case("boundary denies, resource names the user", user(), ExplicitDeny, "permissions boundary")
             .resource("Allow", aws(USER))
             .boundary(send("Deny")),
-        // "Resource-based policies that grant permissions to an IAM user ARN are not limited by an implicit deny in ... a
-        // permissions boundary."
+        // "Resource-based policies that grant permissions to an IAM user ARN are not limited by an implicit
+        // deny in ... a permissions boundary."
         case("boundary is silent, resource names the user", user(), Allow, "resource-based")
             .resource("Allow", aws(USER))
             .boundary(receive()),
-        // "... to an IAM role ARN are limited by an implicit deny in a permissions boundary or session policy."
+        // "... to an IAM role ARN are limited by an implicit deny in a permissions boundary or session
+        // policy."
         case("boundary is silent, resource names the role", session(), ImplicitDeny, "permissions boundary")
             .resource("Allow", aws(ROLE))
             .boundary(receive()),
@@ -175,6 +171,26 @@ fn boundaries_and_sessions_limit() {
             .session(receive()),
     ];
     cases.into_iter().for_each(Case::check);
+}
+
+/// The statement that names the caller most closely counts, wherever it stands.
+#[test]
+fn the_closest_naming_counts() {
+    let naming = |arns: [&str; 3]| {
+        let statements: Vec<_> = arns.iter().map(|arn| send_by("Allow", json!({"AWS": arn}))).collect();
+        resource(Value::from(statements))
+    };
+    let bound = attached(PolicyKind::Managed, "boundary", receive());
+    let (principal, context) = (session(), Context::new());
+    for (arns, expected) in [([ACCOUNT, ROLE, SESSION], Allow), ([SESSION, ROLE, ACCOUNT], Allow)] {
+        let resource = naming(arns);
+        let set = PolicySet { boundary: Some(&bound), resource: Some(&resource), ..PolicySet::default() };
+        assert_eq!(evaluate(&sending(&principal, &context), &set).kind, expected, "{arns:?}");
+    }
+    let resource = naming([ACCOUNT, ROLE, OTHER]);
+    let set = PolicySet { resource: Some(&resource), ..PolicySet::default() };
+    let decision = evaluate(&sending(&principal, &context), &set);
+    assert_eq!(decision.to_string(), "allowed: statement 1 of resource-based policy resource");
 }
 
 #[test]
@@ -327,6 +343,9 @@ fn actions_and_resources() {
         ("Action", json!("*"), "Resource", json!("arn:aws:sns"), false),
         ("Action", json!("*"), "Resource", json!("arn:*:sqs:*:*:orders"), true),
         ("Action", json!("*"), "Resource", json!("arn:aws:sqs:us-*:orders"), false),
+        // The colon of a variable divides no ARN.
+        ("Action", json!("*"), "Resource", json!("arn:aws:sqs:*:${aws:PrincipalAccount}:orders"), true),
+        ("Action", json!("*"), "Resource", json!("arn:aws:sqs:*:${aws:username}:orders"), false),
         ("Action", json!("*"), "NotResource", json!(QUEUE), false),
         ("Action", json!("*"), "NotResource", json!("arn:aws:sqs:*:*:others"), true),
     ];

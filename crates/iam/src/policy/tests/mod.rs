@@ -1,5 +1,5 @@
-//! Tests of parsing and evaluation. Cases name the page of the IAM User Guide that they come from, by the last part of
-//! its address.
+//! Tests of parsing and evaluation. Cases name the page of the IAM User Guide that they come from, by the
+//! last part of its address.
 
 mod conditions;
 mod denials;
@@ -53,6 +53,11 @@ pub(super) fn send_by(effect: &str, principal: Value) -> Value {
     let mut statement = send(effect);
     statement["Principal"] = principal;
     statement
+}
+
+/// A request to send to the queue.
+pub(super) fn sending<'a>(principal: &'a Principal, context: &'a Context<'a>) -> Request<'a> {
+    Request { principal, action: "sqs:SendMessage", resource: QUEUE, resource_account: ACCOUNT, context }
 }
 
 /// Whether one identity policy allows a user an action on a resource.

@@ -9,13 +9,8 @@ fn denied(principal: &Principal, not_principal: Value, boundary: bool) -> bool {
     let mut statement = send("Deny");
     statement["NotPrincipal"] = not_principal;
     let resource = resource(statement);
-    let request = Request {
-        principal,
-        action: "sqs:SendMessage",
-        resource: QUEUE,
-        resource_account: ACCOUNT,
-        context: &Context::new(),
-    };
+    let context = Context::new();
+    let request = sending(principal, &context);
     let policies = PolicySet {
         identity: &identity,
         boundary: boundary.then_some(&bound),
@@ -58,8 +53,8 @@ fn not_principal_spares_whom_it_lists_with_account() {
     }
 }
 
-/// "The NotPrincipal element with a Deny effect will always deny any IAM principal that has a permissions boundary
-/// policy attached, regardless of the values specified in the NotPrincipal element."
+/// "The NotPrincipal element with a Deny effect will always deny any IAM principal that has a permissions
+/// boundary policy attached, regardless of the values specified in the NotPrincipal element."
 #[test]
 fn not_principal_denies_whoever_has_a_boundary() {
     let listed = json!({"AWS": ["arn:aws:iam::111122223333:user/team/ana", ACCOUNT]});
@@ -77,13 +72,7 @@ fn canonical_users_stand_for_their_account() {
     let mut principal = Principal::root(OTHER);
     let context = Context::new();
     let decide = |principal: &Principal| {
-        let request = Request {
-            principal,
-            action: "sqs:SendMessage",
-            resource: QUEUE,
-            resource_account: ACCOUNT,
-            context: &context,
-        };
+        let request = sending(principal, &context);
         evaluate(&request, &policies).allowed()
     };
     assert!(!decide(&principal));
@@ -108,12 +97,7 @@ fn tags_and_arn_of_a_session() {
         "ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/app/worker"},
         "Null": {"aws:username": "true"},
     }}));
-    let request = Request {
-        principal: &principal,
-        action: "sqs:SendMessage",
-        resource: QUEUE,
-        resource_account: ACCOUNT,
-        context: &Context::new(),
-    };
+    let context = Context::new();
+    let request = sending(&principal, &context);
     assert!(evaluate(&request, &PolicySet { identity: &identity, ..PolicySet::default() }).allowed());
 }
