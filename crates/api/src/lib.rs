@@ -4,3 +4,5 @@
 
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 pub mod sqs;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+pub mod sts;

@@ -2,7 +2,8 @@
 
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::schema::{
-    self, Constraints, Kind, Location, Member, Operation, Protocol, Schema, Service, TimestampFormat,
+    self, Constraints, Kind, Location, Member, Operation, Protocol, RefusedOperation, Schema, Service,
+    TimestampFormat,
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{

@@ -200,3 +200,29 @@ impl std::fmt::Debug for Cx {
             .finish_non_exhaustive()
     }
 }
+
+/// Whose an access key is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The secret access key.
+    pub secret: Arc<str>,
+    /// The principal that signs with it.
+    pub principal: Arc<Principal>,
+}
+
+/// Why an access key is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyError {
+    /// No such key, or one that is not active.
+    Unknown,
+    /// Its session token is missing, or not the one that belongs to it.
+    InvalidToken,
+    /// Its session has ended.
+    ExpiredToken,
+}
+
+/// Knows the access keys. Reads snapshots only: no lock, no wait.
+pub trait Credentials: Send + Sync {
+    /// Whose a key is, at the given moment.
+    fn find(&self, access_key: &str, session_token: Option<&str>, now: Time) -> Result<Identity, KeyError>;
+}

@@ -25,7 +25,7 @@ pub use call::{
     unknown_local, unknown_operation,
 };
 pub use codec::{Decode, Decoder, Document, Encode, Encoder};
-pub use cx::{AccessRequest, Cx, Gate, Keys, Principal, PrincipalKind};
+pub use cx::{AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Principal, PrincipalKind};
 pub use error::Error;
 pub use ropeway_core::BoxFuture;
 pub use stream::ByteStream;

@@ -30,8 +30,19 @@ pub struct Service {
     pub denial: (&'static str, u16),
     /// Every operation that is implemented.
     pub operations: &'static [Operation],
-    /// Names of the model's other operations: refused by name.
-    pub refused_operations: &'static [&'static str],
+    /// The model's other operations: refused by name.
+    pub refused_operations: &'static [RefusedOperation],
+}
+
+/// An operation of the model that is not implemented: enough to know its requests and say so.
+#[derive(Debug)]
+pub struct RefusedOperation {
+    /// The operation's name.
+    pub name: &'static str,
+    /// HTTP method of its binding.
+    pub method: &'static str,
+    /// URI template of its binding.
+    pub uri: &'static str,
 }
 
 /// A wire protocol, by the name that the service models give it.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::Error;
+use crate::sigv4::Trailers;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
@@ -17,6 +18,7 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 pub struct ByteStream {
     chunks: Arc<Mutex<Option<Chunks>>>,
     length: Option<u64>,
+    trailers: Trailers,
 }
 
 impl ByteStream {
@@ -25,7 +27,19 @@ impl ByteStream {
         chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
         length: Option<u64>,
     ) -> Self {
-        ByteStream { chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))), length }
+        ByteStream { chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))), length, trailers: Trailers::default() }
+    }
+
+    /// The same body, whose trailing headers come by `trailers`.
+    #[must_use]
+    pub fn with_trailers(mut self, trailers: Trailers) -> Self {
+        self.trailers = trailers;
+        self
+    }
+
+    /// The trailing headers: there once the last chunk has been read.
+    pub fn trailers(&self) -> &Trailers {
+        &self.trailers
     }
 
     /// Length in bytes, where it is known before the end.

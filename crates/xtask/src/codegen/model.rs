@@ -115,8 +115,6 @@ pub struct Shape {
     #[serde(default, rename = "enum")]
     pub values: Vec<String>,
     #[serde(default)]
-    pub exception: bool,
-    #[serde(default)]
     pub fault: bool,
     #[serde(default)]
     pub error: Option<ErrorTrait>,
