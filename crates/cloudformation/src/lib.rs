@@ -1,1 +1,5 @@
-//! ropeway-cloudformation.
+//! CloudFormation: stacks of resources, described by templates.
+//!
+//! [`template`] is the language, as pure functions.
+
+pub mod template;
