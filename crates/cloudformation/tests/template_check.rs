@@ -189,6 +189,7 @@ fn a_replaced_resource_may_replace_what_refers_to_it() {
 
 #[test]
 fn additions_modifications_and_removals_come_in_order() {
+    use ChangeSource::{DirectModification, ResourceAttribute};
     let world = World::with(&["Topic", "Queue", "Link", "Old", "Older"]);
     let before = parse(BEFORE);
     let after = parse(
@@ -199,6 +200,7 @@ Resources:
   Fresh: {Type: AWS::SQS::Queue}
   Link:
     Type: AWS::SNS::Subscription
+    Metadata: !Select [4, !Split [':', !Ref Fresh]]
     Properties: {TopicArn: !Ref Topic, Protocol: sqs, Endpoint: !Select [0, !Split [':', !GetAtt Fresh.Arn]]}
 ",
     );
@@ -219,7 +221,8 @@ Resources:
     let attributes: Vec<_> = changes[2].details.iter().map(|detail| detail.attribute).collect();
     assert_eq!(attributes, [ChangedAttribute::Properties, ChangedAttribute::DeletionPolicy]);
     let sources: Vec<_> = changes[3].details.iter().map(|detail| detail.source).collect();
-    assert_eq!(sources, [ChangeSource::DirectModification, ChangeSource::ResourceAttribute]);
+    assert_eq!(sources, [DirectModification, ResourceAttribute, DirectModification]);
+    assert_eq!(changes[3].details[2].after, Some(KNOWN_AFTER_APPLY.into()));
     assert_eq!(changes[3].details[1].causing_entity.as_deref(), Some("Fresh.Arn"));
 }
 

@@ -197,6 +197,7 @@ fn sections_and_attributes_are_checked() {
         assert_eq!(refused(body), message, "{body}");
     }
     for (section, message) in [
+        ("Parameters: {Q: {Type: String}}", "Template format error: Q names both a parameter and a resource"),
         (
             "Outputs: {O: {Description: x}}",
             "Template format error: Output O is malformed. Every Outputs member must contain a Value object",

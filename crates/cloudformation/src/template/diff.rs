@@ -263,23 +263,32 @@ impl Comparison<'_> {
             details.push(direct(attribute, Some(before.as_str().into()), Some(after.as_str().into())));
         }
         let before = self.old.metadata(self.id, self.forecast.lookup)?;
-        let after = self.new.metadata(self.id, self.forecast)?;
+        let after = match &self.after.metadata {
+            Some(metadata) => self.expect(metadata, !self.causes(metadata)?.1.is_empty())?,
+            None => None,
+        };
         if before != after {
             details.push(direct(ChangedAttribute::Metadata, before, after));
         }
         Ok(details)
     }
 
+    /// What an expression will give. A function may need more of an unknown value than its placeholder
+    /// can give: then the whole is not known.
+    fn expect(&self, expression: &Value, unknown: bool) -> Result<Option<Value>> {
+        match self.new.value(expression, self.forecast) {
+            Err(_) if unknown => Ok(Some(KNOWN_AFTER_APPLY.into())),
+            evaluated => evaluated,
+        }
+    }
+
     fn property(&self, name: &str, before: Option<&Value>, details: &mut Vec<Detail>) -> Result<()> {
         let expression = self.after.properties.get(name);
         let found = expression.map(|expression| self.causes(expression)).transpose()?.unwrap_or_default();
         let (parameters, dynamic) = found;
-        let after = match expression.map(|expression| self.new.value(expression, self.forecast)) {
+        let after = match expression {
+            Some(expression) => self.expect(expression, !dynamic.is_empty())?,
             None => None,
-            Some(Ok(value)) => value,
-            // A function may need more of an unknown value than its placeholder can give.
-            Some(Err(_)) if !dynamic.is_empty() => Some(KNOWN_AFTER_APPLY.into()),
-            Some(Err(error)) => return Err(error),
         };
         let unchanged = match (before, &after) {
             (Some(before), Some(after)) => before.same(after),

@@ -116,6 +116,9 @@ impl Template {
             resources: members(&map, "Resources", "Resource", MAX_RESOURCES, &mut problems, Resource::parse)?,
             outputs: members(&map, "Outputs", "Output", MAX_MEMBERS, &mut problems, OutputDefinition::parse)?,
         };
+        for name in template.resources.keys().filter(|name| template.parameters.contains_key(*name)) {
+            problems.push(format!("Template format error: {name} names both a parameter and a resource"));
+        }
         TemplateError::of_problems(&problems)?;
         if template.resources.is_empty() {
             return format_error("At least one Resources member must be defined.");
