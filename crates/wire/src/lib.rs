@@ -14,6 +14,7 @@ mod query;
 pub mod resource;
 mod rest;
 pub mod schema;
+pub mod server;
 pub mod sigv4;
 mod stream;
 mod text;

@@ -1,4 +1,11 @@
 //! Signatures: S3's documented examples, what is refused and how, and properties.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,11 @@
 //! AWS's own test suite for Signature Version 4, as botocore's source package carries it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 
