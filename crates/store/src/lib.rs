@@ -12,6 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub mod blobs;
+#[cfg(feature = "crashtools")]
+pub mod crash;
 pub mod embedded;
 mod files;
 pub mod memory;
