@@ -8,6 +8,7 @@ mod cbor;
 pub mod codec;
 mod cx;
 mod error;
+pub mod gateway;
 mod json;
 pub mod protocol;
 mod query;
@@ -26,7 +27,9 @@ pub use call::{
     unknown_local, unknown_operation,
 };
 pub use codec::{Decode, Decoder, Document, Encode, Encoder};
-pub use cx::{AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Principal, PrincipalKind};
+pub use cx::{
+    AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Principal, PrincipalKind, Roles, Session,
+};
 pub use error::Error;
 pub use ropeway_core::BoxFuture;
 pub use stream::ByteStream;

@@ -1,0 +1,272 @@
+//! From an HTTP request to its operation and back: route, authenticate, read the body, dispatch.
+
+mod metrics;
+mod route;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use hyper::body::Incoming;
+use ropeway_core::{BoxFuture, Clock, Ids, Trace};
+
+pub use metrics::Metrics;
+
+use crate::call::{Answer, Call, Services, error_answer};
+use crate::protocol::{self, RequestBody};
+use crate::schema::{Operation, Protocol, Service};
+use crate::server::{self, ConnInfo, Handler};
+use crate::sigv4::{self, Body, Claim, Family, SigningKeys};
+use crate::{ByteStream, Credentials, Cx, Error, Gate, KeyError, Principal, text};
+use route::{Found, Route};
+
+/// Services that take unsigned requests where a resource's policy allows everybody.
+const OPEN_TO_ANYBODY: &[&str] = &["s3", "sqs", "sns"];
+
+/// What a gateway is made of.
+pub struct Gateway {
+    /// The services.
+    pub services: Arc<Services>,
+    /// Decides what is allowed.
+    pub gate: Arc<dyn Gate>,
+    /// Knows the access keys.
+    pub credentials: Arc<dyn Credentials>,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids of requests.
+    pub ids: Ids,
+    /// The account of unsigned requests.
+    pub default_account: String,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
+    /// Answers what is the server's own.
+    pub internal: Arc<dyn Internal>,
+    /// Signing keys, derived once a day and region.
+    pub signing_keys: SigningKeys,
+}
+
+/// Largest body that is read whole, in bytes: above every service's own limit.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Answers what is the server's own, under `/_ropeway/`.
+pub trait Internal: Send + Sync {
+    /// Answers one request.
+    fn answer(&self, method: http::Method, path: String, body: Bytes) -> BoxFuture<'_, http::Response<Bytes>>;
+}
+
+/// A request that is known to be from somebody: what its call is made of.
+struct Authenticated {
+    cx: Cx,
+    body: RequestBody,
+}
+
+impl Handler for Gateway {
+    fn handle(
+        self: Arc<Self>, request: http::Request<Incoming>, conn: ConnInfo,
+    ) -> BoxFuture<'static, http::Response<server::Body>> {
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            if parts.uri.path().starts_with("/_ropeway/") {
+                return self.answer_internal(parts, body, conn).await.map(server::Body::from);
+            }
+            self.answer(parts, body, conn).await.map(server::Body::from)
+        })
+    }
+}
+
+impl Gateway {
+    async fn answer_internal(&self, parts: Parts, body: Incoming, conn: ConnInfo) -> http::Response<Bytes> {
+        match server::read_body(body, MAX_BODY, conn.stall_timeout).await {
+            Ok(body) => self.internal.answer(parts.method, parts.uri.path().to_owned(), body).await,
+            Err(error) => {
+                let mut answer = http::Response::new(Bytes::from(error.message));
+                *answer.status_mut() = http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
+                answer
+            }
+        }
+    }
+
+    /// Answers a request of an AWS API.
+    async fn answer(&self, parts: Parts, raw: Incoming, origin: ConnInfo) -> Answer {
+        let request_id = self.ids.uuid();
+        let started = self.clock.machine_time();
+        let scope = route::scope(&parts);
+        let route = match route::route(&self.services, &parts, scope.as_ref()) {
+            Ok(route) => route,
+            Err(error) => return plain_error(&error, &request_id),
+        };
+        let service = route.service();
+        let (protocol, path, head) = (route.protocol, parts.uri.path().to_owned(), parts.method == http::Method::HEAD);
+        let mut name = "unknown";
+        let answer = match self.carry_out(route, parts, raw, origin, &request_id, &mut name).await {
+            Ok(answer) => answer,
+            Err(error) => error_answer(service, protocol, &error, &request_id, &path, head),
+        };
+        let millis = self.clock.machine_time().millis().saturating_sub(started.millis());
+        self.metrics.count(service.id, name, answer.status().as_u16(), millis);
+        answer
+    }
+
+    async fn carry_out(
+        &self, route: Route, parts: Parts, raw: Incoming, origin: ConnInfo, request_id: &str, name: &mut &'static str,
+    ) -> Result<Answer, Error> {
+        let service = route.service();
+        let Route { dispatch, protocol, found } = route;
+        let streams = matches!(&found, Found::Operation(operation, _) if protocol::streams_input(operation, protocol));
+        let checked = self.authenticate(service, protocol, &parts, raw, origin, request_id, streams).await?;
+        let (operation, labels) = operation(service, &parts, found, &checked.body)?;
+        *name = operation.name;
+        let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
+        let call = Call {
+            service,
+            operation,
+            protocol,
+            cx: checked.cx,
+            method: parts.method,
+            path,
+            query,
+            headers: parts.headers,
+            labels,
+            body: checked.body,
+        };
+        Ok(dispatch.call(call).await)
+    }
+
+    /// Finds out who sent a request, and makes its body what they signed.
+    async fn authenticate(
+        &self, service: &'static Service, protocol: Protocol, parts: &Parts, raw: Incoming, origin: ConnInfo,
+        request_id: &str, streams: bool,
+    ) -> Result<Authenticated, Error> {
+        let family = family(protocol);
+        let Some(claim) = sigv4::parse(parts, family)? else {
+            if !OPEN_TO_ANYBODY.contains(&service.id) {
+                return Err(family.missing_credentials());
+            }
+            let cx = self.cx(parts, origin, request_id, Arc::new(Principal::anonymous()), None);
+            let (stream, trailers) = sigv4::open_anonymous(parts, server::incoming(raw, origin.stall_timeout))?;
+            let body = body(parts, stream.with_trailers(trailers), streams, origin).await?;
+            return Ok(Authenticated { cx, body });
+        };
+        claim.require_service(service.signing_name)?;
+        let now = self.clock.machine_time();
+        let token = claim.session_token().map(str::to_owned);
+        let identity = self.credentials.find(claim.access_key_id(), token.as_deref(), self.clock.now());
+        let identity = identity.map_err(|error| refuse_key(family, error, &claim, token.as_deref()))?;
+        let cx = self.cx(parts, origin, request_id, identity.principal, Some(claim.region()));
+        let body = if streams || whole_in_chunks(&claim) {
+            let verified = claim.verify(&self.signing_keys, &identity.secret, Body::Streamed, now)?;
+            let (stream, trailers) = verified.open(parts, server::incoming(raw, origin.stall_timeout))?;
+            body(parts, stream.with_trailers(trailers), streams, origin).await?
+        } else {
+            let bytes = server::read_body(raw, MAX_BODY, origin.stall_timeout).await?;
+            let _ = claim.verify(&self.signing_keys, &identity.secret, Body::Whole(&bytes), now)?;
+            RequestBody::Bytes(server::decoded(&parts.headers, bytes, MAX_BODY)?)
+        };
+        Ok(Authenticated { cx, body })
+    }
+
+    fn cx(&self, parts: &Parts, origin: ConnInfo, request_id: &str, principal: Arc<Principal>, region: Option<&str>) -> Cx {
+        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let host = parts.uri.authority().map_or_else(|| header("host"), |authority| authority.as_str());
+        let account = if principal.account.is_empty() { &self.default_account } else { &principal.account };
+        Cx {
+            account: account.clone(),
+            region: region.unwrap_or("us-east-1").to_owned(),
+            principal,
+            request_id: request_id.to_owned(),
+            trace: self.trace(header("x-amzn-trace-id")),
+            endpoint: format!("{}://{host}", if origin.tls { "https" } else { "http" }),
+            source_ip: Some(origin.remote.ip()),
+            secure: origin.tls,
+            user_agent: header("user-agent").to_owned(),
+            now: self.clock.now(),
+            gate: Arc::clone(&self.gate),
+        }
+    }
+
+    /// The trace that the client names, or a new one: `1-<8 hex digits of the time>-<24 random ones>`.
+    fn trace(&self, header: &str) -> Trace {
+        let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="));
+        let usable = root.filter(|r| r.len() <= 64 && r.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
+        usable.map_or_else(
+            || {
+                let mut random = [0u8; 12];
+                self.ids.fill(&mut random);
+                Trace::from(format!("1-{:08x}-{}", self.clock.machine_time().secs(), hex::encode(random)))
+            },
+            Trace::from,
+        )
+    }
+}
+
+/// A body that came as a stream, in the form that the operation takes.
+async fn body(parts: &Parts, stream: ByteStream, streams: bool, origin: ConnInfo) -> Result<RequestBody, Error> {
+    if streams {
+        return Ok(RequestBody::Stream(stream));
+    }
+    let whole = http_body_util::BodyExt::map_err(server::Body::from(stream), |error| error.to_string());
+    let bytes = server::read_body(whole, MAX_BODY, origin.stall_timeout).await?;
+    Ok(RequestBody::Bytes(server::decoded(&parts.headers, bytes, MAX_BODY)?))
+}
+
+/// A body in signed chunks of an operation that wants it whole.
+fn whole_in_chunks(claim: &Claim<'_>) -> bool {
+    use sigv4::Payload;
+    matches!(claim.payload(), Payload::Chunked | Payload::ChunkedTrailer | Payload::UnsignedTrailer)
+}
+
+fn family(protocol: Protocol) -> Family {
+    match protocol {
+        Protocol::RestXml => Family::S3,
+        Protocol::AwsQuery => Family::Query,
+        _ => Family::Json,
+    }
+}
+
+fn refuse_key(family: Family, error: KeyError, claim: &Claim<'_>, token: Option<&str>) -> Error {
+    match error {
+        KeyError::Unknown => family.unknown_key(claim.access_key_id()),
+        KeyError::InvalidToken => family.invalid_token(token.unwrap_or_default()),
+        KeyError::ExpiredToken => family.expired_token(token.unwrap_or_default()),
+    }
+}
+
+/// The operation, now that the body is there.
+fn operation(
+    service: &'static Service, parts: &Parts, found: Found, body: &RequestBody,
+) -> Result<(&'static Operation, Vec<(&'static str, String)>), Error> {
+    let found = match found {
+        Found::ByAction => {
+            let in_query = action(parts.uri.query().unwrap_or_default().as_bytes());
+            let in_body = if let RequestBody::Bytes(bytes) = body { action(bytes) } else { None };
+            match in_query.or(in_body) {
+                Some(name) => route::by_name(service, &name),
+                None => return Err(Error::new(400, "MissingAction", "The request must contain the parameter Action")),
+            }
+        }
+        found => found,
+    };
+    match found {
+        Found::Operation(operation, labels) => Ok((operation, labels)),
+        Found::Refused(error) => Err(error),
+        Found::ByAction => Err(Error::internal("an action that names an action")),
+    }
+}
+
+fn action(form: &[u8]) -> Option<String> {
+    let form = std::str::from_utf8(form).ok()?;
+    let pairs = text::form_pairs(form)?;
+    pairs.into_iter().find(|(key, _)| key == "Action").map(|(_, value)| value.into_owned())
+}
+
+/// An error for a request of which no service is known: JSON, as most clients read it.
+fn plain_error(error: &Error, request_id: &str) -> Answer {
+    let body = serde_json::json!({ "__type": error.code, "message": error.message }).to_string();
+    let mut answer = http::Response::new(protocol::ResponseBody::Bytes(Bytes::from(body)));
+    *answer.status_mut() = http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-amz-json-1.0"));
+    if let Ok(id) = http::HeaderValue::from_str(request_id) {
+        answer.headers_mut().insert("x-amzn-requestid", id);
+    }
+    answer
+}
