@@ -7,6 +7,7 @@
 
 mod clock;
 pub mod directory;
+pub mod effects;
 mod fault;
 mod host;
 mod ids;

@@ -1,0 +1,61 @@
+//! Effects between services: the commands that one service leaves for another's machine.
+//!
+//! A service crate does not depend on another, so what crosses the border stands here. Each enum
+//! mirrors the first variants of the receiving machine's command, so that both have the same binary
+//! form; the receiver proves it in a test. Fields and variants are only ever added at the end.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What may be sent to the queue machines ([`crate::keys::Space::Sqs`]), in the shard of the queue's ARN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SqsCommand {
+    /// A message from a service.
+    ///
+    /// Refused for good if the queue does not exist, its policy does not let the service send, or
+    /// the message is none that the queue takes.
+    Deliver(QueueDelivery),
+}
+
+/// A message that a service sends to a queue, on behalf of one of its resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDelivery {
+    /// The queue's ARN.
+    pub queue: String,
+    /// The service that sends: its host name as policies name it (`sns.amazonaws.com`).
+    pub principal: String,
+    /// ARN of the resource on whose behalf it sends: the policy's `aws:SourceArn`.
+    pub source_arn: String,
+    /// Account of that resource: the policy's `aws:SourceAccount`.
+    pub source_account: String,
+    /// The message's body.
+    pub body: String,
+    /// The message's attributes, at most 10.
+    pub attributes: BTreeMap<String, MessageAttribute>,
+    /// The message's group; FIFO queues need one.
+    pub group: Option<String>,
+    /// The deduplication id; a FIFO queue without content-based deduplication needs one.
+    pub deduplication_id: Option<String>,
+    /// The X-Ray header that the consumer gets as `AWSTraceHeader`.
+    pub trace_header: Option<String>,
+}
+
+/// An attribute of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageAttribute {
+    /// `String`, `Number` or `Binary`, or one of these with a label (`Number.int`).
+    pub data_type: String,
+    /// The value, of the kind that the type says.
+    pub value: AttributeValue,
+}
+
+/// The value of a message's attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttributeValue {
+    /// Of the types `String` and `Number`.
+    Text(String),
+    /// Of the type `Binary`.
+    Binary(Bytes),
+}
