@@ -1,7 +1,8 @@
 //! Who calls, from where, and whether they may.
 
+use std::any::Any;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ropeway_core::{Time, Trace};
 
@@ -21,8 +22,50 @@ pub struct Principal {
     pub id: String,
     /// The access key that signed the request.
     pub access_key: Option<String>,
-    /// The session policy that narrows a role session, as JSON.
-    pub session_policy: Option<Arc<str>>,
+    /// What narrows a role session; `None` for those who are not in one.
+    pub session: Option<Arc<Session>>,
+}
+
+/// What a role session was given when it began.
+#[derive(Default)]
+pub struct Session {
+    /// When it began: `aws:TokenIssueTime`.
+    pub issued: Time,
+    /// The session policy that was passed, as JSON.
+    pub policy: Option<String>,
+    /// ARNs of managed policies that were passed as further session policies.
+    pub policy_arns: Vec<String>,
+    compiled: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Session {
+    /// A session.
+    pub fn new(issued: Time, policy: Option<String>, policy_arns: Vec<String>) -> Self {
+        Session { issued, policy, policy_arns, compiled: OnceLock::new() }
+    }
+
+    /// The gate's own form of the session, made once. One gate looks at a session, so one type does.
+    pub fn compiled<T: Any + Send + Sync>(&self, make: impl FnOnce(&Session) -> T) -> Option<&T> {
+        self.compiled.get_or_init(|| Box::new(make(self))).downcast_ref()
+    }
+}
+
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.issued == other.issued && self.policy == other.policy && self.policy_arns == other.policy_arns
+    }
+}
+
+impl Eq for Session {}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("issued", &self.issued)
+            .field("policy", &self.policy)
+            .field("policy_arns", &self.policy_arns)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The kinds of principals.
@@ -52,7 +95,7 @@ impl Principal {
             arn: format!("arn:aws:iam::{account}:root"),
             id: account.to_owned(),
             access_key: None,
-            session_policy: None,
+            session: None,
         }
     }
 
@@ -64,7 +107,7 @@ impl Principal {
             arn: host.to_owned(),
             id: host.to_owned(),
             access_key: None,
-            session_policy: None,
+            session: None,
         }
     }
 
@@ -76,7 +119,7 @@ impl Principal {
             arn: "*".to_owned(),
             id: "*".to_owned(),
             access_key: None,
-            session_policy: None,
+            session: None,
         }
     }
 }
@@ -125,6 +168,28 @@ pub trait Gate: Send + Sync {
     /// Makes a resource's policy known (JSON), or forgets it. Called after the commit that changed
     /// it, and at start.
     fn set_resource_policy(&self, resource: &str, policy: Option<&str>);
+
+    /// Makes known which account owns a resource whose ARN does not tell (a bucket's), or forgets it.
+    /// Called as [`Gate::set_resource_policy`] is.
+    fn set_resource_owner(&self, resource: &str, account: Option<&str>);
+}
+
+/// Hands roles to services. Reads snapshots only: no lock, no wait.
+pub trait Roles: Send + Sync {
+    /// The session in which `service` (`firehose.amazonaws.com`) acts as a role, for calls from
+    /// within. The role's trust policy must let the service assume it; `keys` carry `aws:SourceArn`
+    /// and `aws:SourceAccount` of the resource it acts for. `session` names the session: 2 to 64 of
+    /// `A-Z a-z 0-9 _ + = , . @ -`.
+    ///
+    /// # Errors
+    /// Why not, in the words that the role's owner may read.
+    fn assume_for_service(
+        &self,
+        role_arn: &str,
+        service: &str,
+        session: &str,
+        keys: &Keys,
+    ) -> Result<Principal, String>;
 }
 
 /// What an operation knows of its request.
@@ -165,6 +230,19 @@ impl Cx {
     ) -> Result<(), Error> {
         let request = AccessRequest { cx: self, action, resource, keys };
         self.gate.authorize(&request).map_err(|why| Error::new(service.denial.1, service.denial.0, why))
+    }
+
+    /// Asks whether the caller may hand a role to a service (`lambda.amazonaws.com`): `iam:PassRole`
+    /// on the role, with `iam:PassedToService`. To be asked whenever a request names a role that a
+    /// service will act as. A role of another account is refused.
+    pub fn pass_role(&self, service: &Service, role_arn: &str, service_host: &str) -> Result<(), Error> {
+        if role_arn.split(':').nth(4) != Some(self.account.as_str()) {
+            let why = "Cross-account pass role is not allowed.";
+            return Err(Error::new(service.denial.1, service.denial.0, why));
+        }
+        let mut keys = Keys::default();
+        keys.add("iam:PassedToService", service_host);
+        self.authorize(service, "iam:PassRole", role_arn, &keys)
     }
 
     /// The same request, made by a service for a resource of `account`: what `aws:SourceArn` and
