@@ -200,9 +200,7 @@ pub fn encode_output(
             return answer(protocol, operation.status, request_id, to_json(output, root));
         }
         Protocol::RpcV2Cbor => {
-            let mut writer = minicbor::Encoder::new(Vec::with_capacity(256));
-            output.encode(&mut CborEncoder::new(&mut writer, root));
-            return answer(protocol, operation.status, request_id, writer.into_writer());
+            return cbor_answer(operation, output, request_id);
         }
         Protocol::AwsQuery => {
             let body = query_answer(service, operation, output, request_id);
@@ -220,13 +218,36 @@ pub fn encode_output(
     }
 }
 
+fn cbor_answer(
+    operation: &'static Operation,
+    output: &dyn Encode,
+    request_id: &str,
+) -> Response<ResponseBody> {
+    let mut writer = minicbor::Encoder::new(Vec::with_capacity(256));
+    output.encode(&mut CborEncoder::new(&mut writer, &operation.output));
+    // An operation without an output must answer without a body.
+    let body = if has_output(operation) { writer.into_writer() } else { Vec::new() };
+    let mut response = answer(Protocol::RpcV2Cbor, operation.status, request_id, body);
+    if !has_output(operation) {
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    response
+}
+
+/// An operation that has no output has one without a name.
+fn has_output(operation: &Operation) -> bool {
+    !operation.output.name.is_empty()
+}
+
 fn rest_answer(
     operation: &Operation,
     protocol: Protocol,
     encoder: RestEncoder,
     request_id: &str,
 ) -> Response<ResponseBody> {
-    let status = encoder.status.unwrap_or(operation.status);
+    // The models do not say it: an answer with part of an object is a 206.
+    let partial = encoder.headers.contains_key(http::header::CONTENT_RANGE);
+    let status = encoder.status.unwrap_or(if partial { 206 } else { operation.status });
     let bodiless = operation.method == "HEAD" || status == 204 || status == 304;
     let body = if bodiless { ResponseBody::Bytes(Bytes::new()) } else { encoder.body };
     let mut response = Response::new(body);

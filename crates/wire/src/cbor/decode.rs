@@ -7,6 +7,7 @@ use ropeway_core::Time;
 
 use crate::codec::{Decoder, Document, Result};
 use crate::json::find;
+use crate::rest::Scope;
 use crate::schema::{Kind, Member};
 use crate::text::{self, Wanted};
 use crate::{ByteStream, Error};
@@ -223,7 +224,7 @@ impl Decoder for CborDecoder<'_, '_> {
         let mut next = 0;
         self.items(count, |at| {
             let key = at.text()?;
-            let Some((index, member)) = find(members, &key, next, false) else { return at.skip() };
+            let Some((index, member)) = find(members, &key, next, Scope::All) else { return at.skip() };
             next = index + 1;
             if at.null()? { Ok(()) } else { at.value(member, |child| each(index, child)) }
         })

@@ -5,7 +5,8 @@ use ropeway_core::Time;
 
 use super::Parser;
 use crate::codec::{Decoder, Document, Result};
-use crate::schema::{Kind, Location, Member};
+use crate::rest::Scope;
+use crate::schema::{Kind, Member};
 use crate::text::{self, Wanted};
 use crate::{ByteStream, Error};
 
@@ -13,17 +14,17 @@ use crate::{ByteStream, Error};
 pub(crate) struct JsonDecoder<'p, 'a> {
     parser: &'p mut Parser<'a>,
     member: &'static Member,
-    /// The root of a rest protocol's body, which holds no members of other places.
-    body_only: bool,
+    /// Which members this value holds: in a rest protocol, the root's may be elsewhere.
+    scope: Scope,
 }
 
 impl<'p, 'a> JsonDecoder<'p, 'a> {
     pub(crate) fn new(parser: &'p mut Parser<'a>, member: &'static Member) -> Self {
-        JsonDecoder { parser, member, body_only: false }
+        JsonDecoder { parser, member, scope: Scope::All }
     }
 
-    pub(crate) fn body_only(parser: &'p mut Parser<'a>, member: &'static Member) -> Self {
-        JsonDecoder { parser, member, body_only: true }
+    pub(crate) fn root(parser: &'p mut Parser<'a>, member: &'static Member, scope: Scope) -> Self {
+        JsonDecoder { parser, member, scope }
     }
 
     /// The error for a value of another kind, as DynamoDB and its kin word it.
@@ -155,13 +156,13 @@ impl Decoder for JsonDecoder<'_, '_> {
 
     fn structure(&mut self, each: &mut dyn FnMut(usize, &mut dyn Decoder) -> Result<()>) -> Result<()> {
         let members = self.member.schema.members();
-        let body_only = self.body_only;
+        let scope = self.scope;
         if self.parser.peek() != Some(b'{') {
             return Err(self.mismatch(Wanted::Structure));
         }
         let mut next = 0;
         self.parser.object(|parser, key| {
-            let Some((index, member)) = find(members, &key, next, body_only) else { return Ok(()) };
+            let Some((index, member)) = find(members, &key, next, scope) else { return Ok(()) };
             next = index + 1;
             if parser.null()? { Ok(()) } else { each(index, &mut JsonDecoder::new(parser, member)) }
         })
@@ -173,10 +174,10 @@ pub(crate) fn find(
     members: &'static [Member],
     name: &str,
     next: usize,
-    body_only: bool,
+    scope: Scope,
 ) -> Option<(usize, &'static Member)> {
     let (before, after) = members.split_at_checked(next)?;
-    let fits = |m: &Member| m.json_name == name && (!body_only || m.location == Location::Body);
+    let fits = |m: &Member| m.json_name == name && scope.holds(m);
     match after.iter().position(fits) {
         Some(at) => Some(next + at),
         None => before.iter().position(fits),

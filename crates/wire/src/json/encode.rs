@@ -4,24 +4,25 @@ use bytes::Bytes;
 use ropeway_core::Time;
 
 use crate::codec::{Document, Encode, Encoder};
-use crate::schema::{Kind, Location, Member, TimestampFormat};
+use crate::rest::Scope;
+use crate::schema::{Kind, Member, TimestampFormat};
 use crate::{ByteStream, text};
 
 /// Writes the value of a member.
 pub(crate) struct JsonEncoder<'o> {
     out: &'o mut Vec<u8>,
     member: &'static Member,
-    /// The root of a rest protocol's body, which holds no members of other places.
-    body_only: bool,
+    /// Which members this value holds: in a rest protocol, the root's may be elsewhere.
+    scope: Scope,
 }
 
 impl<'o> JsonEncoder<'o> {
     pub(crate) fn new(out: &'o mut Vec<u8>, member: &'static Member) -> Self {
-        JsonEncoder { out, member, body_only: false }
+        JsonEncoder { out, member, scope: Scope::All }
     }
 
-    pub(crate) fn body_only(out: &'o mut Vec<u8>, member: &'static Member) -> Self {
-        JsonEncoder { out, member, body_only: true }
+    pub(crate) fn root(out: &'o mut Vec<u8>, member: &'static Member, scope: Scope) -> Self {
+        JsonEncoder { out, member, scope }
     }
 
     fn raw(&mut self, text: &str) {
@@ -122,7 +123,7 @@ impl Encoder for JsonEncoder<'_> {
         let mut first = true;
         for (member, value) in self.member.schema.members().iter().zip(members) {
             let Some(value) = value else { continue };
-            if self.body_only && member.location != Location::Body {
+            if !self.scope.holds(member) {
                 continue;
             }
             if !std::mem::take(&mut first) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use ropeway_core::Time;
 
+use super::Scope;
 use super::read::{PairsDecoder, RawDecoder, TextDecoder, refuse};
 use crate::ByteStream;
 use crate::codec::{Decoder, Document, Result};
@@ -158,7 +159,8 @@ impl<'p> RestDecoder<'p> {
 
     /// The members that make up the body together.
     fn body(&self, each: Each<'_>) -> Result<()> {
-        if !self.member.schema.members().iter().any(|m| m.location == Location::Body) {
+        let scope = if self.message.status.is_some() { Scope::Response } else { Scope::Request };
+        if !self.member.schema.members().iter().any(|m| scope.holds(m)) {
             return Ok(());
         }
         if self.message.bytes.iter().all(u8::is_ascii_whitespace) {
@@ -167,12 +169,12 @@ impl<'p> RestDecoder<'p> {
         match self.body {
             BodyForm::Json => {
                 let mut parser = Parser::new(&self.message.bytes);
-                JsonDecoder::body_only(&mut parser, self.member).structure(each)?;
+                JsonDecoder::root(&mut parser, self.member, scope).structure(each)?;
                 parser.end()
             }
             BodyForm::Xml => {
                 let root = Element::parse(&self.message.bytes)?;
-                XmlDecoder::body_only(&root, self.member).structure(each)
+                XmlDecoder::root(&root, self.member, scope).structure(each)
             }
         }
     }

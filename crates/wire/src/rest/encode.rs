@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ropeway_core::Time;
 
-use super::BodyForm;
 use super::write::{PrefixEncoder, TextEncoder};
+use super::{BodyForm, Scope};
 use crate::codec::{Document, Encode, Encoder};
 use crate::json::JsonEncoder;
 use crate::protocol::ResponseBody;
@@ -93,7 +93,7 @@ impl RestEncoder {
             }
             (_, BodyForm::Xml) => {
                 let mut out = declaration();
-                value.encode(&mut XmlEncoder::root(&mut out, member, self.namespace));
+                value.encode(&mut XmlEncoder::root(&mut out, member, self.namespace, Scope::All));
                 self.text_body("application/xml", out);
             }
         }
@@ -103,12 +103,12 @@ impl RestEncoder {
         match self.form {
             BodyForm::Json => {
                 let mut out = Vec::new();
-                JsonEncoder::body_only(&mut out, self.member).structure(members);
+                JsonEncoder::root(&mut out, self.member, Scope::Response).structure(members);
                 self.text_body("application/json", out);
             }
             BodyForm::Xml => {
                 let mut out = declaration();
-                XmlEncoder::root(&mut out, self.member, self.namespace).structure(members);
+                XmlEncoder::root(&mut out, self.member, self.namespace, Scope::Response).structure(members);
                 self.text_body("application/xml", out);
             }
         }
@@ -138,9 +138,10 @@ impl Encoder for RestEncoder {
 
     fn structure(&mut self, members: &[Option<&dyn Encode>]) {
         let Kind::Structure { members: schema, payload } = self.member.schema.kind else { return };
-        let mut in_body = false;
+        // restJson answers an object whenever there is an output, were it empty.
+        let mut in_body = self.form == BodyForm::Json && !self.member.name.is_empty();
         for (index, (member, value)) in schema.iter().zip(members).enumerate() {
-            in_body |= member.location == Location::Body && !member.xml_attribute;
+            in_body |= Scope::Response.holds(member) && !member.xml_attribute;
             match value {
                 Some(value) if payload == Some(index) => self.payload(*value, member),
                 Some(value) => self.bound(*value, member),

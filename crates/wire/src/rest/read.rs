@@ -152,6 +152,9 @@ fn split(value: &str, element: &Member) -> Vec<String> {
         return parts.chunks(2).map(|pair| pair.join(",").trim().to_owned()).collect();
     }
     let mut out = Vec::new();
+    if value.trim().is_empty() {
+        return out;
+    }
     let mut chars = value.chars().peekable();
     loop {
         while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}

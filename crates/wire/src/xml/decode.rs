@@ -5,7 +5,8 @@ use ropeway_core::Time;
 
 use super::Element;
 use crate::codec::{Decoder, Document, Result};
-use crate::schema::{Kind, Location, Member};
+use crate::rest::Scope;
+use crate::schema::{Kind, Member};
 use crate::text::{self, Form};
 use crate::{ByteStream, Error};
 
@@ -23,17 +24,17 @@ enum At<'p> {
 pub(crate) struct XmlDecoder<'p> {
     at: At<'p>,
     member: &'static Member,
-    /// The root of a rest protocol's body, which holds no members of other places.
-    body_only: bool,
+    /// Which members this value holds: in a rest protocol, the root's may be elsewhere.
+    scope: Scope,
 }
 
 impl<'p> XmlDecoder<'p> {
     pub(crate) fn new(element: &'p Element, member: &'static Member) -> Self {
-        XmlDecoder { at: At::Element(element), member, body_only: false }
+        XmlDecoder { at: At::Element(element), member, scope: Scope::All }
     }
 
-    pub(crate) fn body_only(element: &'p Element, member: &'static Member) -> Self {
-        XmlDecoder { at: At::Element(element), member, body_only: true }
+    pub(crate) fn root(element: &'p Element, member: &'static Member, scope: Scope) -> Self {
+        XmlDecoder { at: At::Element(element), member, scope }
     }
 
     /// Where a member of the structure that this element is stands in it.
@@ -146,11 +147,11 @@ impl Decoder for XmlDecoder<'_> {
     fn structure(&mut self, each: &mut dyn FnMut(usize, &mut dyn Decoder) -> Result<()>) -> Result<()> {
         let At::Element(element) = self.at else { return Err(Form::Xml.malformed("")) };
         for (index, member) in self.member.schema.members().iter().enumerate() {
-            if self.body_only && member.location != Location::Body {
+            if !self.scope.holds(member) {
                 continue;
             }
             if let Some(at) = Self::find(element, member) {
-                each(index, &mut XmlDecoder { at, member, body_only: false })?;
+                each(index, &mut XmlDecoder { at, member, scope: Scope::All })?;
             }
         }
         Ok(())

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ropeway_core::Time;
 
 use crate::codec::{Document, Encode, Encoder};
-use crate::rest::TextEncoder;
-use crate::schema::{Kind, Location, Member, TimestampFormat};
+use crate::rest::{Scope, TextEncoder};
+use crate::schema::{Kind, Member, TimestampFormat};
 use crate::{ByteStream, text};
 
 /// Prefix (empty for the default one) and URI.
@@ -18,8 +18,8 @@ pub(crate) struct XmlEncoder<'o> {
     /// The element's name; `None` writes a structure's members without an element around them.
     name: Option<&'static str>,
     namespace: Namespace,
-    /// The root of a rest protocol's body, which holds no members of other places.
-    body_only: bool,
+    /// Which members this value holds: in a rest protocol, the root's may be elsewhere.
+    scope: Scope,
 }
 
 impl<'o> XmlEncoder<'o> {
@@ -28,19 +28,24 @@ impl<'o> XmlEncoder<'o> {
     }
 
     fn named(out: &'o mut String, member: &'static Member, name: &'static str) -> Self {
-        XmlEncoder { out, member, name: Some(name), namespace: member.xml_namespace, body_only: false }
+        XmlEncoder { out, member, name: Some(name), namespace: member.xml_namespace, scope: Scope::All }
     }
 
     /// The root of a body, in the service's namespace unless it has its own. A root that is
     /// flattened has no element around its members.
-    pub(crate) fn root(out: &'o mut String, member: &'static Member, namespace: Namespace) -> Self {
+    pub(crate) fn root(
+        out: &'o mut String,
+        member: &'static Member,
+        namespace: Namespace,
+        scope: Scope,
+    ) -> Self {
         let name = (!member.flattened).then_some(member.xml_name);
-        XmlEncoder { out, member, name, namespace: member.xml_namespace.or(namespace), body_only: true }
+        XmlEncoder { out, member, name, namespace: member.xml_namespace.or(namespace), scope }
     }
 
     /// The members of a structure, without an element around them.
     pub(crate) fn bare(out: &'o mut String, member: &'static Member) -> Self {
-        XmlEncoder { out, member, name: None, namespace: None, body_only: false }
+        XmlEncoder { out, member, name: None, namespace: None, scope: Scope::All }
     }
 
     fn leaf(&mut self, text: &str) {
@@ -165,11 +170,7 @@ impl Encoder for XmlEncoder<'_> {
         }
         let name = if flattened { self.member.xml_name } else { element.xml_name };
         for value in elements {
-            let mut item = XmlEncoder::named(self.out, element, name);
-            if flattened {
-                item.namespace = self.member.xml_namespace.or(element.xml_namespace);
-            }
-            value.encode(&mut item);
+            value.encode(&mut XmlEncoder::named(self.out, element, name));
         }
         if !flattened {
             self.close();
@@ -204,7 +205,7 @@ impl Encoder for XmlEncoder<'_> {
         self.open(members);
         for (member, value) in self.member.schema.members().iter().zip(members) {
             let Some(value) = value else { continue };
-            if member.xml_attribute || (self.body_only && member.location != Location::Body) {
+            if member.xml_attribute || (!self.scope.holds(member)) {
                 continue;
             }
             value.encode(&mut XmlEncoder::new(self.out, member));
