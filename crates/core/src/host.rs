@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use ropeway_store::{Room, Store};
+use ropeway_store::{Room, Shard, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -65,10 +65,7 @@ impl Builder {
         });
         let mut loops = Vec::new();
         let mut inboxes = Vec::new();
-        for number in 0..shared.store.shards() {
-            let id = ShardId(number);
-            let lease = shared.store.acquire(id, "local").await?;
-            let store = shared.store.open(lease).await?;
+        for (id, store) in open_all(&shared.store).await? {
             let (sender, inbox) = mpsc::channel(INBOX);
             let mut shard = Loop::new(id, Arc::clone(&shared), store, inbox);
             shard.load().await?;
@@ -78,6 +75,16 @@ impl Builder {
         *write(&shared.inboxes) = inboxes;
         Ok(Core { shared, loops: Arc::new(std::sync::Mutex::new(Loops::Loaded(loops))) })
     }
+}
+
+/// Opens every shard. All are asked for before any is waited for, so that their leases share a sync.
+async fn open_all(store: &Arc<dyn Store>) -> Result<Vec<(ShardId, Arc<dyn Shard>)>, Fault> {
+    let opening = (0..store.shards()).map(|number| async move {
+        let id = ShardId(number);
+        let lease = store.acquire(id, "local").await?;
+        Ok((id, store.open(lease).await?))
+    });
+    futures_util::future::try_join_all(opening).await.map_err(|error: ropeway_store::CommitError| error.into())
 }
 
 enum Loops {
@@ -153,7 +160,7 @@ impl Core {
     /// Takes no further commands, lets those under way finish, and closes the store.
     pub async fn stop(&self) -> Result<(), Fault> {
         write(&self.shared.inboxes).clear();
-        self.shared.signals.wake_all();
+        self.shared.signals.close();
         let running = {
             let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             std::mem::replace(&mut *loops, Loops::Running(Vec::new()))

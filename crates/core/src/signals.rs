@@ -1,6 +1,7 @@
 //! Wake-ups for those who wait for something to come: long polls, followers of a log.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
@@ -9,6 +10,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Signals {
     names: Mutex<HashMap<Arc<str>, Weak<Notify>>>,
+    closed: AtomicBool,
 }
 
 impl Signals {
@@ -37,8 +39,14 @@ impl Signals {
         }
     }
 
+    /// True once the server is stopping: nobody should wait any longer.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Wakes everybody who waits for anything: the server is stopping.
-    pub fn wake_all(&self) {
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         #[allow(clippy::iter_over_hash_type, reason = "everyone is woken; the order does not show")]
         for waiting in self.lock().values().filter_map(Weak::upgrade) {
             waiting.notify_waiters();

@@ -51,7 +51,9 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Answers what is the server's own, under `/_ropeway/`.
 pub trait Internal: Send + Sync {
     /// Answers one request.
-    fn answer(&self, method: http::Method, path: String, body: Bytes) -> BoxFuture<'_, http::Response<Bytes>>;
+    fn answer(
+        &self, method: http::Method, path: String, body: Bytes, conn: ConnInfo,
+    ) -> BoxFuture<'_, http::Response<Bytes>>;
 }
 
 /// A request that is known to be from somebody: what its call is made of.
@@ -77,7 +79,7 @@ impl Handler for Gateway {
 impl Gateway {
     async fn answer_internal(&self, parts: Parts, body: Incoming, conn: ConnInfo) -> http::Response<Bytes> {
         match server::read_body(body, MAX_BODY, conn.stall_timeout).await {
-            Ok(body) => self.internal.answer(parts.method, parts.uri.path().to_owned(), body).await,
+            Ok(body) => self.internal.answer(parts.method, parts.uri.path().to_owned(), body, conn).await,
             Err(error) => {
                 let mut answer = http::Response::new(Bytes::from(error.message));
                 *answer.status_mut() = http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
