@@ -1,5 +1,11 @@
 //! The blob store on a local directory.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, their helpers included")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests, their helpers included"
+)]
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;

@@ -1,5 +1,11 @@
 //! Kills, losses of power and failing calls: nothing acknowledged is ever lost.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, their helpers included")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests, their helpers included"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

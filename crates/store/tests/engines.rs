@@ -1,5 +1,11 @@
 //! The suite, against every engine.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, their helpers included")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests, their helpers included"
+)]
 
 use std::sync::Arc;
 

@@ -9,7 +9,9 @@
 //!
 //! The format is that of fjall 3.1 (`journal/entry.rs`): a batch is a start entry (tag 1, number of
 //! items, sequence number), its items (tag 2), and an end entry (tag 3, XXH3 of the items' bytes,
-//! magic). Integers are little-endian. Behind the last batch a file may hold zeros.
+//! magic). Integers are little-endian. Behind the last batch a file may hold zeros. The checksum
+//! leaves out the sequence number, so that one has to lie between those of its neighbours, where it
+//! does no harm even if it isn't what it was.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -25,6 +27,19 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const MAGIC: [u8; 4] = [b'F', b'J', b'L', 3];
+/// Sequence numbers grow with every commit, and with flushes and compactions between two commits:
+/// by far less than this.
+const MAX_STEP: u64 = 1 << 20;
+
+/// A batch that is whole.
+#[derive(Clone, Copy)]
+struct Found {
+    bytes: u64,
+    /// Our number of it.
+    commit: u64,
+    /// The engine's.
+    seqno: u64,
+}
 
 /// Checks every journal, and cuts an unfinished commit off the last one. `durable` is the commit
 /// that the mark names.
@@ -33,7 +48,7 @@ pub(super) fn check(db: &Path, durable: u64) -> Result<(), OpenError> {
     let Some(((_, active), sealed)) = journals.split_last() else {
         return Err(OpenError::Damaged(format!("there is no journal in {}", db.display())));
     };
-    let mut before: Option<(u64, u64)> = None;
+    let mut before: Option<(u64, Found)> = None;
     for (id, path) in sealed {
         let end = walk(path, follow(before, *id)).map_err(|e| OpenError::io(path, e))??;
         if end.unread {
@@ -47,7 +62,7 @@ pub(super) fn check(db: &Path, durable: u64) -> Result<(), OpenError> {
     }
     let id = journals.last().map_or(0, |(id, _)| *id);
     let end = walk(active, follow(before, id)).map_err(|e| OpenError::io(active, e))??;
-    let last = end.last.or(before.map(|(_, last)| last));
+    let last = end.last.or(before.map(|(_, last)| last)).map(|last| last.commit);
     if let Some(last) = last
         && last < durable
     {
@@ -81,7 +96,7 @@ fn list(db: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
 
 /// The last commit of the journal before, if it is the direct neighbour. Others in between were
 /// emptied into tables and removed, and an older one may come back when the removal was not synced.
-fn follow(before: Option<(u64, u64)>, id: u64) -> Option<u64> {
+fn follow(before: Option<(u64, Found)>, id: u64) -> Option<Found> {
     before.filter(|(previous, _)| previous + 1 == id).map(|(_, last)| last)
 }
 
@@ -93,28 +108,32 @@ fn damaged(path: &Path, at: u64, why: &str) -> OpenError {
 struct End {
     /// Length of the batches that are whole.
     valid_bytes: u64,
-    /// Number of the last commit.
-    last: Option<u64>,
+    /// The last one.
+    last: Option<Found>,
     /// Something other than zeros follows.
     unread: bool,
 }
 
-fn walk(path: &Path, mut last: Option<u64>) -> io::Result<Result<End, OpenError>> {
+fn walk(path: &Path, before: Option<Found>) -> io::Result<Result<End, OpenError>> {
     let mut reader = BufReader::with_capacity(256 * 1024, File::open(path)?);
     let mut valid_bytes = 0;
-    let mut any = None;
+    let mut last = None;
     while let Some(batch) = read_batch(&mut reader)? {
-        if last.is_some_and(|last| last + 1 != batch.commit) {
-            let why = format!("commit {} follows commit {}", batch.commit, last.unwrap_or_default());
+        if let Some(before) = last.or(before)
+            && !batch.follows(before)
+        {
+            let why = format!(
+                "commit {} ({}) follows commit {} ({})",
+                batch.commit, batch.seqno, before.commit, before.seqno
+            );
             return Ok(Err(damaged(path, valid_bytes, &why)));
         }
-        last = Some(batch.commit);
-        any = last;
+        last = Some(batch);
         valid_bytes += batch.bytes;
     }
     reader.seek(SeekFrom::Start(valid_bytes))?;
     let unread = !only_zeros(&mut reader)?;
-    Ok(Ok(End { valid_bytes, last: any, unread }))
+    Ok(Ok(End { valid_bytes, last, unread }))
 }
 
 fn only_zeros(reader: &mut impl Read) -> io::Result<bool> {
@@ -157,11 +176,6 @@ fn truncate(path: &Path, bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-struct Found {
-    bytes: u64,
-    commit: u64,
-}
-
 /// Reads one batch; `None` if there is none, or it is not whole.
 fn read_batch(reader: &mut impl Read) -> io::Result<Option<Found>> {
     match whole_batch(&mut Counted { reader, bytes: 0 }) {
@@ -174,7 +188,7 @@ fn read_batch(reader: &mut impl Read) -> io::Result<Option<Found>> {
 fn whole_batch<R: Read>(reader: &mut Counted<'_, R>) -> io::Result<Option<Found>> {
     let [START] = reader.array()? else { return Ok(None) };
     let items = u32::from_le_bytes(reader.array()?);
-    reader.array::<8>()?;
+    let seqno = u64::from_le_bytes(reader.array()?);
     let mut hash = Xxh3::new();
     let mut commit = None;
     for _ in 0..items {
@@ -183,7 +197,7 @@ fn whole_batch<R: Read>(reader: &mut Counted<'_, R>) -> io::Result<Option<Found>
     }
     let [END] = reader.array()? else { return Ok(None) };
     let sound = u64::from_le_bytes(reader.array()?) == hash.digest() && reader.array()? == MAGIC;
-    Ok(commit.filter(|_| sound).map(|commit| Found { bytes: reader.bytes, commit }))
+    Ok(commit.filter(|_| sound).map(|commit| Found { bytes: reader.bytes, commit, seqno }))
 }
 
 /// One item: tag, kind, compression, keyspace, lengths of key, value and stored value, key, value.
@@ -210,6 +224,13 @@ fn item<R: Read>(reader: &mut Counted<'_, R>, hash: &mut Xxh3) -> io::Result<Opt
     let (key, value) = body.split_at(key_len);
     let number = value.try_into().map(u64::from_be_bytes).ok();
     Ok(Some(number.filter(|_| key == COMMIT_KEY)))
+}
+
+impl Found {
+    fn follows(self, before: Found) -> bool {
+        let step = self.seqno.checked_sub(before.seqno);
+        self.commit == before.commit + 1 && step.is_some_and(|step| (1..=MAX_STEP).contains(&step))
+    }
 }
 
 struct Counted<'a, R> {
