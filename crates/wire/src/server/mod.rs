@@ -138,17 +138,14 @@ impl Server {
                 dealt,
             };
             let cut = cut.clone();
-            spawn::thread(format!("ropeway-http-{index}"), async move {
-                // The receiver may be gone: a handle that was dropped asks nothing.
-                let _ = cut.send(worker.run().await);
+            // The receiver may be gone: a handle that was dropped asks nothing.
+            spawn::thread(format!("ropeway-http-{index}"), worker.run(), move |count| {
+                let _ = cut.send(count);
             })?;
         }
         let acceptor = accept::Acceptor { workers, permits, stopping, encrypted: self.options.tls.is_some() };
         let listener = self.listener;
-        spawn::thread("ropeway-accept".to_owned(), async move {
-            acceptor.run(listener).await;
-            let _ = cut.send(0);
-        })?;
+        spawn::thread("ropeway-accept".to_owned(), acceptor.run(listener), move |()| drop(cut))?;
         Ok(ServerHandle { local: self.local, stop, done })
     }
 }

@@ -4,10 +4,20 @@ use std::io;
 
 use tokio::task::JoinSet;
 
-/// A named thread with a runtime of its own, which runs this task and what it spawns.
-pub(super) fn thread(name: String, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+/// A named thread with a runtime of its own, which runs this task and what it spawns, and says when
+/// all of that is gone.
+pub(super) fn thread<T>(
+    name: String,
+    task: impl Future<Output = T> + Send + 'static,
+    ended: impl FnOnce(T) + Send + 'static,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(task))?;
+    std::thread::Builder::new().name(name).spawn(move || {
+        let outcome = runtime.block_on(task);
+        // What a handler runs as blocking work may take its time; nobody waits for its answer now.
+        runtime.shutdown_background();
+        ended(outcome);
+    })?;
     Ok(())
 }
 

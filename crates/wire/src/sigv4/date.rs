@@ -1,7 +1,7 @@
 //! The timestamps of signatures: `20150830T123600Z`.
 
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::Offset;
 use ropeway_core::Time;
 
 /// A moment as signatures write it, and as a number.
@@ -43,7 +43,7 @@ impl Stamp {
             0,
         )
         .ok()?;
-        let secs = at.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+        let secs = Offset::UTC.to_timestamp(at).ok()?.as_second();
         Some(Stamp { text: bytes, time: Time::from_secs(secs) })
     }
 
