@@ -4,7 +4,7 @@ use ropeway_core::Time;
 use ropeway_wire::schema::Protocol;
 
 use crate::common::Value;
-use crate::robust::every_kind;
+use crate::common::kinds::every_kind;
 
 fn member(body: &str, index: usize) -> Option<Value> {
     match crate::decode(every_kind(), Protocol::AwsJson11, body.as_bytes()).expect("a request") {

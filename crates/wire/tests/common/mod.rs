@@ -1,6 +1,8 @@
 //! What the codecs' tests share: a value of any schema, and schemas made while testing.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod kinds;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

@@ -2,6 +2,13 @@
 //!
 //! The vectors are read from the directory that `ROPEWAY_VECTORS` names, or from where
 //! `cargo xtask test` puts those of the pinned botocore release. Without them the tests fail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
