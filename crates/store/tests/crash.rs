@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+use ropeway_store::blobs::{BlobId, BlobStore};
 use ropeway_store::crash::{Call, Event, Fault, Log, Shim, Unsynced, replay};
 use ropeway_store::embedded::Options;
 use ropeway_store::suite::everything;
@@ -157,9 +159,72 @@ fn a_loss_of_power_within_a_value_loses_nothing() {
     let status = bench.victim(60, 3000).stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
     let log = Log::read(&bench.log).unwrap();
-    let journal = |event: &Event| matches!(event, Event::Write { data, .. } if data.len() > 3000);
-    let written = log.events().iter().enumerate().filter(|(_, event)| journal(event));
+    let written = log.events().iter().enumerate().filter(|(_, event)| journal_write(event, 3000));
     crash_at(&bench, &log, written.map(|(at, _)| at + 1), &mut StdRng::seed_from_u64(6));
+}
+
+/// What opens a store after a crash may be cut short in its turn.
+#[test]
+fn a_second_loss_of_power_while_opening_loses_nothing() {
+    let bench = Bench::new();
+    let status = bench.victim(120, 1500).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let first = Log::read(&bench.log).unwrap();
+    let mut rng = StdRng::seed_from_u64(7);
+    // Behind writes that were not synced yet.
+    let written = first.events().iter().enumerate().filter(|(_, event)| journal_write(event, 1500));
+    let points: Vec<usize> = written.map(|(at, _)| at + 1).collect();
+    for point in points.into_iter().rev().step_by(3).take(6) {
+        std::fs::remove_dir_all(&bench.watched).unwrap();
+        replay(&first, point, Unsynced::Torn, &mut || rng.next_u64(), &bench.watched, &bench.watched)
+            .unwrap();
+        let found = Log::of_directory(&bench.watched).unwrap();
+        let begin = found.events().len();
+        std::fs::remove_file(&bench.log).unwrap();
+        let status = bench.victim(9, 1500).stdout(Stdio::null()).status().unwrap();
+        assert!(status.success());
+        let second = found.followed_by(&bench.log).unwrap();
+        let before = acknowledged(&first.output_before(point));
+        for again in begin..=second.events().len() {
+            let mut newest = before.clone();
+            newest.extend(acknowledged(&second.output_before(again)));
+            let unsynced = if again % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn };
+            let dir = bench.crashed(&second, point, unsynced, &mut rng);
+            check(&dir, &newest).unwrap_or_else(|e| panic!("crash at {point}, after {begin}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn a_loss_of_power_loses_no_blob() {
+    let bench = Bench::new();
+    let mut victim = Command::new(env!("CARGO_BIN_EXE_crash_victim"));
+    bench.shim.record(&mut victim, &bench.watched, &bench.log);
+    let status = victim.arg(&bench.store).args(["blobs", "40"]).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let log = Log::read(&bench.log).unwrap();
+    let mut rng = StdRng::seed_from_u64(8);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for point in (0..=log.events().len()).step_by(3) {
+        let output = String::from_utf8(log.output_before(point)).unwrap();
+        let dir = bench.crashed(&log, point, Unsynced::Lost, &mut rng);
+        let store = BlobStore::open_local(&dir).unwrap();
+        for number in output.lines().map(|line| line.parse::<u8>().unwrap()) {
+            let length = u64::from(number) * 40_000;
+            let blob = runtime.block_on(async {
+                let pieces = store.read(BlobId(u128::from(number) << 120), 0..length).await.unwrap();
+                pieces.try_collect::<Vec<Bytes>>().await.unwrap().concat()
+            });
+            assert!(
+                blob.len() as u64 == length && blob.iter().all(|byte| *byte == number),
+                "crash at {point}"
+            );
+        }
+    }
+}
+
+fn journal_write(event: &Event, bytes: usize) -> bool {
+    matches!(event, Event::Write { data, .. } if data.len() > bytes)
 }
 
 /// Rebuilds the store as of each point, and checks it.

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// One change, or one line of output. A file is named by its inode where it is open.
@@ -66,18 +67,51 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads a log; a record that a kill cut off is left out. Fails if the process did what can't be
-    /// replayed (a shared mapping, a reflink).
+    /// Reads the log of a directory that was empty at first; a record that a kill cut off is left
+    /// out. Fails if the process did what can't be replayed (a shared mapping, a reflink).
     pub fn read(path: &Path) -> io::Result<Log> {
-        let bytes = fs::read(path)?;
+        Log::default().followed_by(path)
+    }
+
+    /// A log that ends with a directory as it is now, all of it synced: for processes that begin
+    /// with more than nothing.
+    pub fn of_directory(dir: &Path) -> io::Result<Log> {
         let mut log = Log::default();
+        log.add_directory(dir)?;
+        log.ends = vec![0; log.events.len()];
+        Ok(log)
+    }
+
+    fn add_directory(&mut self, dir: &Path) -> io::Result<()> {
+        let mut paths =
+            fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+        paths.sort();
+        for path in paths {
+            if path.is_dir() {
+                self.events.push(Event::Mkdir(path.clone()));
+                self.add_directory(&path)?;
+                continue;
+            }
+            let ino = fs::metadata(&path)?.ino();
+            let data = fs::read(&path)?;
+            let write = Event::Write { ino, at: 0, data };
+            self.events.extend([Event::Create { ino, path }, write, Event::Sync(ino)]);
+        }
+        self.events.push(Event::SyncDir(dir.to_owned()));
+        Ok(())
+    }
+
+    /// Adds what a process did afterwards.
+    pub fn followed_by(mut self, path: &Path) -> io::Result<Log> {
+        let log = &mut self;
+        let bytes = fs::read(path)?;
         let mut rest = bytes.as_slice();
         while let Some((kind, body, behind)) = split(rest) {
             rest = behind;
             log.events.push(decode(kind, body)?);
             log.ends.push((bytes.len() - rest.len()) as u64);
         }
-        Ok(log)
+        Ok(self)
     }
 
     /// The events.

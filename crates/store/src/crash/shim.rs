@@ -98,8 +98,8 @@ impl Shim {
     }
 
     /// Records what the process does to `dir`, which must be absolute and without links, in `log`,
-    /// which must be outside of it. The directory is there and empty, or the log is that of all that
-    /// was done to it so far.
+    /// which must be outside of it. The directory is there; if it isn't empty, what was in it is
+    /// part of the log ([`super::Log::of_directory`]), or the log is that of all that was done to it.
     pub fn record(&self, process: &mut Command, dir: &Path, log: &Path) {
         process.env("LD_PRELOAD", &self.library);
         process.env("ROPEWAY_SHIM_DIR", dir).env("ROPEWAY_SHIM_LOG", log);

@@ -88,8 +88,8 @@ impl Default for Options {
         Options {
             shards: 256,
             bulk_from: 0x80,
-            memtable_bytes: 8 * 1024 * 1024,
-            cache_bytes: 8 * 1024 * 1024,
+            memtable_bytes: 6 * 1024 * 1024,
+            cache_bytes: 6 * 1024 * 1024,
             journal_bytes: 128 * 1024 * 1024,
             workers: 2,
             reserve_bytes: 256 * 1024 * 1024,

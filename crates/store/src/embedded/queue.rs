@@ -96,3 +96,52 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Op;
+
+    fn commit(bytes: usize) -> Request {
+        let batch = Batch { ops: vec![Op::Put(Bytes::new(), Bytes::from(vec![0; bytes]))] };
+        Request::Commit { shard: ShardId(0), handle: 1, batch: Some(batch), done: Box::new(|_| {}) }
+    }
+
+    /// Pushes until batches are refused: at how many it was busy, at how many full.
+    fn fill(queue: &Queue, bytes: usize) -> (usize, usize) {
+        let mut busy = None;
+        for pushed in 0.. {
+            if queue.busy() && busy.is_none() {
+                busy = Some(pushed);
+            }
+            assert!(queue.push(commit(bytes)).is_ok());
+            let waiting = queue.lock();
+            if let Some(Request::Commit { batch: None, .. }) = waiting.requests.last() {
+                return (busy.unwrap(), pushed);
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn it_asks_to_hold_back_and_then_refuses() {
+        let queue = Queue::default();
+        assert_eq!(fill(&queue, 0), (BUSY_REQUESTS, FULL_REQUESTS));
+        assert_eq!(queue.take().unwrap().len(), FULL_REQUESTS + 1);
+        assert!(!queue.busy());
+        let mib = 1024 * 1024;
+        assert_eq!(fill(&queue, mib), (BUSY_BYTES / mib, FULL_BYTES / mib));
+    }
+
+    #[test]
+    fn closed_it_gives_out_what_it_has_and_takes_nothing() {
+        let queue = Queue::default();
+        assert!(queue.push(commit(1)).is_ok());
+        queue.close();
+        assert!(queue.push(commit(1)).is_err());
+        assert_eq!(queue.take().unwrap().len(), 1);
+        assert!(queue.take().is_none());
+    }
+}

@@ -5,6 +5,11 @@
 //! Every batch of a shard, with its sequence number n, sets a low key `n` and a high key `0xFF n`,
 //! and removes the high key of the batch 20 before. Once it is durable, `<shard> <n>` is printed.
 //! Ends with 3 if the store fails, with 4 if it does not open.
+//!
+//! `crash_victim <dir> blobs <blobs>`
+//!
+//! Writes blobs numbered from 1, of 40,000 times their number bytes of that number, and prints each
+//! number once the blob is durable.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -19,6 +24,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ropeway_store::blobs::{BlobId, BlobStore};
 use ropeway_store::embedded::{Options, SyncPolicy};
 use ropeway_store::{Batch, EmbeddedStore, Op, Shard, ShardId, Store};
 
@@ -28,6 +34,9 @@ const WINDOW: u64 = 6;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
+    if args[2] == "blobs" {
+        return write_blobs(Path::new(&args[1]), args[3].parse().unwrap());
+    }
     let (batches, bytes): (u64, usize) = (args[2].parse().unwrap(), args[3].parse().unwrap());
     let sync = match args.get(4).map(String::as_str) {
         Some("never-sync") => SyncPolicy::Never,
@@ -96,4 +105,19 @@ fn batch(shard: usize, seq: u64, bytes: usize) -> Batch {
         ops.push(Op::Delete(high(seq - 20)));
     }
     Batch { ops }
+}
+
+fn write_blobs(dir: &Path, blobs: u8) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = BlobStore::open_local(dir).unwrap();
+    for number in 1..=blobs {
+        let mut writer = store.writer(BlobId(u128::from(number) << 120));
+        runtime.block_on(async {
+            for _ in 0..number {
+                writer.push(Bytes::from(vec![number; 40_000])).await.unwrap();
+            }
+            writer.finish().await.unwrap();
+        });
+        std::io::stdout().write_all(format!("{number}\n").as_bytes()).unwrap();
+    }
 }
