@@ -46,6 +46,14 @@ pub(super) fn is_scalar(member: &Member) -> bool {
     !matches!(member.schema.kind, Kind::List { .. } | Kind::Map { .. } | Kind::Structure { .. })
 }
 
+/// Whether one of these shapes has a constraint, so that what they hold may have to be shown.
+pub(super) fn constrained(members: &[&Member]) -> bool {
+    members.iter().any(|member| {
+        let c = &member.schema.constraints;
+        c.min.is_some() || c.max.is_some() || c.pattern.is_some() || !c.values.is_empty()
+    })
+}
+
 /// Checks a number against `min` and `max`.
 pub(super) fn range(value: f64) -> impl FnMut(&Constraints, &mut dyn FnMut(String)) {
     move |constraints, tell| {
@@ -201,7 +209,10 @@ impl Report {
     /// 500 if the schema's pattern is none.
     pub(super) fn string(&mut self, member: &Member, element: bool, value: &str) -> Result<()> {
         let mut told = Vec::new();
-        text_violations(&member.schema.constraints, value, &mut told)?;
+        // Enough is told: matching goes no further, however many values there are.
+        if self.violations.len() < MAX_TOLD && !(element && self.elements.bad_value) {
+            text_violations(&member.schema.constraints, value, &mut told)?;
+        }
         self.scalar(member, element, &|| value.to_owned(), &mut |_, tell| {
             told.drain(..).for_each(&mut *tell)
         });
@@ -211,7 +222,9 @@ impl Report {
     /// Checks a map's key.
     pub(super) fn key(&mut self, member: &Member, key: &str) -> Result<()> {
         let mut told = Vec::new();
-        text_violations(&member.schema.constraints, key, &mut told)?;
+        if !self.elements.bad_key {
+            text_violations(&member.schema.constraints, key, &mut told)?;
+        }
         self.elements.bad_key |= !told.is_empty();
         self.elements.key = format!("{}=", clipped(key));
         Ok(())

@@ -123,7 +123,7 @@ impl Decoder for Checked<'_> {
     fn list(&mut self, each: &mut dyn FnMut(&mut dyn Decoder) -> Result<()>) -> Result<()> {
         let member = self.member();
         let Kind::List { element } = &member.schema.kind else { return Err(text::not_a(member, "list")) };
-        let scalar = check::is_scalar(element);
+        let told_by_list = check::is_scalar(element) && check::constrained(&[member, element]);
         let report = &mut *self.report;
         let mut count = 0;
         let outer = report.enter();
@@ -131,7 +131,7 @@ impl Decoder for Checked<'_> {
         let result = self.inner.list(&mut |inner| {
             count += 1;
             report.at_index(count, |report| {
-                let result = each(&mut Checked { inner, report, element: scalar });
+                let result = each(&mut Checked { inner, report, element: told_by_list });
                 sound = result.is_ok();
                 result
             })
@@ -145,14 +145,17 @@ impl Decoder for Checked<'_> {
     fn map(&mut self, each: &mut dyn FnMut(String, &mut dyn Decoder) -> Result<()>) -> Result<()> {
         let member = self.member();
         let Kind::Map { key, value } = &member.schema.kind else { return Err(text::not_a(member, "map")) };
-        let scalar = check::is_scalar(value);
+        let told_by_map = check::constrained(&[member, key, value]);
+        let scalar = told_by_map && check::is_scalar(value);
         let report = &mut *self.report;
         let mut count = 0;
         let outer = report.enter();
         let mut sound = true;
         let result = self.inner.map(&mut |name, inner| {
             count += 1;
-            report.key(key, &name)?;
+            if told_by_map {
+                report.key(key, &name)?;
+            }
             let step = name.clone();
             report.at_key(step, |report| {
                 let result = each(name, &mut Checked { inner, report, element: scalar });

@@ -14,7 +14,7 @@ use crate::schema::{Kind, Schema, Service};
 /// Largest compiled expression in bytes: models count repetitions up to thousands.
 const MAX_SIZE: usize = 32 << 20;
 /// Most steps of one match with look-around; a value that needs more does not match.
-const MAX_STEPS: usize = 100_000;
+const MAX_STEPS: usize = 10_000;
 
 /// By the place and length of the model's text in memory, which is constant.
 type Compiled = BTreeMap<(usize, usize), Arc<Regex>>;

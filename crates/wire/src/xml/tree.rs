@@ -12,6 +12,8 @@ use crate::text::Form;
 const MAX_DEPTH: usize = 64;
 /// Most elements: ten thousand parts of an upload with all their members are 70,000.
 const MAX_ELEMENTS: usize = 200_000;
+/// Most attributes of one element: the reader compares each with all before it.
+const MAX_ATTRIBUTES: usize = 64;
 
 /// An element.
 #[derive(Debug, Default)]
@@ -71,6 +73,9 @@ impl Element {
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| malformed(e.to_string()))?;
+            if attributes.len() >= MAX_ATTRIBUTES {
+                return Err(malformed("too many attributes"));
+            }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
             let value = value.map_err(|e| malformed(e.to_string()))?;
             attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));

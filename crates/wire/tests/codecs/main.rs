@@ -15,6 +15,7 @@ mod form;
 mod json;
 mod robust;
 mod round_trip;
+mod stream;
 mod validation;
 mod xml;
 

@@ -69,6 +69,12 @@ fn malformed_documents() {
 }
 
 #[test]
+fn attributes_are_bounded() {
+    let many: String = (0..100_000).map(|n| format!(" a{n}=\"\"")).collect();
+    assert_eq!(keys(&format!("<Delete{many}/>")), Err("MalformedXML".to_owned()));
+}
+
+#[test]
 fn entities_do_not_multiply() {
     let lol = "<!DOCTYPE d [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;\">]><Delete>&b;</Delete>";
     assert_eq!(keys(lol), Err("MalformedXML".to_owned()));
