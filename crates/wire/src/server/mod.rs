@@ -34,7 +34,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one. A panic is caught, logged and answered with 500.
     ///
     /// A body that is not read is not asked for: `Expect: 100-continue` is granted by the first
-    /// poll of the request's body.
+    /// poll of the request's body. If the client goes away the future is dropped wherever it stands,
+    /// so what must be finished once begun cannot live in it alone.
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,

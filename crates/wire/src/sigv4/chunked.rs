@@ -30,16 +30,28 @@ const SIGNATURE_TRAILER: &str = "x-amz-trailer-signature";
 
 /// The trailing headers of a body, by name in lower case; there once the body has ended.
 #[derive(Debug, Clone, Default)]
-pub struct Trailers(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Trailers {
+    announced: Arc<[String]>,
+    headers: Arc<Mutex<BTreeMap<String, String>>>,
+}
 
 impl Trailers {
+    fn announcing(names: &[String]) -> Self {
+        Trailers { announced: names.into(), headers: Arc::default() }
+    }
+
+    /// Names of the trailing headers that the request announces: those that will follow.
+    pub fn announced(&self) -> &[String] {
+        &self.announced
+    }
+
     /// The value of a trailing header. `None` before the body's end, too.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(name).cloned()
+        self.headers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(name).cloned()
     }
 
     fn set(&self, headers: BTreeMap<String, String>) {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = headers;
+        *self.headers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = headers;
     }
 }
 
@@ -151,9 +163,11 @@ impl Chunked {
         let announced = parts.headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
         let announced =
             announced.flat_map(|text| text.split(',')).map(|name| name.trim().to_ascii_lowercase());
+        let announced: Vec<String> = announced.filter(|name| !name.is_empty()).collect();
         Ok(Chunked {
+            trailers: Trailers::announcing(&announced),
             key,
-            announced: announced.filter(|name| !name.is_empty()).collect(),
+            announced,
             with_trailers,
             length,
             inner: futures_util::stream::empty().boxed(),
@@ -165,7 +179,6 @@ impl Chunked {
             signature: [0; 32],
             headers: BTreeMap::new(),
             headers_size: 0,
-            trailers: Trailers::default(),
         })
     }
 

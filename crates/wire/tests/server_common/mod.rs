@@ -62,6 +62,7 @@ impl Handler for TestHandler {
                 }
                 "/panic" => panic!("a fault of the handler"),
                 "/wait" => {
+                    let _dropped = Dropped(self.events.clone());
                     self.events.send("waiting").unwrap();
                     self.go.acquire().await.unwrap().forget();
                     Response::new(Body::from("waited"))
