@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ropeway_store::embedded::Options;
+use bytes::Bytes;
+use ropeway_store::embedded::{BulkKeys, Options};
 use ropeway_store::suite::{commit, everything, open, put};
 use ropeway_store::{CommitError, EmbeddedStore, OpenError, Room, Store};
 
@@ -214,9 +215,10 @@ fn one_process_at_a_time() {
 }
 
 #[test]
-fn the_number_of_shards_is_the_one_it_was_made_with() {
+fn shards_and_bulk_keys_are_those_it_was_made_with() {
     let (_dir, path) = made();
-    let store = EmbeddedStore::open(&path, Options { shards: 99, bulk_from: 3, ..options() }).unwrap();
+    let bulk_keys = BulkKeys { begin: Bytes::new(), end: None };
+    let store = EmbeddedStore::open(&path, Options { shards: 99, bulk_keys, ..options() }).unwrap();
     assert_eq!(store.shards(), 2);
     assert_eq!(runtime().block_on(async { everything(&*open(&store, 0).await).await.len() }), 100);
 }

@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use ropeway_store::embedded::Options;
+use bytes::Bytes;
+use ropeway_store::embedded::{BulkKeys, Options};
 use ropeway_store::suite::{self, Subject};
 use ropeway_store::{EmbeddedStore, MemoryStore, Store};
 
@@ -31,10 +32,27 @@ fn memory() {
 
 #[test]
 fn embedded() {
+    with_bulk_keys(Options::default().bulk_keys);
+}
+
+/// Ranges then lie in up to three parts, and both ends of the range within a byte's keys.
+#[test]
+fn embedded_with_bulk_keys_in_the_middle() {
+    let (begin, end) = (Bytes::from_static(b"a\0"), Some(Bytes::from_static(&[0x7F, 0xFF])));
+    with_bulk_keys(BulkKeys { begin, end });
+}
+
+fn with_bulk_keys(bulk_keys: BulkKeys) {
     suite::run(&|| {
+        let bulk_keys = bulk_keys.clone();
         let dir = in_memory();
         let path = dir.path().join("not/there/yet");
-        let options = || Options { shards: 3, memtable_bytes: 64 * 1024, ..Options::default() };
+        let options = move || Options {
+            shards: 3,
+            memtable_bytes: 64 * 1024,
+            bulk_keys: bulk_keys.clone(),
+            ..Options::default()
+        };
         let open = move || {
             // The directory lives as long as the subject does.
             let _dir = &dir;

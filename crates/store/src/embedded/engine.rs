@@ -1,8 +1,8 @@
 //! The rows in fjall: how they are keyed, read, and put into a commit.
 //!
 //! A row's key is its shard's number (2 bytes, big-endian) and the key that the caller gave. Keys
-//! whose first byte is at or above a limit set when the store was made are in the keyspace `bulk`,
-//! the others in `index`: rows of unlike size and life are compacted apart. The store's own rows
+//! in a range set when the store was made are in the keyspace `bulk`, the others in `index`: rows of
+//! unlike size and life are compacted apart. The store's own rows
 //! are in `index` under the shard number 0xFFFF, which no shard has.
 
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
 
+use super::BulkKeys;
 use crate::page::PageBuilder;
 use crate::{Op, Page, Range, ReadError, ShardId};
 
@@ -37,7 +38,7 @@ pub(super) struct Engine {
     pub(super) db: Database,
     pub(super) index: Keyspace,
     pub(super) bulk: Keyspace,
-    pub(super) bulk_from: u8,
+    pub(super) bulk_keys: BulkKeys,
     pub(super) persist: PersistMode,
     pub(super) _lock: File,
 }
@@ -85,11 +86,11 @@ impl Engine {
             return Ok(page.finish());
         }
         let snapshot = self.db.snapshot();
-        let mut halves = self.halves(shard, range);
+        let mut parts = self.parts(shard, range);
         if range.reverse {
-            halves.reverse();
+            parts.reverse();
         }
-        for (keyspace, from, to) in halves {
+        for (keyspace, from, to) in parts {
             let rows = snapshot.range(keyspace, (from, to));
             let full = match range.reverse {
                 false => fill(&mut page, rows)?,
@@ -103,33 +104,41 @@ impl Engine {
     }
 
     fn keyspace(&self, key: &[u8]) -> &Keyspace {
-        match key.first() {
-            Some(first) if *first >= self.bulk_from => &self.bulk,
-            _ => &self.index,
-        }
+        if self.bulk_keys.contains(key) { &self.bulk } else { &self.index }
     }
 
     /// A range as its parts in the two keyspaces, in key order, without those that are empty.
-    fn halves(&self, shard: ShardId, range: &Range) -> Vec<Part<'_>> {
-        let limit = Bytes::copy_from_slice(&[self.bulk_from]);
-        let below = Range { to: Bound::Excluded(limit.clone()), ..range.clone() };
-        let above = Range { from: Bound::Included(limit.clone()), ..range.clone() };
-        let ends_below = match &range.to {
-            Bound::Unbounded => false,
-            Bound::Included(to) => *to < limit,
-            Bound::Excluded(to) => *to <= limit,
-        };
-        let begins_above = match &range.from {
-            Bound::Unbounded => false,
-            Bound::Included(from) | Bound::Excluded(from) => *from >= limit,
-        };
-        let parts = match (ends_below, begins_above) {
-            (true, _) => vec![(&self.index, range.clone())],
-            (_, true) => vec![(&self.bulk, range.clone())],
-            _ => vec![(&self.index, below), (&self.bulk, above)],
-        };
-        parts.into_iter().map(|(keyspace, part)| bounds(keyspace, shard, &part)).collect()
+    fn parts(&self, shard: ShardId, range: &Range) -> Vec<Part<'_>> {
+        let BulkKeys { begin, end } = &self.bulk_keys;
+        let below = cut(range, None, Some(begin)).map(|part| (&self.index, part));
+        let within = cut(range, Some(begin), end.as_ref()).map(|part| (&self.bulk, part));
+        let above = end.as_ref().and_then(|end| cut(range, Some(end), None)).map(|part| (&self.index, part));
+        let parts = [below, within, above].into_iter().flatten();
+        parts.map(|(keyspace, part)| bounds(keyspace, shard, &part)).collect()
     }
+}
+
+/// The part of a range that begins at `begin` and ends before `end`, unless it is empty.
+fn cut(range: &Range, begin: Option<&Bytes>, end: Option<&Bytes>) -> Option<Range> {
+    let mut part = range.clone();
+    if let Some(begin) = begin
+        && match &range.from {
+            Bound::Unbounded => true,
+            Bound::Included(from) | Bound::Excluded(from) => from < begin,
+        }
+    {
+        part.from = Bound::Included(begin.clone());
+    }
+    if let Some(end) = end
+        && match &range.to {
+            Bound::Unbounded => true,
+            Bound::Included(to) => to >= end,
+            Bound::Excluded(to) => to > end,
+        }
+    {
+        part.to = Bound::Excluded(end.clone());
+    }
+    (!part.is_empty()).then_some(part)
 }
 
 fn bounds<'a>(keyspace: &'a Keyspace, shard: ShardId, part: &Range) -> Part<'a> {

@@ -3,7 +3,7 @@
 //! | name       | what it is                                                                   |
 //! |------------|------------------------------------------------------------------------------|
 //! | `lock`     | locked by the process that has the store open                                |
-//! | `format`   | text: format version, number of shards, first byte of the keys that are bulk |
+//! | `format`   | text: format version, number of shards, which keys are bulk                 |
 //! | `durable`  | the mark (see [`super::mark`])                                               |
 //! | `db/`      | fjall's                                                                      |
 //! | `creating` | there while the store is being made; what is found beside it may be removed  |
@@ -12,11 +12,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::engine::{COMMIT_KEY, Engine};
 use super::mark::Mark;
-use super::{OpenError, Options, journal};
+use super::{BulkKeys, OpenError, Options, journal};
 use crate::files::{make_dir, sync_dir};
 
 /// The version of everything that this crate and its pinned engine write.
@@ -26,10 +27,10 @@ const INDEX: &str = "index";
 const BULK: &str = "bulk";
 
 /// What the `format` file says.
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[derive(Debug, PartialEq, Eq, Clone)]
 pub(super) struct Format {
     pub(super) shards: u16,
-    pub(super) bulk_from: u8,
+    pub(super) bulk_keys: BulkKeys,
 }
 
 struct Paths {
@@ -59,7 +60,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Engine, Format, Mar
     check_keyspaces(&paths.db)?;
     journal::check(&paths.db, mark.commit())?;
     let db = open_db(&paths.db, options)?;
-    let engine = engine(db, format.bulk_from, options, lock)?;
+    let engine = engine(db, format.bulk_keys.clone(), options, lock)?;
     let commit = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
     if commit < mark.commit() {
         return Err(OpenError::Lost { recovered: commit, durable: mark.commit() });
@@ -138,7 +139,8 @@ fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
     }
     create_db(&paths.db, options)?;
     Mark::create(&paths.durable, 1)?;
-    let format = Format { shards: options.shards.clamp(1, u16::MAX - 1), bulk_from: options.bulk_from };
+    let format =
+        Format { shards: options.shards.clamp(1, u16::MAX - 1), bulk_keys: options.bulk_keys.clone() };
     let half = paths.format.with_extension("new");
     let mut file = File::create(&half)?;
     file.write_all(format.text().as_bytes())?;
@@ -204,7 +206,7 @@ fn check_keyspaces(db: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn engine(db: Database, bulk_from: u8, options: &Options, lock: File) -> Result<Engine, OpenError> {
+fn engine(db: Database, bulk_keys: BulkKeys, options: &Options, lock: File) -> Result<Engine, OpenError> {
     let keyspace = |name: &str| -> Result<Keyspace, OpenError> {
         match db.keyspace_exists(name) {
             true => db.keyspace(name, KeyspaceCreateOptions::default).map_err(OpenError::Engine),
@@ -212,12 +214,14 @@ fn engine(db: Database, bulk_from: u8, options: &Options, lock: File) -> Result<
         }
     };
     let (index, bulk) = (keyspace(INDEX)?, keyspace(BULK)?);
-    Ok(Engine { db, index, bulk, bulk_from, persist: options.persist(), _lock: lock })
+    Ok(Engine { db, index, bulk, bulk_keys, persist: options.persist(), _lock: lock })
 }
 
 impl Format {
     fn text(&self) -> String {
-        format!("ropeway store\nformat {FORMAT}\nshards {}\nbulk-from {}\n", self.shards, self.bulk_from)
+        let begin = hex(&self.bulk_keys.begin);
+        let end = self.bulk_keys.end.as_deref().map_or("-".to_owned(), hex);
+        format!("ropeway store\nformat {FORMAT}\nshards {}\nbulk {begin} to {end}\n", self.shards)
     }
 
     fn parse(text: &str) -> Result<Format, ParseError> {
@@ -231,10 +235,23 @@ impl Format {
             return Err(ParseError::Version(version));
         }
         let shards = field("shards").and_then(|text| text.parse().ok());
-        let bulk_from = field("bulk-from").and_then(|text| text.parse().ok());
-        let format = shards.zip(bulk_from).map(|(shards, bulk_from)| Format { shards, bulk_from });
+        let bulk_keys = field("bulk").and_then(|text| {
+            let (begin, end) = text.split_once(" to ")?;
+            let end = if end == "-" { None } else { Some(unhex(end)?) };
+            Some(BulkKeys { begin: unhex(begin)?, end })
+        });
+        let format = shards.zip(bulk_keys).map(|(shards, bulk_keys)| Format { shards, bulk_keys });
         format.filter(|format| format.text() == text).ok_or(ParseError::Damaged)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Bytes> {
+    let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(digits).collect()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -257,9 +274,14 @@ mod tests {
 
     #[test]
     fn the_format_file_is_read_back_and_nothing_else_is() {
-        let format = Format { shards: 256, bulk_from: 128 };
+        let bulk_keys =
+            BulkKeys { begin: Bytes::from_static(&[0x11, 2]), end: Some(Bytes::from_static(&[0x11, 4])) };
+        let format = Format { shards: 256, bulk_keys };
         let text = format.text();
-        assert_eq!(Format::parse(&text), Ok(format));
+        assert_eq!(text, "ropeway store\nformat 1\nshards 256\nbulk 1102 to 1104\n");
+        assert_eq!(Format::parse(&text), Ok(format.clone()));
+        let open = Format { bulk_keys: BulkKeys { end: None, ..format.bulk_keys }, ..format };
+        assert_eq!(Format::parse(&open.text()), Ok(open));
         assert_eq!(Format::parse(&text.replace("format 1", "format 2")), Err(ParseError::Version(2)));
         for at in 0..text.len() {
             assert_eq!(Format::parse(&text[..at]), Err(ParseError::Damaged));

@@ -47,10 +47,8 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Options {
     /// When made: number of shards, 1 to 65,534.
     pub shards: u16,
-    /// When made: keys whose first byte is at least this are kept apart from the others. It is
-    /// for rows that are many and short-lived, such as messages, so that compacting them leaves
-    /// the others alone.
-    pub bulk_from: u8,
+    /// When made: the keys that are kept apart from the others.
+    pub bulk_keys: BulkKeys,
     /// When made: size of an in-memory table, in bytes. Of each of the two kinds of keys there is
     /// one that fills, and at most four that wait for being written.
     pub memtable_bytes: u64,
@@ -72,6 +70,22 @@ pub struct Options {
     pub sync: SyncPolicy,
 }
 
+/// A range of keys, the same in every shard, whose rows are kept apart from the others. It is for rows
+/// that are many and short-lived, such as messages, so that compacting them leaves the others alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkKeys {
+    /// The first key.
+    pub begin: Bytes,
+    /// The first key behind the range; without it the range has no end.
+    pub end: Option<Bytes>,
+}
+
+impl BulkKeys {
+    fn contains(&self, key: &[u8]) -> bool {
+        key >= self.begin.as_ref() && self.end.as_ref().is_none_or(|end| key < end.as_ref())
+    }
+}
+
 /// Whether commits are synced.
 #[cfg(feature = "crashtools")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +101,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             shards: 256,
-            bulk_from: 0x80,
+            bulk_keys: BulkKeys { begin: Bytes::from_static(&[0x80]), end: None },
             memtable_bytes: 6 * 1024 * 1024,
             cache_bytes: 6 * 1024 * 1024,
             journal_bytes: 128 * 1024 * 1024,
