@@ -69,12 +69,12 @@ impl Engine {
     }
 
     pub(super) fn get(&self, shard: ShardId, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, ReadError> {
+        // Without a snapshot: what is durable shows, and of what isn't yet nothing is promised.
         let mut scratch = Vec::new();
-        let snapshot = self.db.snapshot();
         keys.iter()
             .map(|key| {
                 encode(shard, key, &mut scratch);
-                let value = snapshot.get(self.keyspace(key), &scratch).map_err(read_error)?;
+                let value = self.keyspace(key).get(&scratch).map_err(read_error)?;
                 Ok(value.map(|value| Bytes::copy_from_slice(&value)))
             })
             .collect()
