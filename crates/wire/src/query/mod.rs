@@ -134,7 +134,13 @@ impl Decoder for QueryDecoder<'_, '_> {
     }
 
     fn boolean(&mut self) -> Result<bool> {
-        self.parsed(Wanted::Boolean, text::parse_boolean)
+        match self.scalar(Wanted::Boolean)? {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            // SES's words.
+            other => text::parse_boolean(other)
+                .ok_or_else(|| Form::Query.malformed("boolean must follow xsd1.1 definition")),
+        }
     }
 
     fn integer(&mut self) -> Result<i64> {

@@ -13,6 +13,7 @@ mod arbitrary;
 mod common;
 mod form;
 mod json;
+mod query;
 mod robust;
 mod round_trip;
 mod stream;
