@@ -1,1 +1,90 @@
-fn main() {}
+//! `cargo xtask bench`: what the server does a second, beside what the machine can do, in one run.
+//!
+//! The load generator shares the machine's cores with the server, so a figure is a ratio to a
+//! ceiling of the same run, and the server's own CPU time per request stands beside it.
+
+mod ceiling;
+mod client;
+mod load;
+mod report;
+mod scenario;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "ropeway-bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a server on an empty directory and measures every scenario beside the ceilings.
+    All(All),
+    /// Measures one scenario against any endpoint.
+    One(One),
+    /// Serves a fixed answer: the ceiling's own server.
+    Fixed,
+}
+
+#[derive(clap::Args)]
+struct All {
+    /// The server's binary.
+    #[arg(long)]
+    server: PathBuf,
+    /// Seconds for each figure.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Where the server keeps its data: a disk, not memory [default: a new folder here].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Messages stored before the second part, in which rates and start are measured again; 0: none.
+    #[arg(long, default_value_t = 0)]
+    stored: u64,
+    /// Only scenarios whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+#[derive(clap::Args)]
+struct One {
+    /// The endpoint (`http://127.0.0.1:4566`).
+    #[arg(long)]
+    endpoint: String,
+    /// The scenario's name.
+    #[arg(long)]
+    scenario: String,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// Requests a second, spread evenly whatever the answers do (open loop); 0: as fast as answered.
+    #[arg(long, default_value_t = 0.0)]
+    rate: f64,
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+fn main() -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    match Cli::parse().command {
+        Command::All(all) => runtime.block_on(report::all(all)),
+        Command::Fixed => runtime.block_on(ceiling::serve_fixed()),
+        Command::One(one) => runtime.block_on(async {
+            let plan = load::Plan {
+                connections: one.connections,
+                duration: Duration::from_secs(one.seconds),
+                rate: one.rate,
+            };
+            let scenario = scenario::find(&one.scenario)?;
+            let result = scenario::run(scenario, &one.endpoint, &plan, None).await?;
+            println!("{}", result.line(&one.scenario));
+            Ok(())
+        }),
+    }
+}

@@ -59,3 +59,30 @@ pub enum AttributeValue {
     /// Of the type `Binary`.
     Binary(Bytes),
 }
+
+/// What may be sent to the machines of delivery streams ([`crate::keys::Space::Firehose`]), in the shard of the
+/// stream's ARN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FirehoseCommand {
+    /// A record from a service.
+    ///
+    /// Refused for good if the stream does not exist, or the role may not put records into it.
+    Deliver(StreamDelivery),
+}
+
+/// A record that a service puts into a delivery stream, on behalf of one of its resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamDelivery {
+    /// The stream's ARN.
+    pub stream: String,
+    /// The service that puts: its host name as trust policies name it (`sns.amazonaws.com`).
+    pub principal: String,
+    /// ARN of the role that the service acts as.
+    pub role: String,
+    /// ARN of the resource on whose behalf it puts: `aws:SourceArn`.
+    pub source_arn: String,
+    /// Account of that resource: `aws:SourceAccount`.
+    pub source_account: String,
+    /// The record.
+    pub data: Bytes,
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use ropeway_store::{Room, Shard, Store};
+use ropeway_store::{Lease, Room, Shard, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -15,7 +15,14 @@ use crate::tx::Trace;
 use crate::{Clock, Fault, Ids, ShardId, Signals};
 
 type Factory = Box<dyn Fn(ShardId) -> Box<dyn AnyMachine> + Send + Sync>;
-type Inboxes = RwLock<Vec<mpsc::Sender<Envelope>>>;
+type Inboxes = RwLock<Vec<Inbox>>;
+
+/// The way into a shard's loop.
+#[derive(Clone)]
+struct Inbox {
+    sender: mpsc::Sender<Envelope>,
+    store: Arc<dyn Shard>,
+}
 
 /// What all shards share.
 pub(crate) struct Shared {
@@ -65,12 +72,12 @@ impl Builder {
         });
         let mut loops = Vec::new();
         let mut inboxes = Vec::new();
-        for (id, store) in open_all(&shared.store).await? {
+        for (lease, store) in open_all(&shared.store).await? {
             let (sender, inbox) = mpsc::channel(INBOX);
-            let mut shard = Loop::new(id, Arc::clone(&shared), store, inbox);
+            inboxes.push(Inbox { sender, store: Arc::clone(&store) });
+            let mut shard = Loop::new(lease, Arc::clone(&shared), store, inbox);
             shard.load().await?;
             loops.push(shard);
-            inboxes.push(sender);
         }
         *write(&shared.inboxes) = inboxes;
         Ok(Core { shared, loops: Arc::new(std::sync::Mutex::new(Loops::Loaded(loops))) })
@@ -78,13 +85,15 @@ impl Builder {
 }
 
 /// Opens every shard. All are asked for before any is waited for, so that their leases share a sync.
-async fn open_all(store: &Arc<dyn Store>) -> Result<Vec<(ShardId, Arc<dyn Shard>)>, Fault> {
+async fn open_all(store: &Arc<dyn Store>) -> Result<Vec<(Lease, Arc<dyn Shard>)>, Fault> {
     let opening = (0..store.shards()).map(|number| async move {
-        let id = ShardId(number);
-        let lease = store.acquire(id, "local").await?;
-        Ok((id, store.open(lease).await?))
+        let lease = store.acquire(ShardId(number), "local").await?;
+        let shard = store.open(lease.clone()).await?;
+        Ok((lease, shard))
     });
-    futures_util::future::try_join_all(opening).await.map_err(|error: ropeway_store::CommitError| error.into())
+    futures_util::future::try_join_all(opening)
+        .await
+        .map_err(|error: ropeway_store::CommitError| error.into())
 }
 
 enum Loops {
@@ -107,7 +116,7 @@ impl Core {
         if let Loops::Loaded(loaded) = &mut *loops {
             let loaded = std::mem::take(loaded);
             *loops = Loops::Running(
-                loaded.into_iter().map(|shard| self.shared.spawn_on(shard.id, shard.run())).collect(),
+                loaded.into_iter().map(|shard| self.shared.spawn_on(shard.id(), shard.run())).collect(),
             );
         }
     }
@@ -188,9 +197,20 @@ impl Shared {
         self.actors.get()?.get(&space)
     }
 
+    /// The way into a shard; none while more waits for the disk than may.
     fn inbox(&self, shard: ShardId) -> Result<mpsc::Sender<Envelope>, Fault> {
         let inboxes = self.inboxes.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        inboxes.get(usize::from(shard.0)).cloned().ok_or(Fault::Stopping)
+        let inbox = inboxes.get(usize::from(shard.0)).ok_or(Fault::Stopping)?;
+        if inbox.store.busy() { Err(Fault::Overloaded) } else { Ok(inbox.sender.clone()) }
+    }
+
+    /// Opens a shard again, after a commit was lost.
+    pub async fn reopen(&self, lease: &Lease) -> Result<Arc<dyn Shard>, Fault> {
+        let store = self.store.open(lease.clone()).await?;
+        if let Some(inbox) = write(&self.inboxes).get_mut(usize::from(lease.shard.0)) {
+            inbox.store = Arc::clone(&store);
+        }
+        Ok(store)
     }
 
     /// Runs one of the core's own tasks in a shard's loop.
@@ -215,6 +235,6 @@ impl Shared {
     }
 }
 
-fn write(inboxes: &Inboxes) -> std::sync::RwLockWriteGuard<'_, Vec<mpsc::Sender<Envelope>>> {
+fn write(inboxes: &Inboxes) -> std::sync::RwLockWriteGuard<'_, Vec<Inbox>> {
     inboxes.write().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ropeway_store::Shard;
+use ropeway_store::{Lease, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::host::Shared;
@@ -312,12 +312,12 @@ type Riders = Arc<Mutex<Riding>>;
 
 /// One shard's loop.
 pub(crate) struct Loop {
-    pub id: ShardId,
-    pub shared: Arc<Shared>,
-    pub store: Arc<dyn Shard>,
-    pub tx: Tx,
-    pub machines: Machines,
-    pub inbox: mpsc::Receiver<Envelope>,
+    lease: Lease,
+    shared: Arc<Shared>,
+    store: Arc<dyn Shard>,
+    tx: Tx,
+    machines: Machines,
+    inbox: mpsc::Receiver<Envelope>,
     under_way: std::collections::VecDeque<Riders>,
     done: mpsc::UnboundedReceiver<Result<(), Fault>>,
     done_sender: mpsc::UnboundedSender<Result<(), Fault>>,
@@ -325,16 +325,22 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub fn new(
-        id: ShardId,
+        lease: Lease,
         shared: Arc<Shared>,
         store: Arc<dyn Shard>,
         inbox: mpsc::Receiver<Envelope>,
     ) -> Self {
+        let id = lease.shard;
         let tx =
             Tx::new(id, shared.shards(), Arc::clone(&store), shared.ids.clone(), Arc::clone(&shared.signals));
         let machines = shared.make_machines(id);
         let (done_sender, done) = mpsc::unbounded_channel();
-        Loop { id, shared, store, tx, machines, inbox, under_way: Default::default(), done, done_sender }
+        Loop { lease, shared, store, tx, machines, inbox, under_way: Default::default(), done, done_sender }
+    }
+
+    /// Which shard's it is.
+    pub fn id(&self) -> ShardId {
+        self.lease.shard
     }
 
     /// Rebuilds the machines from rows. A store that was never written has none.
@@ -375,7 +381,7 @@ impl Loop {
         self.tx.now = self.shared.clock.now();
         let mut answers = Vec::new();
         if let Err(fault) = self.machines.on_time(&mut self.tx).await {
-            tracing::error!(shard = self.id.0, %fault, "what became due was not done");
+            tracing::error!(shard = self.lease.shard.0, %fault, "what became due was not done");
         }
         let mut next = first;
         while let Some(envelope) = next.take() {
@@ -445,27 +451,33 @@ impl Loop {
 
     /// A commit was lost: nothing in memory can be trusted.
     async fn start_over(&mut self, fault: Fault) {
-        tracing::error!(shard = self.id.0, %fault, "a commit failed; the shard is read again from the store");
+        tracing::error!(shard = self.lease.shard.0, %fault, "a commit failed; the shard is read again from the store");
         while !self.under_way.is_empty() {
             let _ = self.done.recv().await;
             self.under_way.pop_front();
         }
         loop {
-            self.tx.reset();
-            self.machines = self.shared.make_machines(self.id);
-            match self.load().await {
+            match self.read_again().await {
                 Ok(()) => return self.start_dispatchers(),
                 Err(fault) => {
-                    tracing::error!(shard = self.id.0, %fault, "the shard cannot be read");
+                    tracing::error!(shard = self.lease.shard.0, %fault, "the shard cannot be read");
                     self.shared.clock.sleep_until(self.shared.clock.now().plus_secs(1)).await;
                 }
             }
         }
     }
 
+    /// Opens the shard anew, which fences the handle that lost a commit, and reads it.
+    async fn read_again(&mut self) -> Result<(), Fault> {
+        self.store = self.shared.reopen(&self.lease).await?;
+        self.tx.reset(Arc::clone(&self.store));
+        self.machines = self.shared.make_machines(self.id());
+        self.load().await
+    }
+
     fn start_dispatchers(&mut self) {
         for lane in self.tx.lanes.take_idle() {
-            self.shared.spawn(outbox::dispatch(Arc::clone(&self.shared), self.id, lane));
+            self.shared.spawn(outbox::dispatch(Arc::clone(&self.shared), self.lease.shard, lane));
         }
     }
 }

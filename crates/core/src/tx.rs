@@ -251,7 +251,8 @@ impl Tx {
     }
 
     /// Forgets everything that is not in the store.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, store: Arc<dyn Shard>) {
+        self.store = store;
         self.overlay.clear();
         self.drop_staged();
         self.after.clear();

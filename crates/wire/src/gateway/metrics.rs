@@ -37,7 +37,10 @@ impl Metrics {
         let mut out = String::from("# TYPE ropeway_requests_total counter\n");
         for ((service, operation), row) in &rows {
             for (status, count) in &row.statuses {
-                let _ = writeln!(out, "ropeway_requests_total{{service=\"{service}\",operation=\"{operation}\",status=\"{status}\"}} {count}");
+                let _ = writeln!(
+                    out,
+                    "ropeway_requests_total{{service=\"{service}\",operation=\"{operation}\",status=\"{status}\"}} {count}"
+                );
             }
         }
         out.push_str("# TYPE ropeway_request_duration_seconds histogram\n");
@@ -45,10 +48,21 @@ impl Metrics {
             let labels = format!("service=\"{service}\",operation=\"{operation}\"");
             for (bound, count) in BOUNDS.iter().zip(row.buckets) {
                 let seconds = *bound as f64 / 1000.0;
-                let _ = writeln!(out, "ropeway_request_duration_seconds_bucket{{{labels},le=\"{seconds}\"}} {count}");
+                let _ = writeln!(
+                    out,
+                    "ropeway_request_duration_seconds_bucket{{{labels},le=\"{seconds}\"}} {count}"
+                );
             }
-            let _ = writeln!(out, "ropeway_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {}", row.count);
-            let _ = writeln!(out, "ropeway_request_duration_seconds_sum{{{labels}}} {}", row.millis as f64 / 1000.0);
+            let _ = writeln!(
+                out,
+                "ropeway_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {}",
+                row.count
+            );
+            let _ = writeln!(
+                out,
+                "ropeway_request_duration_seconds_sum{{{labels}}} {}",
+                row.millis as f64 / 1000.0
+            );
             let _ = writeln!(out, "ropeway_request_duration_seconds_count{{{labels}}} {}", row.count);
         }
         out

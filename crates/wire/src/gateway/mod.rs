@@ -52,9 +52,24 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 pub trait Internal: Send + Sync {
     /// Answers one request.
     fn answer(
-        &self, method: http::Method, path: String, body: Bytes, conn: ConnInfo,
+        &self,
+        method: http::Method,
+        path: String,
+        body: Bytes,
+        conn: ConnInfo,
     ) -> BoxFuture<'_, http::Response<Bytes>>;
 }
+
+/// A request's head, where it came from, and its id.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    parts: &'a Parts,
+    origin: ConnInfo,
+    request_id: &'a str,
+}
+
+/// An operation, and what the path gave for its URI's labels.
+type Chosen = (&'static Operation, Vec<(&'static str, String)>);
 
 /// A request that is known to be from somebody: what its call is made of.
 struct Authenticated {
@@ -64,7 +79,9 @@ struct Authenticated {
 
 impl Handler for Gateway {
     fn handle(
-        self: Arc<Self>, request: http::Request<Incoming>, conn: ConnInfo,
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        conn: ConnInfo,
     ) -> BoxFuture<'static, http::Response<server::Body>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
@@ -82,7 +99,8 @@ impl Gateway {
             Ok(body) => self.internal.answer(parts.method, parts.uri.path().to_owned(), body, conn).await,
             Err(error) => {
                 let mut answer = http::Response::new(Bytes::from(error.message));
-                *answer.status_mut() = http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
+                *answer.status_mut() =
+                    http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
                 answer
             }
         }
@@ -98,7 +116,8 @@ impl Gateway {
             Err(error) => return plain_error(&error, &request_id),
         };
         let service = route.service();
-        let (protocol, path, head) = (route.protocol, parts.uri.path().to_owned(), parts.method == http::Method::HEAD);
+        let (protocol, path, head) =
+            (route.protocol, parts.uri.path().to_owned(), parts.method == http::Method::HEAD);
         let mut name = "unknown";
         let answer = match self.carry_out(route, parts, raw, origin, &request_id, &mut name).await {
             Ok(answer) => answer,
@@ -110,12 +129,20 @@ impl Gateway {
     }
 
     async fn carry_out(
-        &self, route: Route, parts: Parts, raw: Incoming, origin: ConnInfo, request_id: &str, name: &mut &'static str,
+        &self,
+        route: Route,
+        parts: Parts,
+        raw: Incoming,
+        origin: ConnInfo,
+        request_id: &str,
+        name: &mut &'static str,
     ) -> Result<Answer, Error> {
         let service = route.service();
         let Route { dispatch, protocol, found } = route;
-        let streams = matches!(&found, Found::Operation(operation, _) if protocol::streams_input(operation, protocol));
-        let checked = self.authenticate(service, protocol, &parts, raw, origin, request_id, streams).await?;
+        let streams =
+            matches!(&found, Found::Operation(operation, _) if protocol::streams_input(operation, protocol));
+        let head = Head { parts: &parts, origin, request_id };
+        let checked = self.authenticate(service, protocol, head, raw, streams).await?;
         let (operation, labels) = operation(service, &parts, found, &checked.body)?;
         *name = operation.name;
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
@@ -136,16 +163,22 @@ impl Gateway {
 
     /// Finds out who sent a request, and makes its body what they signed.
     async fn authenticate(
-        &self, service: &'static Service, protocol: Protocol, parts: &Parts, raw: Incoming, origin: ConnInfo,
-        request_id: &str, streams: bool,
+        &self,
+        service: &'static Service,
+        protocol: Protocol,
+        head: Head<'_>,
+        raw: Incoming,
+        streams: bool,
     ) -> Result<Authenticated, Error> {
+        let Head { parts, origin, .. } = head;
         let family = family(protocol);
         let Some(claim) = sigv4::parse(parts, family)? else {
             if !OPEN_TO_ANYBODY.contains(&service.id) {
                 return Err(family.missing_credentials());
             }
-            let cx = self.cx(parts, origin, request_id, Arc::new(Principal::anonymous()), None);
-            let (stream, trailers) = sigv4::open_anonymous(parts, server::incoming(raw, origin.stall_timeout))?;
+            let cx = self.cx(head, Arc::new(Principal::anonymous()), None);
+            let (stream, trailers) =
+                sigv4::open_anonymous(parts, server::incoming(raw, origin.stall_timeout))?;
             let body = body(parts, stream.with_trailers(trailers), streams, origin).await?;
             return Ok(Authenticated { cx, body });
         };
@@ -154,7 +187,7 @@ impl Gateway {
         let token = claim.session_token().map(str::to_owned);
         let identity = self.credentials.find(claim.access_key_id(), token.as_deref(), self.clock.now());
         let identity = identity.map_err(|error| refuse_key(family, error, &claim, token.as_deref()))?;
-        let cx = self.cx(parts, origin, request_id, identity.principal, Some(claim.region()));
+        let cx = self.cx(head, identity.principal, Some(claim.region()));
         let body = if streams || whole_in_chunks(&claim) {
             let verified = claim.verify(&self.signing_keys, &identity.secret, Body::Streamed, now)?;
             let (stream, trailers) = verified.open(parts, server::incoming(raw, origin.stall_timeout))?;
@@ -167,7 +200,8 @@ impl Gateway {
         Ok(Authenticated { cx, body })
     }
 
-    fn cx(&self, parts: &Parts, origin: ConnInfo, request_id: &str, principal: Arc<Principal>, region: Option<&str>) -> Cx {
+    fn cx(&self, head: Head<'_>, principal: Arc<Principal>, region: Option<&str>) -> Cx {
+        let Head { parts, origin, request_id } = head;
         let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let host = parts.uri.authority().map_or_else(|| header("host"), |authority| authority.as_str());
         let account = if principal.account.is_empty() { &self.default_account } else { &principal.account };
@@ -202,7 +236,12 @@ impl Gateway {
 }
 
 /// A body that came as a stream, in the form that the operation takes.
-async fn body(parts: &Parts, stream: ByteStream, streams: bool, origin: ConnInfo) -> Result<RequestBody, Error> {
+async fn body(
+    parts: &Parts,
+    stream: ByteStream,
+    streams: bool,
+    origin: ConnInfo,
+) -> Result<RequestBody, Error> {
     if streams {
         return Ok(RequestBody::Stream(stream));
     }
@@ -221,6 +260,7 @@ fn family(protocol: Protocol) -> Family {
     match protocol {
         Protocol::RestXml => Family::S3,
         Protocol::AwsQuery => Family::Query,
+        Protocol::RestJson => Family::RestJson,
         _ => Family::Json,
     }
 }
@@ -235,15 +275,24 @@ fn refuse_key(family: Family, error: KeyError, claim: &Claim<'_>, token: Option<
 
 /// The operation, now that the body is there.
 fn operation(
-    service: &'static Service, parts: &Parts, found: Found, body: &RequestBody,
-) -> Result<(&'static Operation, Vec<(&'static str, String)>), Error> {
+    service: &'static Service,
+    parts: &Parts,
+    found: Found,
+    body: &RequestBody,
+) -> Result<Chosen, Error> {
     let found = match found {
         Found::ByAction => {
             let in_query = action(parts.uri.query().unwrap_or_default().as_bytes());
             let in_body = if let RequestBody::Bytes(bytes) = body { action(bytes) } else { None };
             match in_query.or(in_body) {
                 Some(name) => route::by_name(service, &name),
-                None => return Err(Error::new(400, "MissingAction", "The request must contain the parameter Action")),
+                None => {
+                    return Err(Error::new(
+                        400,
+                        "MissingAction",
+                        "The request must contain the parameter Action",
+                    ));
+                }
             }
         }
         found => found,
@@ -266,7 +315,9 @@ fn plain_error(error: &Error, request_id: &str) -> Answer {
     let body = serde_json::json!({ "__type": error.code, "message": error.message }).to_string();
     let mut answer = http::Response::new(protocol::ResponseBody::Bytes(Bytes::from(body)));
     *answer.status_mut() = http::StatusCode::from_u16(error.status).unwrap_or(http::StatusCode::BAD_REQUEST);
-    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-amz-json-1.0"));
+    answer
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-amz-json-1.0"));
     if let Ok(id) = http::HeaderValue::from_str(request_id) {
         answer.headers_mut().insert("x-amzn-requestid", id);
     }

@@ -75,7 +75,11 @@ pub(super) fn route(services: &Services, parts: &Parts, scope: Option<&Scope>) -
     let service = dispatch.service();
     let speaks = |protocol| service.protocols.contains(&protocol);
     if action && speaks(Protocol::AwsQuery) {
-        return Ok(Route { dispatch: Arc::clone(dispatch), protocol: Protocol::AwsQuery, found: Found::ByAction });
+        return Ok(Route {
+            dispatch: Arc::clone(dispatch),
+            protocol: Protocol::AwsQuery,
+            found: Found::ByAction,
+        });
     }
     let rest = service.protocols.iter().find(|p| matches!(p, Protocol::RestJson | Protocol::RestXml));
     let Some(protocol) = rest else {
@@ -89,13 +93,18 @@ pub(super) fn route(services: &Services, parts: &Parts, scope: Option<&Scope>) -
 
 fn unknown_service(scope: Option<&Scope>) -> Error {
     match scope {
-        Some(scope) => Error::new(501, "NotImplemented", format!("Ropeway does not implement the service {}", scope.service)),
+        Some(scope) => Error::new(
+            501,
+            "NotImplemented",
+            format!("Ropeway does not implement the service {}", scope.service),
+        ),
         None => Error::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
     }
 }
 
 fn is_form(parts: &Parts) -> bool {
-    let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind =
+        parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     parts.method == http::Method::POST && kind.starts_with("application/x-www-form-urlencoded")
 }
 
@@ -103,20 +112,28 @@ fn by_host_or_version<'a>(services: &'a Services, parts: &Parts) -> Option<&'a A
     let host = host(parts);
     let version = query_value(parts.uri.query().unwrap_or_default(), "Version");
     let first = host.split('.').next().unwrap_or_default();
-    services.get(first).or_else(|| services.iter().find(|d| Some(d.service().api_version) == version.as_deref()))
+    services
+        .get(first)
+        .or_else(|| services.iter().find(|d| Some(d.service().api_version) == version.as_deref()))
 }
 
 /// An operation by its name, or the error that names what is not there.
 pub(super) fn by_name(service: &'static Service, name: &str) -> Found {
     match service.operations.iter().find(|operation| operation.name == name) {
         Some(operation) => Found::Operation(operation, Vec::new()),
-        None if service.refused_operations.iter().any(|o| o.name == name) => Found::Refused(refusal(service, name)),
+        None if service.refused_operations.iter().any(|o| o.name == name) => {
+            Found::Refused(refusal(service, name))
+        }
         None => Found::Refused(unknown_operation(service, name)),
     }
 }
 
 fn refusal(service: &Service, name: &str) -> Error {
-    Error::new(501, "NotImplemented", format!("Ropeway does not implement the operation {name} of {}", service.name))
+    Error::new(
+        501,
+        "NotImplemented",
+        format!("Ropeway does not implement the operation {name} of {}", service.name),
+    )
 }
 
 fn unknown_operation(service: &Service, name: &str) -> Error {
@@ -124,15 +141,23 @@ fn unknown_operation(service: &Service, name: &str) -> Error {
         let message = format!("Could not find operation {name} for version {}", service.api_version);
         return Error::new(400, "InvalidAction", message);
     }
-    Error::new(400, "UnknownOperationException", format!("The operation {name} is not one of {}", service.name))
-        .with_query_code("InvalidAction")
+    Error::new(
+        400,
+        "UnknownOperationException",
+        format!("The operation {name} is not one of {}", service.name),
+    )
+    .with_query_code("InvalidAction")
 }
 
 fn by_target(services: &Services, target: &str) -> Result<Route, Error> {
     let (prefix, name) = target.rsplit_once('.').unwrap_or((target, ""));
     let dispatch = services.iter().find(|d| d.service().target_prefix == Some(prefix));
     let dispatch = dispatch.ok_or_else(|| {
-        Error::new(400, "UnknownOperationException", format!("Ropeway does not implement the service of the target {prefix}"))
+        Error::new(
+            400,
+            "UnknownOperationException",
+            format!("Ropeway does not implement the service of the target {prefix}"),
+        )
     })?;
     let service = dispatch.service();
     let json = service.protocols.iter().find(|p| matches!(p, Protocol::AwsJson10 | Protocol::AwsJson11));
@@ -152,8 +177,14 @@ fn by_rpc_path(services: &Services, path: &str) -> Result<Route, Error> {
     };
     let dispatch = services.iter().find(matches);
     let dispatch = dispatch.filter(|d| d.service().protocols.contains(&Protocol::RpcV2Cbor));
-    let dispatch = dispatch.ok_or_else(|| Error::new(404, "UnknownOperationException", format!("No service {id} speaks rpc-v2-cbor")))?;
-    Ok(Route { dispatch: Arc::clone(dispatch), protocol: Protocol::RpcV2Cbor, found: by_name(dispatch.service(), name) })
+    let dispatch = dispatch.ok_or_else(|| {
+        Error::new(404, "UnknownOperationException", format!("No service {id} speaks rpc-v2-cbor"))
+    })?;
+    Ok(Route {
+        dispatch: Arc::clone(dispatch),
+        protocol: Protocol::RpcV2Cbor,
+        found: by_name(dispatch.service(), name),
+    })
 }
 
 /// The host that the client named, without its port.
@@ -161,7 +192,10 @@ pub(super) fn host(parts: &Parts) -> String {
     let named = parts.uri.authority().map(|a| a.as_str());
     let header = parts.headers.get(http::header::HOST).and_then(|v| v.to_str().ok());
     let host = named.or(header).unwrap_or_default();
-    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(h, _)| h);
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(h, _)| h);
     host.to_ascii_lowercase()
 }
 
@@ -172,7 +206,8 @@ fn bucket_of_host(host: &str) -> Option<&str> {
     if base == "s3" || base.starts_with("s3.") || base.starts_with("s3-") {
         return None;
     }
-    let named = base.rfind(".s3.").or_else(|| base.rfind(".s3-")).or_else(|| base.strip_suffix(".s3").map(str::len));
+    let named =
+        base.rfind(".s3.").or_else(|| base.rfind(".s3-")).or_else(|| base.strip_suffix(".s3").map(str::len));
     match named {
         Some(end) => base.get(..end),
         None if host.ends_with(".localhost") => Some(base),
@@ -195,14 +230,18 @@ fn by_uri(service: &'static Service, parts: &Parts, host: &str) -> Found {
         }
     };
     for operation in service.operations {
-        let Some((weight, labels)) = fits(operation.method, operation.uri, parts, &path, &keys) else { continue };
+        let Some((weight, labels)) = fits(operation.method, operation.uri, parts, &path, &keys) else {
+            continue;
+        };
         if let Some(extra) = required_given(operation, parts, &keys) {
             consider(weight + extra, Found::Operation(operation, labels));
         }
     }
     for refused in service.refused_operations {
         // Only those that their own query parameter tells apart: the rest look like listed ones.
-        if let Some((weight, _)) = fits(refused.method, refused.uri, parts, &path, &keys).filter(|(weight, _)| *weight > 0) {
+        if let Some((weight, _)) =
+            fits(refused.method, refused.uri, parts, &path, &keys).filter(|(weight, _)| *weight > 0)
+        {
             consider(weight, Found::Refused(refusal(service, refused.name)));
         }
     }
@@ -211,7 +250,11 @@ fn by_uri(service: &'static Service, parts: &Parts, host: &str) -> Found {
 
 fn no_such_method(service: &Service) -> Error {
     if service.id == "s3" {
-        return Error::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.");
+        return Error::new(
+            405,
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+        );
     }
     Error::new(404, "UnknownOperationException", "No operation has this method and path.")
 }
@@ -224,7 +267,11 @@ fn query_keys(query: &str) -> Vec<(String, String)> {
 
 /// How many parameters of the query a template names, and its labels, if the request fits it.
 fn fits(
-    method: &str, uri: &'static str, parts: &Parts, path: &str, keys: &[(String, String)],
+    method: &str,
+    uri: &'static str,
+    parts: &Parts,
+    path: &str,
+    keys: &[(String, String)],
 ) -> Option<(usize, Vec<(&'static str, String)>)> {
     if parts.method.as_str() != method {
         return None;

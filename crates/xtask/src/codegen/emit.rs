@@ -38,10 +38,18 @@ impl<'a> Emitter<'a> {
         for name in self.overlay.operations.keys() {
             let operation = self.operation(name)?;
             if operation.input.is_none() {
-                let _ = writeln!(out, "#[derive(Debug, Clone, Default)]\npub struct {name}Input {{}}\n{}", empty_codec(&format!("{name}Input")));
+                let _ = writeln!(
+                    out,
+                    "#[derive(Debug, Clone, Default)]\npub struct {name}Input {{}}\n{}",
+                    empty_codec(&format!("{name}Input"))
+                );
             }
             if operation.output.is_none() {
-                let _ = writeln!(out, "#[derive(Debug, Clone, Default)]\npub struct {name}Output {{}}\n{}", empty_codec(&format!("{name}Output")));
+                let _ = writeln!(
+                    out,
+                    "#[derive(Debug, Clone, Default)]\npub struct {name}Output {{}}\n{}",
+                    empty_codec(&format!("{name}Output"))
+                );
             }
             out.push_str(&self.input(name, operation)?);
         }
@@ -56,7 +64,8 @@ impl<'a> Emitter<'a> {
     /// Every path that the overlay names exists in the model.
     fn check_overlay(&self) -> Result<(), String> {
         for path in self.overlay.refuse.keys().chain(self.overlay.optional.keys()) {
-            let (shape, member) = path.split_once('.').ok_or_else(|| format!("{path} is not Shape.Member"))?;
+            let (shape, member) =
+                path.split_once('.').ok_or_else(|| format!("{path} is not Shape.Member"))?;
             let shape = self.model.shape(shape)?;
             if !shape.members.0.iter().any(|(name, _)| name == member) {
                 return Err(format!("the model has no {path}"));
@@ -67,12 +76,23 @@ impl<'a> Emitter<'a> {
 
     fn constant(&self) -> Result<String, String> {
         let meta = &self.model.metadata;
-        let protocols = self.overlay.protocols.iter().map(|p| format!("Protocol::{p}")).collect::<Vec<_>>().join(", ");
+        let protocols =
+            self.overlay.protocols.iter().map(|p| format!("Protocol::{p}")).collect::<Vec<_>>().join(", ");
         let namespace = meta.xml_namespace.as_ref().map(|v| super::members::namespace_of(v).1);
-        let namespace = namespace.or_else(|| self.query.and_then(|q| q.metadata.xml_namespace.as_ref()).map(|v| super::members::namespace_of(v).1));
-        let others = self.model.operations.iter().filter(|(name, _)| !self.overlay.operations.contains_key(*name));
+        let namespace = namespace.or_else(|| {
+            self.query
+                .and_then(|q| q.metadata.xml_namespace.as_ref())
+                .map(|v| super::members::namespace_of(v).1)
+        });
+        let others =
+            self.model.operations.iter().filter(|(name, _)| !self.overlay.operations.contains_key(*name));
         let refused: String = others
-            .map(|(name, o)| format!("RefusedOperation {{ name: {name:?}, method: {:?}, uri: {:?} }}, ", o.http.method, o.http.request_uri))
+            .map(|(name, o)| {
+                format!(
+                    "RefusedOperation {{ name: {name:?}, method: {:?}, uri: {:?} }}, ",
+                    o.http.method, o.http.request_uri
+                )
+            })
             .collect();
         let mut out = format!(
             "/// The service's constants.\npub static SERVICE: Service = Service {{ id: {:?}, name: {:?}, signing_name: {:?}, api_version: {:?}, target_prefix: {:?}, protocols: &[{protocols}], query_compatible: {}, xml_namespace: {:?}, refusal: {:?}, validation: {:?}, denial: {:?}, operations: OPERATIONS, refused_operations: &[{}] }};\n\n",
@@ -98,45 +118,63 @@ impl<'a> Emitter<'a> {
 
     fn operation_constant(&self, name: &str, access: &overlay::Operation) -> Result<String, String> {
         let operation = self.operation(name)?;
-        let root = |reference: &Option<Reference>| -> Result<String, String> {
+        let root = |reference: &Option<Reference>, element: Option<&str>| -> Result<String, String> {
             match reference {
                 None => Ok("Member::new(\"\", &schema::EMPTY)".to_owned()),
-                Some(reference) => self.root(reference),
+                Some(reference) => self.root(reference, element),
             }
         };
         let query = self.query.and_then(|q| q.operations.get(name)).and_then(|o| o.output.as_ref());
         let wrapper = query.or(operation.output.as_ref()).and_then(|o| o.result_wrapper.as_ref());
         let action = (!access.action.is_empty()).then_some(&access.action);
         let checksum = operation.http_checksum_required
-            || operation.http_checksum.as_ref().and_then(|v| v.get("requestChecksumRequired")).and_then(|v| v.as_bool()).unwrap_or(false);
+            || operation
+                .http_checksum
+                .as_ref()
+                .and_then(|v| v.get("requestChecksumRequired"))
+                .and_then(|v| v.as_bool())
+                .unwrap_or(false);
         Ok(format!(
             "Operation {{ name: {name:?}, method: {:?}, uri: {:?}, status: {}, input: {}, output: {}, result_wrapper: {wrapper:?}, action: {action:?}, checksum_required: {checksum} }},\n",
             operation.http.method,
             operation.http.request_uri,
             operation.http.response_code.unwrap_or(200),
-            root(&operation.input)?,
-            root(&operation.output)?,
+            root(&operation.input, None)?,
+            root(&operation.output, access.output_element.as_deref())?,
         ))
     }
 
     /// The member that stands for a whole input or output.
-    fn root(&self, reference: &Reference) -> Result<String, String> {
+    fn root(&self, reference: &Reference, element: Option<&str>) -> Result<String, String> {
         let shape = self.model.shape(&reference.shape)?;
         let name = reference.location_name.as_ref().or(shape.location_name.as_ref());
-        let mut out = format!("Member::new({:?}, {})", name.unwrap_or(&reference.shape), self.schema_path(reference)?);
+        let mut out =
+            format!("Member::new({:?}, {})", name.unwrap_or(&reference.shape), self.schema_path(reference)?);
         if let Some(namespace) = reference.xml_namespace.as_ref().or(shape.xml_namespace.as_ref()) {
             let (prefix, uri) = super::members::namespace_of(namespace);
             let _ = write!(out, ".namespace({prefix:?}, {uri:?})");
+        }
+        match element {
+            Some("") => out.push_str(".flattened()"),
+            Some(element) => {
+                let _ = write!(out, ".xml({element:?})");
+            }
+            None => {}
         }
         Ok(out)
     }
 
     fn service_trait(&self) -> Result<String, String> {
         let name = pascal(self.id);
-        let mut out = format!("/// The operations; an operation not written does not compile.\npub trait {name}: Send + Sync + 'static {{\n");
+        let mut out = format!(
+            "/// The operations; an operation not written does not compile.\npub trait {name}: Send + Sync + 'static {{\n"
+        );
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(out, "    fn {method}(&self, cx: &Cx, input: {operation}Input) -> impl Future<Output = Result<{operation}Output, ropeway_wire::Error>> + Send;");
+            let _ = writeln!(
+                out,
+                "    fn {method}(&self, cx: &Cx, input: {operation}Input) -> impl Future<Output = Result<{operation}Output, ropeway_wire::Error>> + Send;"
+            );
         }
         let _ = write!(
             out,
@@ -144,14 +182,22 @@ impl<'a> Emitter<'a> {
         );
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(out, "            {operation:?} => Box::pin(ropeway_wire::exec(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),");
+            let _ = writeln!(
+                out,
+                "            {operation:?} => Box::pin(ropeway_wire::exec(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),"
+            );
         }
         out.push_str("            _ => Box::pin(ropeway_wire::unknown_operation(call)),\n        }\n    }\n\n    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {\n        let service = std::sync::Arc::clone(&self.0);\n        match call.operation.name {\n");
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(out, "            {operation:?} => Box::pin(ropeway_wire::exec_local(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),");
+            let _ = writeln!(
+                out,
+                "            {operation:?} => Box::pin(ropeway_wire::exec_local(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),"
+            );
         }
-        out.push_str("            _ => Box::pin(ropeway_wire::unknown_local(call)),\n        }\n    }\n}\n\n");
+        out.push_str(
+            "            _ => Box::pin(ropeway_wire::unknown_local(call)),\n        }\n    }\n}\n\n",
+        );
         Ok(out)
     }
 
@@ -160,19 +206,32 @@ impl<'a> Emitter<'a> {
         for operation in self.overlay.operations.keys() {
             names.extend(self.operation(operation)?.errors.iter().map(|e| e.shape.clone()));
         }
-        let mut out = String::from("/// One constructor for each error of the listed operations.\npub mod error {\n    use ropeway_wire::Error;\n\n");
+        let mut out = String::from(
+            "/// One constructor for each error of the listed operations.\npub mod error {\n    use ropeway_wire::Error;\n\n",
+        );
         for name in names {
             let shape = self.model.shape(&name)?;
             let old = self.query.and_then(|q| q.shapes.get(&name)).and_then(|s| s.error.as_ref());
             let details = shape.error.as_ref();
             let code = details.and_then(|e| e.code.clone());
-            let status = details.or(old).and_then(|e| e.http_status_code).unwrap_or(if shape.fault { 500 } else { 400 });
+            let status = details.or(old).and_then(|e| e.http_status_code).unwrap_or(if shape.fault {
+                500
+            } else {
+                400
+            });
             let (json_code, query_code) = match old {
                 Some(old) => (name.clone(), old.code.clone()),
                 None => (code.unwrap_or_else(|| name.clone()), None),
             };
-            let query = query_code.filter(|q| *q != json_code).map(|q| format!(".with_query_code({q:?})")).unwrap_or_default();
-            let _ = writeln!(out, "    pub fn {}(message: impl Into<String>) -> Error {{ Error::new({status}, {json_code:?}, message){query} }}\n", snake(&name));
+            let query = query_code
+                .filter(|q| *q != json_code)
+                .map(|q| format!(".with_query_code({q:?})"))
+                .unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "    pub fn {}(message: impl Into<String>) -> Error {{ Error::new({status}, {json_code:?}, message){query} }}\n",
+                snake(&name)
+            );
         }
         out.push_str("}\n\n");
         Ok(out)
@@ -207,10 +266,19 @@ impl<'a> Emitter<'a> {
             }
             let shape = self.model.shape(&name)?;
             if shape.union || shape.eventstream {
-                return Err(format!("{name} is a union or an event stream: not generated yet; refuse the member that uses it"));
+                return Err(format!(
+                    "{name} is a union or an event stream: not generated yet; refuse the member that uses it"
+                ));
             }
-            let members = shape.members.0.iter().filter(|(m, _)| !self.overlay.refuse.contains_key(&format!("{name}.{m}"))).map(|(_, r)| r);
-            todo.extend(members.chain(&shape.member).chain(&shape.key).chain(&shape.value).map(|r| r.shape.clone()));
+            let members = shape
+                .members
+                .0
+                .iter()
+                .filter(|(m, _)| !self.overlay.refuse.contains_key(&format!("{name}.{m}")))
+                .map(|(_, r)| r);
+            todo.extend(
+                members.chain(&shape.member).chain(&shape.key).chain(&shape.value).map(|r| r.shape.clone()),
+            );
         }
         Ok(seen)
     }
@@ -244,7 +312,11 @@ impl<'a> Emitter<'a> {
         let mut out = String::new();
         for kind in types {
             if reads.is_empty() && fields.is_empty() && writes.is_empty() {
-                let _ = writeln!(out, "#[derive(Debug, Clone, Default)]\npub struct {kind} {{}}\n{}", empty_codec(&kind));
+                let _ = writeln!(
+                    out,
+                    "#[derive(Debug, Clone, Default)]\npub struct {kind} {{}}\n{}",
+                    empty_codec(&kind)
+                );
                 continue;
             }
             let _ = write!(
@@ -256,7 +328,8 @@ impl<'a> Emitter<'a> {
     }
 
     fn is_required(&self, owner: &str, shape: &Shape, member: &str) -> bool {
-        shape.required.iter().any(|r| r == member) && !self.overlay.optional.contains_key(&format!("{owner}.{member}"))
+        shape.required.iter().any(|r| r == member)
+            && !self.overlay.optional.contains_key(&format!("{owner}.{member}"))
     }
 
     fn rust_type(&self, reference: &Reference) -> Result<String, String> {
@@ -328,7 +401,11 @@ impl<'a> Emitter<'a> {
             return Ok(format!("Kind::List {{ element: {} }}", part("member", &shape.member)?));
         }
         if shape.kind == "map" {
-            return Ok(format!("Kind::Map {{ key: {}, value: {} }}", part("key", &shape.key)?, part("value", &shape.value)?));
+            return Ok(format!(
+                "Kind::Map {{ key: {}, value: {} }}",
+                part("key", &shape.key)?,
+                part("value", &shape.value)?
+            ));
         }
         let mut members = String::new();
         for (member, reference) in &shape.members.0 {
@@ -342,13 +419,20 @@ impl<'a> Emitter<'a> {
                 let _ = writeln!(members, "{},", self.member(name, member, reference, required)?);
             }
         }
-        let payload = shape.payload.as_ref().and_then(|p| shape.members.0.iter().position(|(name, _)| name == p));
+        let payload =
+            shape.payload.as_ref().and_then(|p| shape.members.0.iter().position(|(name, _)| name == p));
         Ok(format!("Kind::Structure {{ members: &[{members}], payload: {payload:?} }}"))
     }
 
     /// Some string shape without constraints, to stand in for the shape of a refused member.
     fn any_string(&self) -> Result<String, String> {
-        let found = self.model.shapes.iter().find(|(_, s)| s.kind == "string" && s.values.is_empty() && s.min.is_none() && s.max.is_none() && s.pattern.is_none());
+        let found = self.model.shapes.iter().find(|(_, s)| {
+            s.kind == "string"
+                && s.values.is_empty()
+                && s.min.is_none()
+                && s.max.is_none()
+                && s.pattern.is_none()
+        });
         found.map(|(name, _)| name.clone()).ok_or_else(|| "the model has no plain string".to_owned())
     }
 
@@ -356,10 +440,15 @@ impl<'a> Emitter<'a> {
         if !self.is_constrained(shape) {
             return "Constraints::NONE".to_owned();
         }
-        let limit = |value: Option<f64>| if self.overlay.check_limits { value.map(|v| v as i64) } else { None };
+        let limit =
+            |value: Option<f64>| if self.overlay.check_limits { value.map(|v| v as i64) } else { None };
         let pattern = shape.pattern.as_ref().filter(|_| self.overlay.check_limits && shape.kind == "string");
         let values: &[String] = if self.overlay.check_enums { &shape.values } else { &[] };
-        format!("Constraints {{ min: {:?}, max: {:?}, pattern: {pattern:?}, values: &{values:?} }}", limit(shape.min), limit(shape.max))
+        format!(
+            "Constraints {{ min: {:?}, max: {:?}, pattern: {pattern:?}, values: &{values:?} }}",
+            limit(shape.min),
+            limit(shape.max)
+        )
     }
 
     fn input(&self, name: &str, operation: &Operation) -> Result<String, String> {
@@ -377,7 +466,15 @@ impl<'a> Emitter<'a> {
             let value = self.field(member, shape)?;
             let _ = writeln!(keys, "keys.add({key:?}, {value});");
         }
-        let cx = if access.resources.iter().any(|r| r.contains("{region}") || r.contains("{account}") || r.contains('|')) { "cx" } else { "_cx" };
+        let cx = if access
+            .resources
+            .iter()
+            .any(|r| r.contains("{region}") || r.contains("{account}") || r.contains('|'))
+        {
+            "cx"
+        } else {
+            "_cx"
+        };
         let keys_name = if keys.is_empty() { "_keys" } else { "keys" };
         Ok(format!(
             "impl Input for {name}Input {{\n    type Output = {name}Output;\n    const SERVICE: &'static Service = &SERVICE;\n    const OPERATION: &'static str = {name:?};\n\n    fn resources(&self, {cx}: &Cx) -> Vec<String> {{ vec![{}] }}\n\n    fn keys(&self, {keys_name}: &mut Keys) {{ {keys} }}\n}}\n\n",
@@ -392,7 +489,17 @@ impl<'a> Emitter<'a> {
             return Err(format!("{owner} has no member {member}"));
         }
         let field = snake(member);
-        Ok(if self.is_required(owner, shape, member) { format!("self.{field}.as_str()") } else { format!("self.{field}.as_deref().unwrap_or_default()") })
+        let reference =
+            shape.members.0.iter().find(|(name, _)| name == member).map(|(_, reference)| reference);
+        let kind = reference.map(|r| self.model.shape(&r.shape)).transpose()?.map(|s| s.kind.as_str());
+        if matches!(kind, Some("integer" | "long")) && !self.is_required(owner, shape, member) {
+            return Ok(format!("&self.{field}.map(|v| v.to_string()).unwrap_or_default()"));
+        }
+        Ok(if self.is_required(owner, shape, member) {
+            format!("self.{field}.as_str()")
+        } else {
+            format!("self.{field}.as_deref().unwrap_or_default()")
+        })
     }
 
     /// An expression for a resource template.
@@ -401,19 +508,26 @@ impl<'a> Emitter<'a> {
         let mut values = Vec::new();
         let mut rest = template;
         while let Some((literal, tail)) = rest.split_once('{') {
-            let (name, after) = tail.split_once('}').ok_or_else(|| format!("{template} has an open brace"))?;
+            let (name, after) =
+                tail.split_once('}').ok_or_else(|| format!("{template} has an open brace"))?;
             pattern.push_str(literal);
             pattern.push_str("{}");
             values.push(match name.split_once('|') {
                 None if name == "region" => "cx.region".to_owned(),
                 None if name == "account" => "cx.account".to_owned(),
                 None => self.field(name, shape)?,
-                Some((member, function)) => format!("resource::{function}({}, cx)", self.field(member, shape)?),
+                Some((member, function)) => {
+                    format!("resource::{function}({}, cx)", self.field(member, shape)?)
+                }
             });
             rest = after;
         }
         pattern.push_str(rest);
-        Ok(if values.is_empty() { format!("{pattern:?}.to_owned()") } else { format!("format!({pattern:?}, {})", values.join(", ")) })
+        Ok(if values.is_empty() {
+            format!("{pattern:?}.to_owned()")
+        } else {
+            format!("format!({pattern:?}, {})", values.join(", "))
+        })
     }
 }
 

@@ -5,7 +5,13 @@ use super::model::{Reference, Shape};
 
 impl Emitter<'_> {
     /// The `Member` constant for a use of a shape under `name` in shape `owner`.
-    pub fn member(&self, owner: &str, name: &str, reference: &Reference, required: bool) -> Result<String, String> {
+    pub fn member(
+        &self,
+        owner: &str,
+        name: &str,
+        reference: &Reference,
+        required: bool,
+    ) -> Result<String, String> {
         let shape = self.model.shape(&reference.shape)?;
         let mut out = format!("Member::new({name:?}, {})", self.schema_path(reference)?);
         let in_body = reference.location.is_none();
@@ -45,7 +51,13 @@ impl Emitter<'_> {
 
     /// Name in XML and Query, and whether the list or map has no element of its own. A flattened
     /// list goes by its element's name where that has one.
-    fn xml_name(&self, owner: &str, name: &str, reference: &Reference, shape: &Shape) -> Result<(String, bool), String> {
+    fn xml_name(
+        &self,
+        owner: &str,
+        name: &str,
+        reference: &Reference,
+        shape: &Shape,
+    ) -> Result<(String, bool), String> {
         let query = self.query.and_then(|model| model.shapes.get(owner));
         let (reference, shape) = match query.and_then(|shape| query_use(shape, name)) {
             Some(old) => {

@@ -27,7 +27,9 @@ pub fn run(root: &Path, check: bool) -> Result<(), String> {
             Some(version) => Some(load(&python::botocore_data(root, version)?, &overlay.model)?),
             None => None,
         };
-        let source = emit::Emitter::new(id, overlay, &model, query.as_ref()).service().map_err(|e| format!("{id}: {e}"))?;
+        let source = emit::Emitter::new(id, overlay, &model, query.as_ref())
+            .service()
+            .map_err(|e| format!("{id}: {e}"))?;
         files.insert(format!("{id}.rs"), source);
     }
     files.insert("lib.rs".to_owned(), library(overlays.keys()));

@@ -9,7 +9,9 @@ pub fn snake(name: &str) -> String {
         let next = chars.get(i + 1);
         let boundary = c.is_uppercase()
             && previous.is_some_and(|p| {
-                p.is_lowercase() || (p.is_ascii_digit() && next.is_some_and(|n| n.is_lowercase())) || (p.is_uppercase() && next.is_some_and(|n| n.is_lowercase()))
+                p.is_lowercase()
+                    || (p.is_ascii_digit() && next.is_some_and(|n| n.is_lowercase()))
+                    || (p.is_uppercase() && next.is_some_and(|n| n.is_lowercase()))
             });
         if boundary && !out.ends_with('_') {
             out.push('_');
@@ -20,8 +22,9 @@ pub fn snake(name: &str) -> String {
         }
     }
     match out.as_str() {
-        "type" | "match" | "move" | "ref" | "self" | "use" | "where" | "loop" | "in" | "for" | "async" | "final"
-        | "virtual" | "override" | "static" | "true" | "false" | "abstract" | "box" | "do" | "try" | "yield" => format!("{out}_"),
+        "type" | "match" | "move" | "ref" | "self" | "use" | "where" | "loop" | "in" | "for" | "async"
+        | "final" | "virtual" | "override" | "static" | "true" | "false" | "abstract" | "box" | "do"
+        | "try" | "yield" => format!("{out}_"),
         _ => out,
     }
 }

@@ -56,4 +56,8 @@ pub struct Operation {
     /// Condition keys and the input members that give their values.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
+    /// Element around a REST-XML answer, where the model does not tell it (botocore's S3 does not);
+    /// empty: the members have none around them.
+    #[serde(default)]
+    pub output_element: Option<String>,
 }

@@ -1,0 +1,298 @@
+//! The scenarios: what a connection does, and whether what arrived is what was sent.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use base64::Engine;
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::client::Connection;
+use crate::load::{Measured, Plan, Work, drive};
+
+/// A scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// The ceiling: an unsigned GET of a fixed answer.
+    Fixed,
+    /// SendMessage of 256 bytes.
+    Send,
+    /// DeleteMessage of messages received before.
+    Delete,
+    /// Send, receive, delete: one message after the other.
+    Cycle,
+    /// Publish to a topic with two queues.
+    Publish,
+    /// PutObject of so many bytes.
+    Put(usize),
+}
+
+/// Names of the scenarios.
+pub const ALL: &[(&str, Scenario)] = &[
+    ("fixed", Scenario::Fixed),
+    ("send", Scenario::Send),
+    ("delete", Scenario::Delete),
+    ("cycle", Scenario::Cycle),
+    ("publish", Scenario::Publish),
+    ("put-1k", Scenario::Put(1024)),
+    ("put-1m", Scenario::Put(1024 * 1024)),
+];
+
+/// The scenario of a name.
+pub fn find(name: &str) -> Result<Scenario, String> {
+    let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+    let found = ALL.iter().find(|(n, _)| *n == name).map(|(_, scenario)| *scenario);
+    found.ok_or_else(|| format!("there is no scenario {name}; they are {}", names.join(", ")))
+}
+
+/// What the connections of a scenario share.
+struct Ground {
+    queue: String,
+    topic: String,
+    bucket: String,
+    number: RefCell<u64>,
+}
+
+/// Prepares, runs and verifies a scenario.
+pub async fn run(
+    scenario: Scenario,
+    endpoint: &str,
+    plan: &Plan,
+    pid: Option<u32>,
+) -> Result<Measured, String> {
+    let ground = Rc::new(prepare(scenario, endpoint, plan).await?);
+    let works = (0..plan.connections).map(|n| Worker::new(scenario, Rc::clone(&ground), n)).collect();
+    let (measured, works) = drive(endpoint, plan, works, pid).await?;
+    if measured.failures.is_empty() && scenario == Scenario::Send {
+        let sent: u64 = works.iter().map(|w| w.sent).sum();
+        verify_count(endpoint, &ground.queue, sent).await?;
+    }
+    Ok(measured)
+}
+
+async fn prepare(scenario: Scenario, endpoint: &str, plan: &Plan) -> Result<Ground, String> {
+    let mut connection = Connection::open(endpoint).await?;
+    let unique = format!(
+        "{}-{}",
+        std::process::id(),
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock_bytes())
+    );
+    let name = format!("bench-{}", unique.replace('_', "-")).to_lowercase();
+    let mut ground = Ground {
+        queue: String::new(),
+        topic: String::new(),
+        bucket: name.clone(),
+        number: RefCell::default(),
+    };
+    match scenario {
+        Scenario::Fixed => {}
+        Scenario::Send | Scenario::Cycle => ground.queue = make_queue(&mut connection, &name).await?,
+        Scenario::Delete => {
+            ground.queue = make_queue(&mut connection, &name).await?;
+            // More than can be deleted in the time, at any rate seen so far.
+            let wanted = 50_000 * plan.duration.as_secs().clamp(1, 10) as usize;
+            fill(endpoint, &ground.queue, wanted).await?;
+        }
+        Scenario::Publish => make_topic(&mut connection, &name, &mut ground).await?,
+        Scenario::Put(_) => {
+            let (status, answer) =
+                connection.send("s3", "PUT", &format!("/{name}"), SIGNED, Bytes::new()).await?;
+            expect(status, &answer)?;
+        }
+    }
+    Ok(ground)
+}
+
+/// Headers of S3 requests: the signer says the payload's hash itself.
+const SIGNED: &[(&str, &str)] = &[];
+
+fn clock_bytes() -> [u8; 8] {
+    ropeway_core::Clock::real(0).machine_time().millis().to_be_bytes()
+}
+
+fn expect(status: u16, answer: &Bytes) -> Result<(), String> {
+    if status < 300 { Ok(()) } else { Err(format!("{status} {}", String::from_utf8_lossy(answer))) }
+}
+
+async fn make_queue(connection: &mut Connection, name: &str) -> Result<String, String> {
+    let body = json!({ "QueueName": name, "Attributes": { "VisibilityTimeout": "43200" } }).to_string();
+    let answer = connection.json("AmazonSQS.CreateQueue", "sqs", body.into()).await?;
+    let parsed: Value = serde_json::from_slice(&answer).map_err(|e| e.to_string())?;
+    Ok(parsed["QueueUrl"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn make_topic(connection: &mut Connection, name: &str, ground: &mut Ground) -> Result<(), String> {
+    let text = |body: &Bytes, tag: &str| {
+        let body = String::from_utf8_lossy(body).into_owned();
+        let inner = body.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once('<'));
+        inner.map(|(inner, _)| inner.to_owned()).unwrap_or_default()
+    };
+    let answer =
+        connection.query("sns", format!("Action=CreateTopic&Version=2010-03-31&Name={name}")).await?;
+    ground.topic = text(&answer, "TopicArn");
+    for n in 0..2 {
+        let queue_name = format!("{name}-{n}");
+        let url = make_queue(connection, &queue_name).await?;
+        let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue_name}");
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+            "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
+            "Condition": { "ArnEquals": { "aws:SourceArn": ground.topic } } }] });
+        let body = json!({ "QueueUrl": url, "Attributes": { "Policy": policy.to_string() } }).to_string();
+        connection.json("AmazonSQS.SetQueueAttributes", "sqs", body.into()).await?;
+        let form = format!(
+            "Action=Subscribe&Version=2010-03-31&Protocol=sqs&TopicArn={}&Endpoint={}",
+            encode(&ground.topic),
+            encode(&arn)
+        );
+        connection.query("sns", form).await?;
+    }
+    Ok(())
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Fills a queue with messages of 256 bytes, ten at a time on 16 connections.
+pub async fn fill(endpoint: &str, queue: &str, count: usize) -> Result<(), String> {
+    let local = tokio::task::LocalSet::new();
+    let batches = count.div_ceil(10);
+    let tasks: Vec<_> = (0..16)
+        .map(|n| {
+            let (endpoint, queue) = (endpoint.to_owned(), queue.to_owned());
+            local.spawn_local(async move {
+                let mut connection = Connection::open(&endpoint).await?;
+                let entries: Vec<Value> =
+                    (0..10).map(|i| json!({ "Id": i.to_string(), "MessageBody": "m".repeat(256) })).collect();
+                let body = Bytes::from(json!({ "QueueUrl": queue, "Entries": entries }).to_string());
+                for _ in (n..batches).step_by(16) {
+                    connection.json("AmazonSQS.SendMessageBatch", "sqs", body.clone()).await?;
+                }
+                Ok::<(), String>(())
+            })
+        })
+        .collect();
+    local
+        .run_until(async {
+            for task in tasks {
+                task.await.map_err(|e| e.to_string())??;
+            }
+            Ok(())
+        })
+        .await
+}
+
+async fn verify_count(endpoint: &str, queue: &str, sent: u64) -> Result<(), String> {
+    let mut connection = Connection::open(endpoint).await?;
+    let body = json!({ "QueueUrl": queue, "AttributeNames": ["ApproximateNumberOfMessages"] }).to_string();
+    let answer = connection.json("AmazonSQS.GetQueueAttributes", "sqs", body.into()).await?;
+    let parsed: Value = serde_json::from_slice(&answer).map_err(|e| e.to_string())?;
+    let there = parsed["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap_or_default();
+    if there == sent.to_string() {
+        Ok(())
+    } else {
+        Err(format!("{sent} messages were acknowledged, {there} are there"))
+    }
+}
+
+/// One connection's part in a scenario.
+struct Worker {
+    scenario: Scenario,
+    ground: Rc<Ground>,
+    number: usize,
+    sent: u64,
+    body: Bytes,
+    handles: Vec<String>,
+}
+
+impl Worker {
+    fn new(scenario: Scenario, ground: Rc<Ground>, number: usize) -> Self {
+        let body = match scenario {
+            Scenario::Send | Scenario::Cycle => {
+                Bytes::from(json!({ "QueueUrl": ground.queue, "MessageBody": "m".repeat(256) }).to_string())
+            }
+            Scenario::Put(size) => Bytes::from(vec![b'o'; size]),
+            _ => Bytes::new(),
+        };
+        Worker { scenario, ground, number, sent: 0, body, handles: Vec::new() }
+    }
+
+    async fn receive(&self, connection: &mut Connection, most: u32) -> Result<Vec<String>, String> {
+        let body = json!({ "QueueUrl": self.ground.queue, "MaxNumberOfMessages": most }).to_string();
+        let answer = connection.json("AmazonSQS.ReceiveMessage", "sqs", body.into()).await?;
+        let parsed: Value = serde_json::from_slice(&answer).map_err(|e| e.to_string())?;
+        let messages = parsed["Messages"].as_array().cloned().unwrap_or_default();
+        let wrong = messages
+            .iter()
+            .any(|m| m["MD5OfBody"] != hex(&Md5::digest(m["Body"].as_str().unwrap_or_default())));
+        if wrong {
+            return Err("a message's body is not what its MD5 says".to_owned());
+        }
+        Ok(messages.iter().filter_map(|m| m["ReceiptHandle"].as_str().map(str::to_owned)).collect())
+    }
+
+    async fn delete(&self, connection: &mut Connection, handle: &str) -> Result<(), String> {
+        let body = json!({ "QueueUrl": self.ground.queue, "ReceiptHandle": handle }).to_string();
+        connection.json("AmazonSQS.DeleteMessage", "sqs", body.into()).await.map(|_| ())
+    }
+
+    async fn put(&self, connection: &mut Connection) -> Result<(), String> {
+        let number = self.ground.number.replace_with(|n| *n + 1);
+        let path = format!("/{}/{number:08}", self.ground.bucket);
+        let (status, answer) = connection.send("s3", "PUT", &path, SIGNED, self.body.clone()).await?;
+        expect(status, &answer)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+impl Work for Worker {
+    async fn prepare(&mut self, connection: &mut Connection) -> Result<(), String> {
+        if self.scenario != Scenario::Delete {
+            return Ok(());
+        }
+        // 120,000 messages may be in flight at once: each connection takes its share.
+        for _ in 0..110_000 / 10 / 32 {
+            let handles = self.receive(connection, 10).await?;
+            if handles.is_empty() {
+                break;
+            }
+            self.handles.extend(handles);
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, connection: &mut Connection) -> Result<bool, String> {
+        match self.scenario {
+            Scenario::Fixed => connection.get("/").await.map(|_| ())?,
+            Scenario::Send => {
+                connection.json("AmazonSQS.SendMessage", "sqs", self.body.clone()).await?;
+            }
+            Scenario::Delete => {
+                let Some(handle) = self.handles.pop() else { return Ok(false) };
+                self.delete(connection, &handle).await?;
+            }
+            Scenario::Cycle => {
+                connection.json("AmazonSQS.SendMessage", "sqs", self.body.clone()).await?;
+                for handle in self.receive(connection, 1).await? {
+                    self.delete(connection, &handle).await?;
+                }
+            }
+            Scenario::Publish => {
+                let message = format!("{:0256}", self.number);
+                let form = format!(
+                    "Action=Publish&Version=2010-03-31&TopicArn={}&Message={message}",
+                    encode(&self.ground.topic)
+                );
+                connection.query("sns", form).await?;
+            }
+            Scenario::Put(_) => self.put(connection).await?,
+        }
+        self.sent += 1;
+        Ok(true)
+    }
+}
