@@ -26,7 +26,6 @@ pub static SERVICE: Service = Service {
     denial: ("AccessDenied", 403),
     operations: OPERATIONS,
     refused_operations: &[
-        RefusedOperation { name: "AssumeRole", method: "POST", uri: "/" },
         RefusedOperation { name: "AssumeRoleWithSAML", method: "POST", uri: "/" },
         RefusedOperation { name: "AssumeRoleWithWebIdentity", method: "POST", uri: "/" },
         RefusedOperation { name: "AssumeRoot", method: "POST", uri: "/" },
@@ -39,20 +38,38 @@ pub static SERVICE: Service = Service {
     ],
 };
 
-static OPERATIONS: &[Operation] = &[Operation {
-    name: "GetCallerIdentity",
-    method: "POST",
-    uri: "/",
-    status: 200,
-    input: Member::new("GetCallerIdentityRequest", &schemas::GET_CALLER_IDENTITY_REQUEST),
-    output: Member::new("GetCallerIdentityResponse", &schemas::GET_CALLER_IDENTITY_RESPONSE),
-    result_wrapper: Some("GetCallerIdentityResult"),
-    action: None,
-    checksum_required: false,
-}];
+static OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "AssumeRole",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("AssumeRoleRequest", &schemas::ASSUME_ROLE_REQUEST),
+        output: Member::new("AssumeRoleResponse", &schemas::ASSUME_ROLE_RESPONSE),
+        result_wrapper: Some("AssumeRoleResult"),
+        action: Some("sts:AssumeRole"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetCallerIdentity",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("GetCallerIdentityRequest", &schemas::GET_CALLER_IDENTITY_REQUEST),
+        output: Member::new("GetCallerIdentityResponse", &schemas::GET_CALLER_IDENTITY_RESPONSE),
+        result_wrapper: Some("GetCallerIdentityResult"),
+        action: None,
+        checksum_required: false,
+    },
+];
 
 /// The operations; an operation not written does not compile.
 pub trait Sts: Send + Sync + 'static {
+    fn assume_role(
+        &self,
+        cx: &Cx,
+        input: AssumeRoleInput,
+    ) -> impl Future<Output = Result<AssumeRoleOutput, ropeway_wire::Error>> + Send;
     fn get_caller_identity(
         &self,
         cx: &Cx,
@@ -71,6 +88,11 @@ impl<S: Sts> Dispatch for StsDispatch<S> {
     fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
         let service = std::sync::Arc::clone(&self.0);
         match call.operation.name {
+            "AssumeRole" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: AssumeRoleInput| async move {
+                    service.assume_role(&cx, input).await
+                }))
+            }
             "GetCallerIdentity" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetCallerIdentityInput| async move {
                     service.get_caller_identity(&cx, input).await
@@ -83,6 +105,11 @@ impl<S: Sts> Dispatch for StsDispatch<S> {
     fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
         let service = std::sync::Arc::clone(&self.0);
         match call.operation.name {
+            "AssumeRole" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AssumeRoleInput| async move {
+                    service.assume_role(&cx, input).await
+                }))
+            }
             "GetCallerIdentity" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: GetCallerIdentityInput| async move {
@@ -97,6 +124,176 @@ impl<S: Sts> Dispatch for StsDispatch<S> {
 /// One constructor for each error of the listed operations.
 pub mod error {
     use ropeway_wire::Error;
+
+    pub fn expired_token_exception(message: impl Into<String>) -> Error {
+        Error::new(400, "ExpiredTokenException", message)
+    }
+
+    pub fn malformed_policy_document_exception(message: impl Into<String>) -> Error {
+        Error::new(400, "MalformedPolicyDocument", message)
+    }
+
+    pub fn packed_policy_too_large_exception(message: impl Into<String>) -> Error {
+        Error::new(400, "PackedPolicyTooLarge", message)
+    }
+
+    pub fn region_disabled_exception(message: impl Into<String>) -> Error {
+        Error::new(403, "RegionDisabledException", message)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AssumeRoleInput {
+    pub role_arn: String,
+    pub role_session_name: String,
+    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
+    pub policy: Option<String>,
+    pub duration_seconds: Option<i64>,
+    pub external_id: Option<String>,
+}
+
+impl Decode for AssumeRoleInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.role_arn = Decode::decode(d)?,
+                1 => out.role_session_name = Decode::decode(d)?,
+                2 => out.policy_arns = Some(Decode::decode(d)?),
+                3 => out.policy = Some(Decode::decode(d)?),
+                4 => out.duration_seconds = Some(Decode::decode(d)?),
+                7 => out.external_id = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AssumeRoleInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.role_arn),
+            Some(&self.role_session_name),
+            self.policy_arns.as_ref().map(|v| v as &dyn Encode),
+            self.policy.as_ref().map(|v| v as &dyn Encode),
+            self.duration_seconds.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+            self.external_id.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+            None,
+            None,
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AssumeRoleOutput {
+    pub credentials: Option<Credentials>,
+    pub assumed_role_user: Option<AssumedRoleUser>,
+    pub packed_policy_size: Option<i64>,
+    pub source_identity: Option<String>,
+    pub session_token_utilization: Option<i64>,
+    pub session_token_size: Option<i64>,
+}
+
+impl Decode for AssumeRoleOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.credentials = Some(Decode::decode(d)?),
+                1 => out.assumed_role_user = Some(Decode::decode(d)?),
+                2 => out.packed_policy_size = Some(Decode::decode(d)?),
+                3 => out.source_identity = Some(Decode::decode(d)?),
+                4 => out.session_token_utilization = Some(Decode::decode(d)?),
+                5 => out.session_token_size = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AssumeRoleOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.credentials.as_ref().map(|v| v as &dyn Encode),
+            self.assumed_role_user.as_ref().map(|v| v as &dyn Encode),
+            self.packed_policy_size.as_ref().map(|v| v as &dyn Encode),
+            self.source_identity.as_ref().map(|v| v as &dyn Encode),
+            self.session_token_utilization.as_ref().map(|v| v as &dyn Encode),
+            self.session_token_size.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AssumedRoleUser {
+    pub assumed_role_id: String,
+    pub arn: String,
+}
+
+impl Decode for AssumedRoleUser {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.assumed_role_id = Decode::decode(d)?,
+                1 => out.arn = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AssumedRoleUser {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.assumed_role_id), Some(&self.arn)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: String,
+    pub expiration: ropeway_core::Time,
+}
+
+impl Decode for Credentials {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.access_key_id = Decode::decode(d)?,
+                1 => out.secret_access_key = Decode::decode(d)?,
+                2 => out.session_token = Decode::decode(d)?,
+                3 => out.expiration = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Credentials {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.access_key_id),
+            Some(&self.secret_access_key),
+            Some(&self.session_token),
+            Some(&self.expiration),
+        ]);
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -147,6 +344,46 @@ impl Encode for GetCallerIdentityOutput {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct PolicyDescriptorType {
+    pub arn: Option<String>,
+}
+
+impl Decode for PolicyDescriptorType {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.arn = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PolicyDescriptorType {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.arn.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+impl Input for AssumeRoleInput {
+    type Output = AssumeRoleOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "AssumeRole";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("{}", self.role_arn.as_str())]
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("sts:ExternalId", self.external_id.as_deref().unwrap_or_default());
+        keys.add("sts:RoleSessionName", self.role_session_name.as_str());
+    }
+}
+
 impl Input for GetCallerIdentityInput {
     type Output = GetCallerIdentityOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -162,6 +399,71 @@ impl Input for GetCallerIdentityInput {
 /// The shapes, described.
 pub mod schemas {
     use super::*;
+
+    pub static ASSUME_ROLE_REQUEST: Schema = Schema {
+        name: "AssumeRoleRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RoleArn", &schemas::ARN_TYPE).required(),
+                Member::new("RoleSessionName", &schemas::ROLE_SESSION_NAME_TYPE).required(),
+                Member::new("PolicyArns", &schemas::POLICY_DESCRIPTOR_LIST_TYPE),
+                Member::new("Policy", &schemas::UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE),
+                Member::new("DurationSeconds", &schemas::ROLE_DURATION_SECONDS_TYPE),
+                Member::new("Tags", &schema::STRING).refused(),
+                Member::new("TransitiveTagKeys", &schema::STRING).refused(),
+                Member::new("ExternalId", &schemas::EXTERNAL_ID_TYPE),
+                Member::new("SerialNumber", &schema::STRING).refused(),
+                Member::new("TokenCode", &schema::STRING).refused(),
+                Member::new("SourceIdentity", &schema::STRING).refused(),
+                Member::new("ProvidedContexts", &schema::STRING).refused(),
+                Member::new("MinimumSessionTokenSize", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ASSUME_ROLE_RESPONSE: Schema = Schema {
+        name: "AssumeRoleResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Credentials", &schemas::CREDENTIALS),
+                Member::new("AssumedRoleUser", &schemas::ASSUMED_ROLE_USER),
+                Member::new("PackedPolicySize", &schemas::NON_NEGATIVE_INTEGER_TYPE),
+                Member::new("SourceIdentity", &schemas::SOURCE_IDENTITY_TYPE),
+                Member::new("SessionTokenUtilization", &schemas::SESSION_TOKEN_UTILIZATION_TYPE),
+                Member::new("SessionTokenSize", &schemas::SESSION_TOKEN_SIZE_TYPE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ASSUMED_ROLE_USER: Schema = Schema {
+        name: "AssumedRoleUser",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("AssumedRoleId", &schemas::ASSUMED_ROLE_ID_TYPE).required(),
+                Member::new("Arn", &schemas::ARN_TYPE).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREDENTIALS: Schema = Schema {
+        name: "Credentials",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("AccessKeyId", &schemas::ACCESS_KEY_ID_TYPE).required(),
+                Member::new("SecretAccessKey", &schema::STRING).required(),
+                Member::new("SessionToken", &schema::STRING).required(),
+                Member::new("Expiration", &schema::TIMESTAMP).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
 
     pub static GET_CALLER_IDENTITY_REQUEST: Schema = Schema {
         name: "GetCallerIdentityRequest",
@@ -182,6 +484,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static POLICY_DESCRIPTOR_TYPE: Schema = Schema {
+        name: "PolicyDescriptorType",
+        kind: Kind::Structure { members: &[Member::new("arn", &schemas::ARN_TYPE)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ACCESS_KEY_ID_TYPE: Schema = Schema {
+        name: "accessKeyIdType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(16), max: Some(128), pattern: Some("[\\w]*"), values: &[] },
+    };
+
     pub static ARN_TYPE: Schema = Schema {
         name: "arnType",
         kind: Kind::String,
@@ -191,6 +505,81 @@ pub mod schemas {
             pattern: Some(
                 "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+",
             ),
+            values: &[],
+        },
+    };
+
+    pub static ASSUMED_ROLE_ID_TYPE: Schema = Schema {
+        name: "assumedRoleIdType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: Some(2),
+            max: Some(193),
+            pattern: Some("[\\w+=,.@:-]*"),
+            values: &[],
+        },
+    };
+
+    pub static EXTERNAL_ID_TYPE: Schema = Schema {
+        name: "externalIdType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: Some(2),
+            max: Some(1224),
+            pattern: Some("[\\w+=,.@:\\/-]*"),
+            values: &[],
+        },
+    };
+
+    pub static NON_NEGATIVE_INTEGER_TYPE: Schema = Schema {
+        name: "nonNegativeIntegerType",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: None, pattern: None, values: &[] },
+    };
+
+    pub static POLICY_DESCRIPTOR_LIST_TYPE: Schema = Schema {
+        name: "policyDescriptorListType",
+        kind: Kind::List { element: Member::new("member", &schemas::POLICY_DESCRIPTOR_TYPE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ROLE_DURATION_SECONDS_TYPE: Schema = Schema {
+        name: "roleDurationSecondsType",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(900), max: Some(43200), pattern: None, values: &[] },
+    };
+
+    pub static ROLE_SESSION_NAME_TYPE: Schema = Schema {
+        name: "roleSessionNameType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[] },
+    };
+
+    pub static SESSION_TOKEN_SIZE_TYPE: Schema = Schema {
+        name: "sessionTokenSizeType",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: None, pattern: None, values: &[] },
+    };
+
+    pub static SESSION_TOKEN_UTILIZATION_TYPE: Schema = Schema {
+        name: "sessionTokenUtilizationType",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: None, pattern: None, values: &[] },
+    };
+
+    pub static SOURCE_IDENTITY_TYPE: Schema = Schema {
+        name: "sourceIdentityType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[] },
+    };
+
+    pub static UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Schema = Schema {
+        name: "unrestrictedSessionPolicyDocumentType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: Some(1),
+            max: None,
+            pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"),
             values: &[],
         },
     };

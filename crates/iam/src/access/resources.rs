@@ -1,0 +1,43 @@
+//! Policies and owners of resources, by ARN.
+
+use super::{Access, compile};
+use crate::policy::{AttachedPolicy, PolicyKind};
+
+impl Access {
+    pub(super) fn put_policy(&self, resource: &str, policy: Option<&str>) {
+        match policy {
+            Some(document) => {
+                self.resources.set(resource, compile(resource, document, PolicyKind::Resource));
+            }
+            None => self.resources.remove(resource),
+        }
+    }
+
+    pub(super) fn put_owner(&self, resource: &str, account: Option<&str>) {
+        match account {
+            Some(account) => self.owners.set(resource, account.into()),
+            None => self.owners.remove(resource),
+        }
+    }
+
+    /// The resource's policy: an object's is its bucket's.
+    pub(super) fn policy_of(&self, resource: &str) -> Option<AttachedPolicy> {
+        self.resources.get(bucket_of(resource))
+    }
+
+    /// The account that owns a resource, where its ARN or its service tells.
+    pub(super) fn owner_of(&self, resource: &str) -> Option<String> {
+        match resource.split(':').nth(4) {
+            Some("") | None => self.owners.get(bucket_of(resource)).map(|account| account.to_string()),
+            Some(account) => Some(account.to_owned()),
+        }
+    }
+}
+
+/// The bucket's ARN of an object's; any other ARN as it is.
+fn bucket_of(resource: &str) -> &str {
+    match resource.starts_with("arn:aws:s3:::") {
+        true => resource.split('/').next().unwrap_or(resource),
+        false => resource,
+    }
+}

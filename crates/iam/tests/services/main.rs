@@ -1,0 +1,5 @@
+//! IAM and STS as a whole, over a store in memory.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it does not expect")]
+
+mod users;
+mod world;
