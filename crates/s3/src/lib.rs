@@ -1,1 +1,86 @@
-//! ropeway-s3.
+//! Amazon S3: general purpose buckets, without versions, owner-enforced, encrypted with SSE-S3.
+//!
+//! What the service promises:
+//! - A success answer means that the object is on disk: its body first, then the row that names it.
+//! - An object is replaced as a whole: who reads it meanwhile gets the old one or the new one. A long
+//!   read of a multipart object that is replaced may end early, with an error.
+//! - Bodies stream in constant memory both ways, and are encrypted under a key of their own.
+//!
+//! Invariants:
+//! - All rows of a bucket lie in the shard of `s3/<bucket>`, so that a listing is one scan.
+//! - A blob has one row that names it ([`keys`]) in the shard that its id names, written in the same
+//!   commit as whatever refers to it, and removed in the commit that hands the blob to the actor.
+//! - Work larger than a batch (an upload's parts, an object's manifest) is a job row, advanced in steps.
+
+#[macro_use]
+mod macros;
+
+mod bodies;
+mod checksum;
+mod collect;
+mod commands;
+mod conditions;
+mod error;
+mod keys;
+mod model;
+mod names;
+mod ops;
+mod policy;
+mod vault;
+
+use std::sync::Arc;
+
+use ropeway_core::seal::MasterKey;
+use ropeway_core::{Core, ShardId, Trace};
+use ropeway_store::blobs::BlobStore;
+use ropeway_wire::{Cx, Error, Gate};
+
+pub use collect::S3Actor;
+pub use commands::S3Machine;
+use commands::{Command, Output, Target};
+pub use error::S3Error;
+use vault::Vault;
+
+/// The service.
+pub struct S3Service {
+    core: Core,
+    vault: Vault,
+}
+
+/// The machine of a shard, for [`ropeway_core::Builder::machine`].
+pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> S3Machine + Send + Sync + 'static {
+    move |_| S3Machine::new(Arc::clone(&gate))
+}
+
+impl S3Service {
+    /// The service over a core that has its [`machine`]s. Deletions of bodies wait until the core has
+    /// started with its [`S3Actor`].
+    pub fn new(core: Core, blobs: Arc<BlobStore>, master: &MasterKey) -> Self {
+        let vault = Vault::new(blobs, master, core.ids().clone());
+        S3Service { core, vault }
+    }
+
+    fn shard(&self, bucket: &str) -> ShardId {
+        self.core.shard_of(&format!("s3/{bucket}"))
+    }
+
+    async fn submit(&self, cx: &Cx, bucket: &str, command: Command) -> Result<Output, Error> {
+        self.submit_to(self.shard(bucket), &cx.trace, command).await
+    }
+
+    async fn submit_to(&self, shard: ShardId, trace: &Trace, command: Command) -> Result<Output, Error> {
+        self.core.submit::<S3Machine>(shard, trace, command).await.map_err(Error::from)
+    }
+}
+
+/// The bucket of a request. Calls from within reach a bucket in any region.
+fn target(cx: &Cx, bucket: &str, owner: Option<&String>) -> Target {
+    Target {
+        bucket: bucket.to_owned(),
+        owner: owner.cloned(),
+        region: cx.source_ip.map(|_| cx.region.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

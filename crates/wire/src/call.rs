@@ -150,7 +150,7 @@ pub async fn unknown_local(call: LocalCall) -> LocalAnswer {
     Err(Error::internal(format!("{} is listed but not dispatched", call.operation.name)))
 }
 
-/// An error in the protocol's form; without a body where the request was a HEAD.
+/// An error in the protocol's form; without a body where the request was a HEAD, or where nothing has changed.
 pub fn error_answer(
     service: &'static Service,
     protocol: Protocol,
@@ -160,7 +160,7 @@ pub fn error_answer(
     head: bool,
 ) -> Answer {
     let mut answer = protocol::encode_error(service, protocol, error, request_id, Some(path));
-    if head {
+    if head || error.status == 304 {
         *answer.body_mut() = ResponseBody::Bytes(bytes::Bytes::new());
     }
     answer

@@ -1,0 +1,222 @@
+//! Buckets and their settings.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ropeway_core::{Fault, Tx, directory};
+use ropeway_wire::Error;
+
+use super::{Output, S3Machine, Target, list, multipart};
+use crate::error::{self, S3Error};
+use crate::keys;
+use crate::model::{Bucket, Encryption, Tag};
+
+/// Rows that are read in one step at start.
+const LOAD_PAGE: usize = 100;
+/// Uploads that one step of a bucket's deletion aborts.
+const ABORT_STEP: usize = 200;
+
+/// A bucket's ARN.
+pub fn bucket_arn(name: &str) -> String {
+    format!("arn:aws:s3:::{name}")
+}
+
+/// The list of an account's buckets.
+pub(crate) fn list_of(account: &str) -> String {
+    format!("s3/{account}/buckets")
+}
+
+/// The bucket of a request.
+///
+/// # Errors
+/// `NoSuchBucket`; 403 if another account owns it than expected; 301 `PermanentRedirect`, with
+/// `x-amz-bucket-region`, if it is in another region.
+pub(super) async fn find(tx: &Tx, target: &Target) -> Result<Bucket, S3Error> {
+    let found: Option<Bucket> = tx.read(&keys::bucket(&target.bucket)).await?;
+    let bucket = found.ok_or_else(|| error::no_such_bucket(&target.bucket))?;
+    if target.owner.as_ref().is_some_and(|owner| *owner != bucket.account) {
+        return Err(error::access_denied().into());
+    }
+    if target.region.as_ref().is_some_and(|region| *region != bucket.region) {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
+        let endpoint = format!("{}.s3.{}.amazonaws.com", target.bucket, bucket.region);
+        return Err(Error::new(301, "PermanentRedirect", message)
+            .with_member("Bucket", &target.bucket)
+            .with_member("Endpoint", endpoint)
+            .with_header("x-amz-bucket-region", bucket.region)
+            .into());
+    }
+    Ok(bucket)
+}
+
+impl S3Machine {
+    /// Tells the gate of every bucket's owner and policy.
+    pub(super) async fn tell_all(&self, tx: &Tx) -> Result<(), Fault> {
+        each_bucket(tx, &keys::buckets(), |name, value| {
+            let bucket: Bucket = postcard::from_bytes(value)?;
+            self.gate.set_resource_owner(&bucket_arn(name), Some(&bucket.account));
+            Ok(())
+        })
+        .await?;
+        each_bucket(tx, &keys::policies(), |name, value| {
+            let policy = std::str::from_utf8(value).map_err(|e| Fault::Damaged(e.to_string()))?;
+            self.gate.set_resource_policy(&bucket_arn(name), Some(policy));
+            Ok(())
+        })
+        .await
+    }
+
+    /// S3 answers the owner's second request with the bucket in us-east-1, and with an error elsewhere.
+    pub(super) async fn create_bucket(
+        &self,
+        tx: &mut Tx,
+        name: &str,
+        account: String,
+        region: String,
+        tags: &[Tag],
+    ) -> Result<Output, S3Error> {
+        let key = keys::bucket(name);
+        if let Some(found) = tx.read::<Bucket>(&key).await? {
+            return match found.account == account {
+                true if found.region == "us-east-1" && region == "us-east-1" => Ok(Output::Bucket(found)),
+                true => Err(Error::new(
+                    409,
+                    "BucketAlreadyOwnedByYou",
+                    "Your previous request to create the named bucket succeeded and you already own it.",
+                )
+                .with_member("BucketName", name)
+                .into()),
+                false => Err(Error::new(
+                    409,
+                    "BucketAlreadyExists",
+                    "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
+                )
+                .with_member("BucketName", name)
+                .into()),
+            };
+        }
+        let bucket = Bucket { account, region, created: tx.now() };
+        tx.write(key, &bucket)?;
+        if !tags.is_empty() {
+            tx.write(keys::tags(name), &tags)?;
+        }
+        let entry = postcard::to_stdvec(&bucket).map_err(Fault::from)?;
+        directory::add_with(tx, &list_of(&bucket.account), name, &entry)?;
+        self.tell_owner(tx, name, Some(bucket.account.clone()));
+        Ok(Output::Bucket(bucket))
+    }
+
+    pub(super) async fn delete_bucket(&mut self, tx: &mut Tx, target: &Target) -> Result<Output, S3Error> {
+        let bucket = find(tx, target).await?;
+        let name = &target.bucket;
+        if !tx.scan_prefix(&keys::objects(name).build(), None, 1).await?.rows.is_empty() {
+            return Err(Error::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
+                .with_member("BucketName", name)
+                .into());
+        }
+        let uploads = tx.scan_prefix(&keys::uploads(name).build(), None, ABORT_STEP).await?;
+        for (key, _) in &uploads.rows {
+            let id = list::upload_id(key).ok_or_else(|| Fault::Damaged("an upload's key".to_owned()))?;
+            tx.delete(key.clone());
+            multipart::drop_parts(&mut self.jobs, tx, id.id, Vec::new())?;
+        }
+        if uploads.more {
+            return Ok(Output::More);
+        }
+        for key in [keys::bucket(name), keys::policy(name), keys::tags(name), keys::encryption(name)] {
+            tx.delete(key);
+        }
+        directory::remove_with(tx, &list_of(&bucket.account), name)?;
+        self.tell_policy(tx, name, None);
+        self.tell_owner(tx, name, None);
+        Ok(Output::Bucket(bucket))
+    }
+
+    pub(super) async fn set_policy(
+        &self,
+        tx: &mut Tx,
+        target: &Target,
+        policy: Option<String>,
+    ) -> Result<Output, S3Error> {
+        find(tx, target).await?;
+        let key = keys::policy(&target.bucket);
+        match &policy {
+            Some(policy) => tx.put(key, policy.clone().into()),
+            None => tx.delete(key),
+        }
+        self.tell_policy(tx, &target.bucket, policy);
+        Ok(Output::Done)
+    }
+
+    fn tell_policy(&self, tx: &mut Tx, bucket: &str, policy: Option<String>) {
+        let (gate, arn) = (Arc::clone(&self.gate), bucket_arn(bucket));
+        tx.after_commit(move || gate.set_resource_policy(&arn, policy.as_deref()));
+    }
+
+    fn tell_owner(&self, tx: &mut Tx, bucket: &str, account: Option<String>) {
+        let (gate, arn) = (Arc::clone(&self.gate), bucket_arn(bucket));
+        tx.after_commit(move || gate.set_resource_owner(&arn, account.as_deref()));
+    }
+}
+
+/// Calls `each` with the bucket and the value of every row of a prefix.
+async fn each_bucket(
+    tx: &Tx,
+    prefix: &Bytes,
+    mut each: impl FnMut(&str, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut after = None;
+    loop {
+        let page = tx.scan_prefix(prefix, after.as_ref(), LOAD_PAGE).await?;
+        for (key, value) in &page.rows {
+            let name = keys::bucket_of(key).ok_or_else(|| Fault::Damaged("a bucket's key".to_owned()))?;
+            each(name, value)?;
+        }
+        after = page.rows.last().map(|(key, _)| key.clone());
+        if !page.more || after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) async fn get_policy(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
+    find(tx, target).await?;
+    let policy = tx.get(&keys::policy(&target.bucket)).await?;
+    let policy = policy.map(|bytes| String::from_utf8(bytes.into())).transpose();
+    Ok(Output::Policy(policy.map_err(|e| Fault::Damaged(e.to_string()))?))
+}
+
+pub(super) async fn set_tags(tx: &mut Tx, target: &Target, tags: &[Tag]) -> Result<Output, S3Error> {
+    find(tx, target).await?;
+    let key = keys::tags(&target.bucket);
+    if tags.is_empty() {
+        tx.delete(key);
+    } else {
+        tx.write(key, &tags)?;
+    }
+    Ok(Output::Done)
+}
+
+pub(super) async fn get_tags(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
+    find(tx, target).await?;
+    Ok(Output::Tags(tx.read(&keys::tags(&target.bucket)).await?.unwrap_or_default()))
+}
+
+pub(super) async fn set_encryption(
+    tx: &mut Tx,
+    target: &Target,
+    rule: Option<&Encryption>,
+) -> Result<Output, S3Error> {
+    find(tx, target).await?;
+    let key = keys::encryption(&target.bucket);
+    match rule {
+        Some(rule) => tx.write(key, rule)?,
+        None => tx.delete(key),
+    }
+    Ok(Output::Done)
+}
+
+pub(super) async fn get_encryption(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
+    find(tx, target).await?;
+    Ok(Output::Encryption(tx.read(&keys::encryption(&target.bucket)).await?))
+}

@@ -1,0 +1,121 @@
+//! S3's part of the key catalogue: rows of [`Space::S3`], by kind.
+//!
+//! Bucket names are global, so a row is found by its bucket's name and not by account and region,
+//! which stand in the bucket's own row. All rows of a bucket lie in the shard of `s3/<bucket>`.
+
+use bytes::Bytes;
+use ropeway_core::Time;
+use ropeway_core::keys::{KeyBuilder, Space};
+
+/// bucket → [`crate::model::Bucket`]
+const BUCKET: u8 = 0;
+/// bucket, object key → [`crate::model::Object`]
+const OBJECT: u8 = 1;
+/// body id, piece → sealed bytes of a small body
+const BODY: u8 = 2;
+/// blob id → nothing: a row of this shard names the blob
+const BLOB: u8 = 3;
+/// bucket → its policy, as JSON
+const POLICY: u8 = 4;
+/// bucket → its tags
+const TAGS: u8 = 5;
+/// bucket → its encryption rule
+const ENCRYPTION: u8 = 6;
+/// bucket, object key, 0, time of initiation, upload id → [`crate::model::Upload`]
+const UPLOAD: u8 = 7;
+/// upload id, part number → [`crate::model::Part`]
+const PART: u8 = 8;
+/// upload id, index → some [`crate::model::ManifestPart`]s of a completed object
+const MANIFEST: u8 = 9;
+/// time, upload id, kind of job → [`crate::model::Job`]
+const JOB: u8 = 10;
+
+/// Bytes behind the object key in an upload's key: a zero byte, the time, the id.
+pub(crate) const UPLOAD_SUFFIX: usize = 1 + 8 + 16;
+
+fn row(kind: u8) -> KeyBuilder {
+    KeyBuilder::unscoped(Space::S3, kind)
+}
+
+pub(crate) fn bucket(name: &str) -> Bytes {
+    row(BUCKET).text(name).build()
+}
+
+/// What the keys of all objects of a bucket begin with.
+pub(crate) fn objects(bucket: &str) -> KeyBuilder {
+    row(OBJECT).text(bucket)
+}
+
+pub(crate) fn object(bucket: &str, key: &str) -> Bytes {
+    objects(bucket).raw(key.as_bytes()).build()
+}
+
+pub(crate) fn body(id: u128, piece: u32) -> Bytes {
+    row(BODY).raw(&id.to_be_bytes()).number32(piece).build()
+}
+
+pub(crate) fn blob(id: u128) -> Bytes {
+    row(BLOB).raw(&id.to_be_bytes()).build()
+}
+
+/// What the keys of all buckets begin with.
+pub(crate) fn buckets() -> Bytes {
+    row(BUCKET).build()
+}
+
+/// What the keys of all policies begin with.
+pub(crate) fn policies() -> Bytes {
+    row(POLICY).build()
+}
+
+pub(crate) fn policy(bucket: &str) -> Bytes {
+    row(POLICY).text(bucket).build()
+}
+
+/// The bucket of a key that ends with its name.
+pub(crate) fn bucket_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(2..)?.strip_suffix(&[0])?).ok()
+}
+
+pub(crate) fn tags(bucket: &str) -> Bytes {
+    row(TAGS).text(bucket).build()
+}
+
+pub(crate) fn encryption(bucket: &str) -> Bytes {
+    row(ENCRYPTION).text(bucket).build()
+}
+
+/// What the keys of all uploads of a bucket begin with.
+pub(crate) fn uploads(bucket: &str) -> KeyBuilder {
+    row(UPLOAD).text(bucket)
+}
+
+pub(crate) fn upload(bucket: &str, key: &str, initiated: Time, id: u128) -> Bytes {
+    uploads(bucket).raw(key.as_bytes()).raw(&[0]).time(initiated).raw(&id.to_be_bytes()).build()
+}
+
+pub(crate) fn parts(upload: u128) -> Bytes {
+    row(PART).raw(&upload.to_be_bytes()).build()
+}
+
+pub(crate) fn part(upload: u128, number: u32) -> Bytes {
+    row(PART).raw(&upload.to_be_bytes()).number32(number).build()
+}
+
+/// The part number in a part's key.
+pub(crate) fn part_number(key: &[u8]) -> Option<u32> {
+    let start = key.len().checked_sub(4)?;
+    Some(u32::from_be_bytes(key.get(start..)?.try_into().ok()?))
+}
+
+pub(crate) fn manifest(upload: u128, index: u32) -> Bytes {
+    row(MANIFEST).raw(&upload.to_be_bytes()).number32(index).build()
+}
+
+pub(crate) fn jobs() -> Bytes {
+    row(JOB).build()
+}
+
+pub(crate) fn job(time: Time, upload: u128, kind: u8) -> Bytes {
+    row(JOB).time(time).raw(&upload.to_be_bytes()).raw(&[kind]).build()
+}

@@ -1,0 +1,50 @@
+//! What structures with the same members have in common: the generated ones share no trait.
+
+/// The answer of a command, which must be of this variant.
+macro_rules! answer {
+    ($submitted:expr, $pattern:pat => $value:expr) => {
+        match $submitted.await? {
+            $pattern => $value,
+            _ => return Err($crate::error::internal("a command with another one's answer")),
+        }
+    };
+}
+
+/// What a request says of an object that it writes.
+macro_rules! attributes {
+    ($input:expr) => {
+        $crate::ops::attributes($crate::model::Attributes {
+            content_type: $input.content_type.take(),
+            cache_control: $input.cache_control.take(),
+            content_disposition: $input.content_disposition.take(),
+            content_encoding: $input.content_encoding.take(),
+            content_language: $input.content_language.take(),
+            expires: $input.expires.take(),
+            metadata: $input.metadata.take().unwrap_or_default(),
+        })
+    };
+}
+
+/// The conditions of a read.
+macro_rules! read_if {
+    ($input:expr) => {
+        $crate::conditions::ReadIf {
+            matches: $input.if_match.take(),
+            none_matches: $input.if_none_match.take(),
+            modified_since: $input.if_modified_since,
+            unmodified_since: $input.if_unmodified_since,
+        }
+    };
+}
+
+/// The conditions on a copy's source.
+macro_rules! source_if {
+    ($input:expr) => {
+        $crate::conditions::ReadIf {
+            matches: $input.copy_source_if_match.take(),
+            none_matches: $input.copy_source_if_none_match.take(),
+            modified_since: $input.copy_source_if_modified_since,
+            unmodified_since: $input.copy_source_if_unmodified_since,
+        }
+    };
+}

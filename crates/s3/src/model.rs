@@ -1,0 +1,173 @@
+//! The rows.
+
+use std::collections::BTreeMap;
+
+use ropeway_core::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::checksum::{Algorithm, Checksum, Span};
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its owner's account.
+    pub account: String,
+    /// Where it is.
+    pub region: String,
+    /// Since when.
+    pub created: Time,
+}
+
+/// A bucket's encryption rule. The algorithm is always AES256, with or without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `BucketKeyEnabled`, which S3 keeps whatever the algorithm is.
+    pub bucket_key: Option<bool>,
+}
+
+/// A tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// up to 128 characters
+    pub key: String,
+    /// up to 256 characters
+    pub value: String,
+}
+
+/// What the writer of an object says of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// `Content-Type`
+    pub content_type: Option<String>,
+    /// `Cache-Control`
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding`
+    pub content_encoding: Option<String>,
+    /// `Content-Language`
+    pub content_language: Option<String>,
+    /// `Expires`, as it came
+    pub expires: Option<String>,
+    /// `x-amz-meta-*`
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// An object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Bytes of its body.
+    pub size: u64,
+    /// Without quotes: MD5 of the body, or of the parts' MD5s with their number.
+    pub etag: String,
+    /// When it was written.
+    pub modified: Time,
+    /// What its writer says of it.
+    pub attributes: Attributes,
+    /// The checksum that is kept with it.
+    pub checksum: Option<Checksum>,
+    /// At most ten.
+    pub tags: Vec<Tag>,
+    /// Where its bytes are.
+    pub body: Body,
+}
+
+/// Where an object's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// In one piece.
+    Whole(Sealed),
+    /// In the parts that a multipart upload left.
+    Parts(Parts),
+}
+
+/// A body in one piece, encrypted under a key of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Id of the blob, or of the rows.
+    pub id: u128,
+    /// True if it is in rows of the shard; otherwise it is in the blob store.
+    pub inline: bool,
+    /// Bytes of the plaintext.
+    pub size: u64,
+    /// Its key, sealed.
+    pub key: Vec<u8>,
+}
+
+/// The parts of an object: rows of [`ManifestPart`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// The upload that left them.
+    pub upload: u128,
+    /// How many.
+    pub count: u32,
+    /// Where in the object the first part of each row begins.
+    pub starts: Vec<u64>,
+}
+
+/// A part of a completed object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestPart {
+    /// Its number, as uploaded.
+    pub number: u32,
+    /// Its bytes.
+    pub body: Sealed,
+    /// Its checksum, base64.
+    pub checksum: Option<String>,
+}
+
+/// An upload in parts that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// What its initiator said of the object.
+    pub attributes: Attributes,
+    /// The object's tags.
+    pub tags: Vec<Tag>,
+    /// The checksum algorithm that was asked for.
+    pub algorithm: Option<Algorithm>,
+    /// What the object's checksum spans.
+    pub span: Span,
+    /// ARN of the initiator, their id.
+    pub initiator: (String, String),
+}
+
+impl Upload {
+    /// The algorithm of the parts' checksums: S3 computes a CRC-64/NVME where none is asked for.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm.unwrap_or(Algorithm::Crc64Nvme)
+    }
+}
+
+/// An uploaded part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// MD5 of its bytes.
+    pub md5: [u8; 16],
+    /// When it came.
+    pub modified: Time,
+    /// Its checksum.
+    pub checksum: Checksum,
+    /// Its bytes.
+    pub body: Sealed,
+}
+
+/// Work that is larger than one commit, done in steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Job {
+    /// Removes the rows of an upload's parts, and the bodies of those that the object did not take.
+    Parts {
+        /// the upload
+        upload: u128,
+        /// a bit for each part number, from the lowest bit of the first byte: taken
+        taken: Vec<u8>,
+        /// the last part number that is done
+        after: u32,
+    },
+    /// Removes an object's manifest and its parts' bodies.
+    Manifest {
+        /// the upload
+        upload: u128,
+        /// the row that is next
+        next: u32,
+    },
+}

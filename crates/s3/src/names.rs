@@ -1,0 +1,195 @@
+//! Names and values in requests: buckets, keys, ETags, versions, copy sources, tags.
+
+use std::net::Ipv4Addr;
+
+use percent_encoding::percent_decode_str;
+use ropeway_wire::Error;
+
+use crate::error;
+use crate::model::Tag;
+
+/// The longest object key, in bytes of UTF-8.
+const MAX_KEY: usize = 1024;
+/// Tags of an object at most.
+pub const OBJECT_TAGS: usize = 10;
+/// Tags of a bucket at most.
+pub const BUCKET_TAGS: usize = 50;
+
+/// Checks a new bucket's name: S3 user guide, "General purpose bucket naming rules".
+///
+/// # Errors
+/// 400 `InvalidBucketName`.
+pub fn check_new_bucket(name: &str) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = name.bytes().next().is_some_and(plain) && name.bytes().next_back().is_some_and(plain);
+    let good = (3..=63).contains(&name.len())
+        && ends
+        && name.bytes().all(|byte| plain(byte) || byte == b'-' || byte == b'.')
+        && !name.contains("..")
+        && name.parse::<Ipv4Addr>().is_err()
+        && !["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| name.starts_with(prefix))
+        && !["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"].iter().any(|end| name.ends_with(end));
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(400, "InvalidBucketName", "The specified bucket is not valid.")
+        .with_member("BucketName", name))
+}
+
+/// # Errors
+/// 400 `KeyTooLongError`.
+pub fn check_key(key: &str) -> Result<(), Error> {
+    if key.len() <= MAX_KEY {
+        return Ok(());
+    }
+    Err(Error::new(400, "KeyTooLongError", "Your key is too long")
+        .with_member("Size", key.len().to_string())
+        .with_member("MaxSizeAllowed", MAX_KEY.to_string()))
+}
+
+/// The one version of an object in a bucket without versions is `null`.
+///
+/// # Errors
+/// 404 `NoSuchVersion` for any other.
+pub fn check_version(key: &str, version: Option<&str>) -> Result<(), Error> {
+    match version {
+        None | Some("null") => Ok(()),
+        Some(other) => Err(error::no_such_version(key, other)),
+    }
+}
+
+/// Whether an `If-Match` or `If-None-Match` names an ETag (given without quotes).
+pub fn etags_match(header: &str, etag: &str) -> bool {
+    header.split(',').map(str::trim).any(|one| {
+        let one = one.strip_prefix("W/").unwrap_or(one);
+        one == "*" || one.trim_matches('"') == etag
+    })
+}
+
+/// An ETag as clients see it.
+pub fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+/// Bucket and key of `x-amz-copy-source`: `[/]bucket/key[?versionId=null]`, percent-encoded.
+///
+/// # Errors
+/// 400 `InvalidArgument` for another form; 404 `NoSuchVersion`.
+pub fn copy_source(header: &str) -> Result<(String, String), Error> {
+    let malformed = |message: &str| error::invalid_argument("x-amz-copy-source", header, message);
+    let (path, version) = match header.split_once("?versionId=") {
+        Some((path, version)) => (path, Some(version)),
+        None => (header, None),
+    };
+    let decoded = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| malformed("The x-amz-copy-source header must be UTF-8."))?;
+    let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
+    if decoded.starts_with("arn:") {
+        return Err(error::not_implemented("x-amz-copy-source", "of an access point"));
+    }
+    let (bucket, key) =
+        decoded.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty()).ok_or_else(
+            || malformed("Copy Source must mention the source bucket and key: sourcebucket/sourcekey"),
+        )?;
+    check_version(key, version)?;
+    Ok((bucket.to_owned(), key.to_owned()))
+}
+
+/// The tags of `x-amz-tagging`, a query string.
+///
+/// # Errors
+/// 400 `InvalidArgument` for another form, `InvalidTag` or `BadRequest` for bad tags.
+pub fn tags_of_header(header: &str) -> Result<Vec<Tag>, Error> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned())
+    };
+    let mut tags = Vec::new();
+    for pair in header.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Ok(key), Ok(value)) = (decode(key), decode(value)) else {
+            let message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.";
+            return Err(error::invalid_argument("x-amz-tagging", header, message));
+        };
+        tags.push(Tag { key, value });
+    }
+    check_tags(&tags, OBJECT_TAGS)?;
+    Ok(tags)
+}
+
+/// # Errors
+/// 400 `BadRequest` for too many tags; `InvalidTag` for a bad one.
+pub fn check_tags(tags: &[Tag], most: usize) -> Result<(), Error> {
+    if tags.len() > most {
+        let message = if most == OBJECT_TAGS {
+            "Object tags cannot be greater than 10"
+        } else {
+            "Bucket tag count cannot be greater than 50"
+        };
+        return Err(Error::new(400, "BadRequest", message));
+    }
+    let invalid = |tag: &Tag, message: &str| {
+        Err(Error::new(400, "InvalidTag", message).with_member("TagKey", &tag.key))
+    };
+    for (index, tag) in tags.iter().enumerate() {
+        if !(1..=128).contains(&tag.key.chars().count()) || !tag.key.chars().all(is_tag_char) {
+            return invalid(tag, "The TagKey you have provided is invalid");
+        }
+        if tag.value.chars().count() > 256 || !tag.value.chars().all(is_tag_char) {
+            return invalid(tag, "The TagValue you have provided is invalid");
+        }
+        if tag.key.starts_with("aws:") {
+            return invalid(tag, "System tags cannot be added/updated by requester");
+        }
+        if tags.iter().take(index).any(|earlier| earlier.key == tag.key) {
+            return invalid(tag, "Cannot provide multiple Tags with the same key");
+        }
+    }
+    Ok(())
+}
+
+/// Letters, digits, white space and `_ . : / = + - @`.
+fn is_tag_char(char: char) -> bool {
+    char.is_alphanumeric() || char.is_whitespace() || "_.:/=+-@".contains(char)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_bucket_names() {
+        for good in ["abc", "my.bucket-1", "a".repeat(63).as_str()] {
+            assert!(check_new_bucket(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "ab",
+            "Abc",
+            "a_b",
+            "-ab",
+            "ab-",
+            "a..b",
+            "192.168.5.4",
+            "xn--abc",
+            "abc-s3alias",
+            "a".repeat(64).as_str(),
+        ] {
+            assert!(check_new_bucket(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_copy_sources() {
+        assert_eq!(copy_source("/b/a%20b/c%2B?versionId=null").unwrap(), ("b".into(), "a b/c+".into()));
+        assert!(copy_source("b").is_err());
+        assert_eq!(copy_source("b/k?versionId=1").unwrap_err().code, "NoSuchVersion");
+    }
+
+    #[test]
+    fn reads_tags() {
+        let tags = tags_of_header("a=1&b+c=%2F").unwrap();
+        assert_eq!(tags[1], Tag { key: "b c".into(), value: "/".into() });
+        assert_eq!(tags_of_header("a=1&a=2").unwrap_err().code, "InvalidTag");
+    }
+}

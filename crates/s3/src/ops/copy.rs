@@ -1,0 +1,165 @@
+//! CopyObject, and what UploadPartCopy shares with it.
+
+use ropeway_api::s3::{CopyObjectInput, CopyObjectOutput, CopyObjectResult};
+use ropeway_wire::{Cx, Error};
+
+use super::get::{Found, Wanted};
+use super::{AES256, MAX_BODY, authorize, check_acl, check_class, object_arn, write_if};
+use crate::checksum::{Algorithm, Span, show_checksum};
+use crate::commands::Target;
+use crate::conditions::ReadIf;
+use crate::model::{Body, Object, Tag};
+use crate::names::{check_key, copy_source, quoted, tags_of_header};
+use crate::vault::{Expected, Received};
+use crate::{S3Service, error, target};
+
+impl S3Service {
+    /// Looks a copy's source up, as its reader may.
+    pub(super) async fn read_source(
+        &self,
+        cx: &Cx,
+        header: &str,
+        owner: Option<&String>,
+        conditions: &ReadIf,
+        with_body: bool,
+    ) -> Result<(Target, String, Found), Error> {
+        let (bucket, key) = copy_source(header)?;
+        authorize(cx, "s3:GetObject", &object_arn(&bucket, &key))?;
+        let wanted = Wanted {
+            target: target(cx, &bucket, owner),
+            key,
+            conditions: ReadIf::default(),
+            range: None,
+            part: None,
+        };
+        let found = self.read(cx, &wanted, with_body).await?;
+        conditions.check_source(&found.object)?;
+        Ok((wanted.target, wanted.key, found))
+    }
+
+    /// The bytes of an object, once more, for a row of another bucket's shard.
+    async fn copy_body(
+        &self,
+        cx: &Cx,
+        source: &Target,
+        key: &str,
+        found: Found,
+        algorithm: Option<Algorithm>,
+        to: &str,
+    ) -> Result<Received, Error> {
+        let kept = found.object.checksum.clone().filter(|sum| sum.span == Span::FullObject);
+        let kept = kept.filter(|sum| algorithm.is_none_or(|algorithm| algorithm == sum.algorithm));
+        let md5 = hex::decode(&found.object.etag).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+        if let (Body::Whole(sealed), Some(checksum), Some(md5)) = (&found.object.body, kept, md5)
+            && !sealed.inline
+        {
+            let (sealed, pending) = self.vault.copy(sealed, self.shard(to)).await?;
+            return Ok(Received { sealed, inline: None, md5, checksum, pending });
+        }
+        let keep = algorithm.or(found.object.checksum.as_ref().map(|sum| sum.algorithm));
+        let expected = Expected {
+            length: found.object.size,
+            md5: None,
+            checksum: None,
+            keep: Some(keep.unwrap_or(Algorithm::Crc64Nvme)),
+        };
+        let wanted = Wanted {
+            target: source.clone(),
+            key: key.to_owned(),
+            conditions: ReadIf { matches: Some(quoted(&found.object.etag)), ..ReadIf::default() },
+            range: None,
+            part: None,
+        };
+        let found = self.read(cx, &wanted, true).await?;
+        self.vault.receive(self.shard(to), &found.body, &expected).await
+    }
+}
+
+pub(super) async fn copy_object(
+    service: &S3Service,
+    cx: &Cx,
+    mut input: CopyObjectInput,
+) -> Result<CopyObjectOutput, Error> {
+    check_key(&input.key)?;
+    check_acl(input.acl.as_deref())?;
+    check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    let replace = directive("x-amz-metadata-directive", input.metadata_directive.as_deref())?;
+    let retag = directive("x-amz-tagging-directive", input.tagging_directive.as_deref())?;
+    let algorithm = input.checksum_algorithm.as_deref().map(Algorithm::parse).transpose()?;
+    let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
+    let own = attributes!(input)?;
+    let conditions = source_if!(input);
+    let owner = input.expected_source_bucket_owner.as_ref();
+    let (source, key, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
+    let same = source.bucket == input.bucket && key == input.key;
+    let changes = replace || input.storage_class.is_some() || input.server_side_encryption.is_some();
+    if same && !changes {
+        return Err(error::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    if found.object.size > MAX_BODY {
+        return Err(error::invalid_request(format!(
+            "The specified copy source is larger than the maximum allowable size for a copy source: {MAX_BODY}"
+        )));
+    }
+    let attributes = if replace { own } else { found.object.attributes.clone() };
+    let tags = copied_tags(cx, &input, &source, &key, &found.object, retag)?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let command = crate::commands::Command::HeadBucket(target.clone());
+    service.submit(cx, &input.bucket, command).await?;
+    let received = service.copy_body(cx, &source, &key, found, algorithm, &input.bucket).await?;
+    let object = service.write(cx, target, &input.key, received, attributes, tags, only_if).await?;
+    Ok(answer(object))
+}
+
+fn answer(object: Object) -> CopyObjectOutput {
+    let mut result = CopyObjectResult {
+        e_tag: Some(quoted(&object.etag)),
+        last_modified: Some(object.modified),
+        ..CopyObjectResult::default()
+    };
+    if let Some(checksum) = object.checksum {
+        result.checksum_type = Some(checksum.span.name().to_owned());
+        show_checksum!(result, checksum.algorithm, checksum.value);
+    }
+    CopyObjectOutput {
+        copy_object_result: Some(result),
+        server_side_encryption: Some(AES256.to_owned()),
+        ..CopyObjectOutput::default()
+    }
+}
+
+/// The copy's tags: its own, or the source's, which then must be readable.
+fn copied_tags(
+    cx: &Cx,
+    input: &CopyObjectInput,
+    source: &Target,
+    key: &str,
+    object: &Object,
+    retag: bool,
+) -> Result<Vec<Tag>, Error> {
+    let tags = match &input.tagging {
+        Some(header) if retag => tags_of_header(header)?,
+        _ if retag => Vec::new(),
+        _ => {
+            if !object.tags.is_empty() {
+                authorize(cx, "s3:GetObjectTagging", &object_arn(&source.bucket, key))?;
+            }
+            object.tags.clone()
+        }
+    };
+    if !tags.is_empty() {
+        authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
+    }
+    Ok(tags)
+}
+
+/// True for `REPLACE`.
+fn directive(header: &str, value: Option<&str>) -> Result<bool, Error> {
+    match value {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => Err(error::invalid_argument(header, other, "Unknown directive.")),
+    }
+}

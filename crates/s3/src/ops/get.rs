@@ -1,0 +1,261 @@
+//! GetObject and HeadObject.
+
+use std::ops::Range;
+
+use ropeway_api::s3::{GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput};
+use ropeway_wire::{ByteStream, Cx, Error, PrincipalKind};
+
+use super::put::DEFAULT_TYPE;
+use super::{AES256, authorize};
+use crate::bodies::Reader;
+use crate::checksum::{Checksum, Span, show_checksum};
+use crate::commands::{Command, Output, Target, bucket_arn};
+use crate::conditions::{ReadIf, http_date, range};
+use crate::model::{Body, Object};
+use crate::names::{check_key, check_version, quoted};
+use crate::vault::ReadFailure;
+use crate::{S3Service, error, target};
+
+/// How often an object is looked up that is replaced just when its body is opened.
+const TRIES: usize = 4;
+
+/// What is asked for.
+pub(super) struct Wanted {
+    pub target: Target,
+    pub key: String,
+    pub conditions: ReadIf,
+    pub range: Option<String>,
+    pub part: Option<i64>,
+}
+
+/// An object and the part of it that is asked for.
+pub(super) struct Found {
+    pub object: Object,
+    pub range: Range<u64>,
+    /// Less than the whole is asked for.
+    pub partial: bool,
+    /// The checksum of what is asked for, if it is kept.
+    pub checksum: Option<Checksum>,
+    /// Parts of an object of which one is asked for.
+    pub parts: Option<u32>,
+    pub body: ByteStream,
+}
+
+impl S3Service {
+    fn reader(&self, cx: &Cx, bucket: &str) -> Reader {
+        Reader {
+            core: self.core.clone(),
+            vault: self.vault.clone(),
+            shard: self.shard(bucket),
+            trace: cx.trace.clone(),
+        }
+    }
+
+    /// Looks an object up, and opens its body if asked to.
+    pub(super) async fn read(&self, cx: &Cx, wanted: &Wanted, with_body: bool) -> Result<Found, Error> {
+        for _ in 0..TRIES {
+            match self.try_read(cx, wanted, with_body).await? {
+                Ok(found) => return Ok(found),
+                Err(ReadFailure::Gone) => continue,
+                Err(ReadFailure::Failed(why)) => return Err(error::internal(&why)),
+            }
+        }
+        Err(error::internal("an object whose body is not there"))
+    }
+
+    async fn try_read(
+        &self,
+        cx: &Cx,
+        wanted: &Wanted,
+        with_body: bool,
+    ) -> Result<Result<Found, ReadFailure>, Error> {
+        let bucket = &wanted.target.bucket;
+        let command = Command::Get { target: wanted.target.clone(), key: wanted.key.clone(), with_body };
+        let submitted =
+            async { self.submit(cx, bucket, command).await.map_err(|error| hide(cx, bucket, error)) };
+        let (object, inline) = answer!(submitted, Output::Object(object, inline) => (*object, inline));
+        wanted.conditions.check(&object)?;
+        let reader = self.reader(cx, bucket);
+        let mut found = match select(&reader, wanted, object).await? {
+            Ok(found) => found,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if with_body {
+            match reader.open(&found.object, inline, found.range.clone()).await {
+                Ok(body) => found.body = body,
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        Ok(Ok(found))
+    }
+}
+
+/// Without `s3:ListBucket`, nobody learns that an object is not there.
+fn hide(cx: &Cx, bucket: &str, error: Error) -> Error {
+    if error.code == "NoSuchKey" && authorize(cx, "s3:ListBucket", &bucket_arn(bucket)).is_err() {
+        return error::access_denied();
+    }
+    error
+}
+
+async fn select(
+    reader: &Reader,
+    wanted: &Wanted,
+    object: Object,
+) -> Result<Result<Found, ReadFailure>, Error> {
+    let whole = 0..object.size;
+    let mut found = Found {
+        range: whole.clone(),
+        partial: false,
+        checksum: object.checksum.clone(),
+        parts: None,
+        body: ByteStream::default(),
+        object,
+    };
+    let Some(number) = wanted.part else {
+        if let Some(header) = &wanted.range
+            && let Some(range) = range(header, found.object.size)?
+        {
+            found.partial = true;
+            found.checksum = None;
+            found.range = range;
+        }
+        return Ok(Ok(found));
+    };
+    let Ok(number @ 1..=10_000) = u32::try_from(number) else {
+        let message = "Part number must be an integer between 1 and 10000, inclusive";
+        return Err(error::invalid_argument("partNumber", &number.to_string(), message));
+    };
+    found.partial = found.object.size > 0;
+    let Body::Parts(parts) = &found.object.body else {
+        return if number == 1 { Ok(Ok(found)) } else { Err(no_such_part(number, 1)) };
+    };
+    found.parts = Some(parts.count);
+    match reader.part(parts, number).await {
+        Err(failure) => return Ok(Err(failure)),
+        Ok(None) => return Err(no_such_part(number, parts.count)),
+        Ok(Some((part, range))) => {
+            found.range = range;
+            let kept = found.object.checksum.as_ref().zip(part.checksum);
+            found.checksum = kept.map(|(whole, value)| Checksum {
+                algorithm: whole.algorithm,
+                value,
+                span: Span::FullObject,
+            });
+        }
+    }
+    Ok(Ok(found))
+}
+
+fn no_such_part(number: u32, parts: u32) -> Error {
+    Error::new(416, "InvalidPartNumber", "The requested partnumber is not satisfiable")
+        .with_member("PartNumberRequested", number.to_string())
+        .with_member("ActualPartCount", parts.to_string())
+}
+
+/// What both operations read of their input.
+macro_rules! wanted {
+    ($cx:expr, $input:expr) => {{
+        check_key(&$input.key)?;
+        check_version(&$input.key, $input.version_id.as_deref())?;
+        if $input.range.is_some() && $input.part_number.is_some() {
+            return Err(error::invalid_request(
+                "Cannot specify both Range header and partNumber query parameter",
+            ));
+        }
+        check_overrides(
+            $cx,
+            $input.response_cache_control.is_some()
+                || $input.response_content_disposition.is_some()
+                || $input.response_content_encoding.is_some()
+                || $input.response_content_language.is_some()
+                || $input.response_content_type.is_some()
+                || $input.response_expires.is_some(),
+        )?;
+        Wanted {
+            target: target($cx, &$input.bucket, $input.expected_bucket_owner.as_ref()),
+            key: $input.key.clone(),
+            conditions: read_if!($input),
+            range: $input.range.take(),
+            part: $input.part_number,
+        }
+    }};
+}
+
+/// What both operations answer.
+macro_rules! describe {
+    ($output:ident, $input:expr, $found:expr) => {{
+        let attributes = $found.object.attributes;
+        let mut output = $output {
+            accept_ranges: Some("bytes".to_owned()),
+            last_modified: Some($found.object.modified),
+            content_length: Some(($found.range.end - $found.range.start) as i64),
+            e_tag: Some(quoted(&$found.object.etag)),
+            content_range: $found.partial.then(|| {
+                format!("bytes {}-{}/{}", $found.range.start, $found.range.end - 1, $found.object.size)
+            }),
+            content_type: $input
+                .response_content_type
+                .or(attributes.content_type)
+                .or_else(|| Some(DEFAULT_TYPE.to_owned())),
+            cache_control: $input.response_cache_control.or(attributes.cache_control),
+            content_disposition: $input.response_content_disposition.or(attributes.content_disposition),
+            content_encoding: $input.response_content_encoding.or(attributes.content_encoding),
+            content_language: $input.response_content_language.or(attributes.content_language),
+            expires: $input.response_expires.map(http_date).or(attributes.expires),
+            metadata: Some(attributes.metadata),
+            server_side_encryption: Some(AES256.to_owned()),
+            parts_count: $found.parts.map(i64::from),
+            tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),
+            ..$output::default()
+        };
+        if let (Some(mode), Some(checksum)) = ($input.checksum_mode, $found.checksum) {
+            check_mode(&mode)?;
+            output.checksum_type = Some(checksum.span.name().to_owned());
+            show_checksum!(output, checksum.algorithm, checksum.value);
+        }
+        output
+    }};
+}
+
+fn check_mode(mode: &str) -> Result<(), Error> {
+    if mode.eq_ignore_ascii_case("ENABLED") {
+        return Ok(());
+    }
+    Err(error::invalid_argument(
+        "x-amz-checksum-mode",
+        mode,
+        "Value for x-amz-checksum-mode header is invalid.",
+    ))
+}
+
+fn check_overrides(cx: &Cx, any: bool) -> Result<(), Error> {
+    if any && cx.principal.kind == PrincipalKind::Anonymous {
+        let message = "Request specific response headers cannot be used for anonymous GET requests.";
+        return Err(error::invalid_request(message));
+    }
+    Ok(())
+}
+
+pub(super) async fn get_object(
+    service: &S3Service,
+    cx: &Cx,
+    mut input: GetObjectInput,
+) -> Result<GetObjectOutput, Error> {
+    let wanted = wanted!(cx, input);
+    let found = service.read(cx, &wanted, true).await?;
+    let body = found.body;
+    let mut output = describe!(GetObjectOutput, input, found);
+    output.body = Some(body);
+    Ok(output)
+}
+
+pub(super) async fn head_object(
+    service: &S3Service,
+    cx: &Cx,
+    mut input: HeadObjectInput,
+) -> Result<HeadObjectOutput, Error> {
+    let wanted = wanted!(cx, input);
+    let found = service.read(cx, &wanted, false).await?;
+    Ok(describe!(HeadObjectOutput, input, found))
+}

@@ -1,0 +1,262 @@
+//! Operations: wire input → command or read → output.
+
+mod bucket;
+mod copy;
+mod delete;
+mod get;
+mod list;
+mod multipart;
+mod put;
+mod settings;
+mod tagging;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ropeway_api::s3::{self, S3};
+use ropeway_wire::{ByteStream, Cx, Error, Keys};
+
+use crate::S3Service;
+use crate::checksum::Algorithm;
+use crate::commands::{WriteIf, bucket_arn};
+use crate::error;
+use crate::model::Attributes;
+use crate::vault::Expected;
+
+/// The largest body of one request, in bytes.
+pub(crate) const MAX_BODY: u64 = 5 * 1024 * 1024 * 1024;
+/// User metadata at most, in bytes of names and values.
+const MAX_METADATA: usize = 2048;
+/// The system's own metadata at most, in bytes: what S3 allows a request's headers.
+const MAX_ATTRIBUTES: usize = 8192;
+/// The one algorithm of encryption.
+const AES256: &str = "AES256";
+
+macro_rules! delegate {
+    ($($operation:ident: $input:ident -> $output:ident in $module:ident,)*) => {
+        impl S3 for S3Service {
+            $(async fn $operation(&self, cx: &Cx, input: s3::$input) -> Result<s3::$output, Error> {
+                $module::$operation(self, cx, input).await
+            })*
+        }
+    };
+}
+
+delegate! {
+    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput in multipart,
+    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput in multipart,
+    copy_object: CopyObjectInput -> CopyObjectOutput in copy,
+    create_bucket: CreateBucketInput -> CreateBucketOutput in bucket,
+    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput in multipart,
+    delete_bucket: DeleteBucketInput -> DeleteBucketOutput in bucket,
+    delete_bucket_encryption: DeleteBucketEncryptionInput -> DeleteBucketEncryptionOutput in settings,
+    delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput in settings,
+    delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput in tagging,
+    delete_object: DeleteObjectInput -> DeleteObjectOutput in delete,
+    delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput in tagging,
+    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete,
+    get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput in settings,
+    get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput in bucket,
+    get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput in settings,
+    get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
+    get_object: GetObjectInput -> GetObjectOutput in get,
+    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging,
+    head_bucket: HeadBucketInput -> HeadBucketOutput in bucket,
+    head_object: HeadObjectInput -> HeadObjectOutput in get,
+    list_buckets: ListBucketsInput -> ListBucketsOutput in bucket,
+    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput in list,
+    list_objects: ListObjectsInput -> ListObjectsOutput in list,
+    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
+    list_parts: ListPartsInput -> ListPartsOutput in multipart,
+    put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput in settings,
+    put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
+    put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
+    put_object: PutObjectInput -> PutObjectOutput in put,
+    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging,
+    upload_part: UploadPartInput -> UploadPartOutput in multipart,
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart,
+}
+
+fn object_arn(bucket: &str, key: &str) -> String {
+    format!("{}/{key}", bucket_arn(bucket))
+}
+
+/// One more permission that an operation needs.
+fn authorize(cx: &Cx, action: &str, resource: &str) -> Result<(), Error> {
+    cx.authorize(&s3::SERVICE, action, resource, &Keys::default())
+}
+
+/// The canonical user id of an account: 64 hexadecimal digits.
+fn canonical_id(account: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(format!("canonical/{account}")))
+}
+
+/// Buckets are owner-enforced: the one access control list that may be asked for is the one there is.
+fn check_acl(acl: Option<&str>) -> Result<(), Error> {
+    match acl {
+        None | Some("bucket-owner-full-control") => Ok(()),
+        Some(_) => Err(Error::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")),
+    }
+}
+
+/// Storage class and encryption: the ones there are.
+fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<(), Error> {
+    const OTHERS: [&str; 7] = [
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+        "ONEZONE_IA",
+        "INTELLIGENT_TIERING",
+        "GLACIER",
+        "GLACIER_IR",
+        "DEEP_ARCHIVE",
+    ];
+    match storage_class {
+        None | Some("STANDARD") => {}
+        Some(other) if OTHERS.contains(&other) => {
+            return Err(error::not_implemented("x-amz-storage-class", other));
+        }
+        Some(_) => {
+            return Err(Error::new(
+                400,
+                "InvalidStorageClass",
+                "The storage class you specified is not valid",
+            ));
+        }
+    }
+    match encryption {
+        None | Some(AES256) => Ok(()),
+        Some(other) => Err(encryption_refused("x-amz-server-side-encryption", other)),
+    }
+}
+
+/// The error for another encryption than AES256.
+fn encryption_refused(parameter: &str, algorithm: &str) -> Error {
+    match algorithm {
+        "aws:kms" | "aws:kms:dsse" | "aws:fsx" | "aws:backup" => error::not_implemented(parameter, algorithm),
+        _ => {
+            error::invalid_argument(parameter, algorithm, "The encryption method specified is not supported")
+        }
+    }
+}
+
+/// Checks the sizes, and takes out what belongs to the request and not to the object.
+pub(crate) fn attributes(mut found: Attributes) -> Result<Attributes, Error> {
+    let metadata: usize = found.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if metadata > MAX_METADATA {
+        return Err(Error::new(
+            400,
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+        )
+        .with_member("Size", metadata.to_string())
+        .with_member("MaxSizeAllowed", MAX_METADATA.to_string()));
+    }
+    let encoding = found.content_encoding.take().map(|encoding| {
+        let own = encoding.split(',').map(str::trim).filter(|one| !one.eq_ignore_ascii_case("aws-chunked"));
+        own.filter(|one| !one.is_empty()).collect::<Vec<_>>().join(",")
+    });
+    found.content_encoding = encoding.filter(|encoding| !encoding.is_empty());
+    let texts = [
+        &found.content_type,
+        &found.cache_control,
+        &found.content_disposition,
+        &found.content_encoding,
+        &found.content_language,
+        &found.expires,
+    ];
+    if texts.into_iter().flatten().map(String::len).sum::<usize>() > MAX_ATTRIBUTES {
+        return Err(Error::new(
+            400,
+            "RequestHeaderSectionTooLarge",
+            "Your request header section exceeds the maximum allowed request header section size.",
+        )
+        .with_member("MaxSizeAllowed", MAX_ATTRIBUTES.to_string()));
+    }
+    Ok(found)
+}
+
+/// The conditions of a write.
+fn write_if(if_match: Option<String>, if_none_match: Option<&str>) -> Result<WriteIf, Error> {
+    match if_none_match {
+        None => Ok(WriteIf { matches: if_match, absent: false }),
+        Some(_) if if_match.is_some() => Err(error::not_implemented("If-Match", "with If-None-Match")),
+        Some("*") => Ok(WriteIf { matches: None, absent: true }),
+        Some(other) => Err(Error::new(
+            501,
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+        )
+        .with_member("Header", "If-None-Match")
+        .with_member(
+            "additionalMessage",
+            format!("We don't accept the provided value of If-None-Match header for this API: {other}"),
+        )),
+    }
+}
+
+/// The MD5 of `Content-MD5`.
+///
+/// # Errors
+/// 400 `InvalidDigest`.
+fn content_md5(header: Option<&str>) -> Result<Option<[u8; 16]>, Error> {
+    let Some(header) = header else { return Ok(None) };
+    let decoded = STANDARD.decode(header).ok().and_then(|bytes| bytes.try_into().ok());
+    decoded.map(Some).ok_or_else(|| {
+        Error::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
+            .with_member("Content-MD5", header)
+    })
+}
+
+/// What a request says of its body.
+struct Said<'r> {
+    length: Option<i64>,
+    md5: Option<&'r str>,
+    checksum: Option<(Algorithm, String)>,
+    algorithm: Option<&'r str>,
+}
+
+impl Said<'_> {
+    /// What the body must be, and a checksum to keep: `keep`, or the one that is checked, or a
+    /// CRC-64/NVME, as S3 computes where none is given.
+    fn expected(self, body: &ByteStream, keep: Option<Algorithm>) -> Result<Expected, Error> {
+        let said = self.length.and_then(|length| u64::try_from(length).ok());
+        let length = body.length().or(said).ok_or_else(|| {
+            Error::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        })?;
+        if length > MAX_BODY {
+            return Err(error::entity_too_large(length, MAX_BODY));
+        }
+        let md5 = content_md5(self.md5)?;
+        let checksum = match self.checksum {
+            Some((algorithm, value)) => {
+                algorithm.check_form(&value)?;
+                Some((algorithm, Some(value)))
+            }
+            None => announced(body)?.map(|algorithm| (algorithm, None)),
+        };
+        match (self.algorithm.map(Algorithm::parse).transpose()?, &checksum) {
+            (Some(_), None) => {
+                return Err(error::invalid_request(
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+                ));
+            }
+            (Some(named), Some((given, _))) if named != *given => {
+                return Err(error::invalid_request(
+                    "Value for x-amz-sdk-checksum-algorithm header is invalid.",
+                ));
+            }
+            _ => {}
+        }
+        let checked = checksum.as_ref().map(|(algorithm, _)| *algorithm);
+        let keep = keep.unwrap_or(checked.unwrap_or(Algorithm::Crc64Nvme));
+        let keep = (checked != Some(keep)).then_some(keep);
+        Ok(Expected { length, md5, checksum, keep })
+    }
+}
+
+/// The algorithm of a checksum that will follow the body.
+fn announced(body: &ByteStream) -> Result<Option<Algorithm>, Error> {
+    let mut names =
+        body.trailers().announced().iter().filter_map(|name| name.strip_prefix("x-amz-checksum-"));
+    names.next().map(Algorithm::parse).transpose()
+}

@@ -1,0 +1,97 @@
+//! PutObject.
+
+use ropeway_api::s3::{PutObjectInput, PutObjectOutput};
+use ropeway_wire::{Cx, Error};
+
+use super::{AES256, Said, authorize, check_acl, check_class, object_arn, write_if};
+use crate::checksum::{declared, show_checksum};
+use crate::commands::{Command, Output, Target, WriteIf};
+use crate::model::{Attributes, Body, Object, Tag};
+use crate::names::{check_key, quoted, tags_of_header};
+use crate::vault::Received;
+use crate::{S3Service, target};
+
+/// The type of an object whose writer says none.
+pub(super) const DEFAULT_TYPE: &str = "binary/octet-stream";
+
+pub(super) async fn put_object(
+    service: &S3Service,
+    cx: &Cx,
+    mut input: PutObjectInput,
+) -> Result<PutObjectOutput, Error> {
+    check_key(&input.key)?;
+    check_acl(input.acl.as_deref())?;
+    check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    let tags = match &input.tagging {
+        Some(header) => {
+            authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
+            tags_of_header(header)?
+        }
+        None => Vec::new(),
+    };
+    let attributes = attributes!(input)?;
+    let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
+    let body = input.body.take().unwrap_or_else(|| bytes::Bytes::new().into());
+    let checksum = declared!(input)?;
+    let said = Said {
+        length: input.content_length,
+        md5: input.content_md5.as_deref(),
+        checksum,
+        algorithm: input.checksum_algorithm.as_deref(),
+    };
+    let expected = said.expected(&body, None)?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    // Before a large body is taken in vain.
+    service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
+    let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
+    let object = service.write(cx, target, &input.key, received, attributes, tags, only_if).await?;
+    let mut output = PutObjectOutput {
+        e_tag: Some(quoted(&object.etag)),
+        server_side_encryption: Some(AES256.to_owned()),
+        ..PutObjectOutput::default()
+    };
+    if let Some(checksum) = object.checksum {
+        output.checksum_type = Some(checksum.span.name().to_owned());
+        show_checksum!(output, checksum.algorithm, checksum.value);
+    }
+    Ok(output)
+}
+
+impl S3Service {
+    /// Writes an object whose body has been received.
+    #[allow(clippy::too_many_arguments, reason = "each is another thing that an object consists of")]
+    pub(super) async fn write(
+        &self,
+        cx: &Cx,
+        target: Target,
+        key: &str,
+        received: Received,
+        attributes: Attributes,
+        tags: Vec<Tag>,
+        only_if: WriteIf,
+    ) -> Result<Object, Error> {
+        let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
+        let object = Object {
+            size: sealed.size,
+            etag: hex::encode(md5),
+            modified: cx.now,
+            attributes,
+            checksum: Some(checksum),
+            tags,
+            body: Body::Whole(sealed.clone()),
+        };
+        let bucket = target.bucket.clone();
+        let command = Command::Put { target, key: key.to_owned(), object: Box::new(object), inline, only_if };
+        match self.submit(cx, &bucket, command).await {
+            Ok(Output::Object(object, _)) => Ok(*object),
+            Ok(_) => Err(crate::error::internal("a command with another one's answer")),
+            Err(error) => {
+                // After a 5xx the row may be there all the same.
+                if error.is_sender_fault() {
+                    self.vault.discard(&sealed).await;
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Policies and encryption rules of buckets.
+
+use ropeway_api::s3::{
+    DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput, DeleteBucketPolicyInput,
+    DeleteBucketPolicyOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketPolicyInput,
+    GetBucketPolicyOutput, PutBucketEncryptionInput, PutBucketEncryptionOutput, PutBucketPolicyInput,
+    PutBucketPolicyOutput, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
+use ropeway_wire::{Cx, Error};
+
+use super::{AES256, content_md5, encryption_refused};
+use crate::checksum::Algorithm;
+use crate::commands::{Command, Output};
+use crate::model::Encryption;
+use crate::{S3Service, error, policy, target};
+
+/// Checks the form of what a request says of a body that is no stream; the generic path compares it.
+pub(super) fn check_said(md5: Option<&str>, algorithm: Option<&str>) -> Result<(), Error> {
+    content_md5(md5)?;
+    algorithm.map(Algorithm::parse).transpose().map(|_| ())
+}
+
+pub(super) async fn get_bucket_policy(
+    service: &S3Service,
+    cx: &Cx,
+    input: GetBucketPolicyInput,
+) -> Result<GetBucketPolicyOutput, Error> {
+    let command = Command::GetPolicy(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
+    let policy = answer!(service.submit(cx, &input.bucket, command), Output::Policy(policy) => policy);
+    let policy = policy.ok_or_else(|| {
+        Error::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+            .with_member("BucketName", &input.bucket)
+    })?;
+    Ok(GetBucketPolicyOutput { policy: Some(policy) })
+}
+
+pub(super) async fn put_bucket_policy(
+    service: &S3Service,
+    cx: &Cx,
+    input: PutBucketPolicyInput,
+) -> Result<PutBucketPolicyOutput, Error> {
+    check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
+    policy::check(&input.policy, &input.bucket)?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.submit(cx, &input.bucket, Command::SetPolicy(target, Some(input.policy))).await?;
+    Ok(PutBucketPolicyOutput::default())
+}
+
+pub(super) async fn delete_bucket_policy(
+    service: &S3Service,
+    cx: &Cx,
+    input: DeleteBucketPolicyInput,
+) -> Result<DeleteBucketPolicyOutput, Error> {
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.submit(cx, &input.bucket, Command::SetPolicy(target, None)).await?;
+    Ok(DeleteBucketPolicyOutput::default())
+}
+
+pub(super) async fn get_bucket_encryption(
+    service: &S3Service,
+    cx: &Cx,
+    input: GetBucketEncryptionInput,
+) -> Result<GetBucketEncryptionOutput, Error> {
+    let command = Command::GetEncryption(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
+    let rule = answer!(service.submit(cx, &input.bucket, command), Output::Encryption(rule) => rule);
+    // Without a rule of its own, a bucket has S3's: every object is encrypted with SSE-S3.
+    let bucket_key = rule.map_or(Some(false), |rule| rule.bucket_key);
+    let by_default = ServerSideEncryptionByDefault { sse_algorithm: AES256.to_owned() };
+    let rule = ServerSideEncryptionRule {
+        apply_server_side_encryption_by_default: Some(by_default),
+        bucket_key_enabled: bucket_key,
+    };
+    Ok(GetBucketEncryptionOutput {
+        server_side_encryption_configuration: Some(ServerSideEncryptionConfiguration { rules: vec![rule] }),
+    })
+}
+
+pub(super) async fn put_bucket_encryption(
+    service: &S3Service,
+    cx: &Cx,
+    input: PutBucketEncryptionInput,
+) -> Result<PutBucketEncryptionOutput, Error> {
+    check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
+    let mut rules = input.server_side_encryption_configuration.rules.into_iter();
+    let (Some(rule), None) = (rules.next(), rules.next()) else { return Err(error::malformed_xml()) };
+    let by_default = rule.apply_server_side_encryption_by_default.ok_or_else(error::malformed_xml)?;
+    if by_default.sse_algorithm != AES256 {
+        return Err(encryption_refused("SSEAlgorithm", &by_default.sse_algorithm));
+    }
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let rule = Encryption { bucket_key: rule.bucket_key_enabled };
+    service.submit(cx, &input.bucket, Command::SetEncryption(target, Some(rule))).await?;
+    Ok(PutBucketEncryptionOutput::default())
+}
+
+pub(super) async fn delete_bucket_encryption(
+    service: &S3Service,
+    cx: &Cx,
+    input: DeleteBucketEncryptionInput,
+) -> Result<DeleteBucketEncryptionOutput, Error> {
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.submit(cx, &input.bucket, Command::SetEncryption(target, None)).await?;
+    Ok(DeleteBucketEncryptionOutput::default())
+}

@@ -1,0 +1,8 @@
+//! Through the generated trait, over the store in memory and the embedded one.
+
+mod buckets;
+mod listing;
+mod multipart;
+mod objects;
+mod storage;
+mod support;
