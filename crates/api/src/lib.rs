@@ -10,6 +10,9 @@ pub mod iam;
 pub mod s3;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
+pub mod sns;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+#[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
 pub mod sqs;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]

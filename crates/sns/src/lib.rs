@@ -1,1 +1,42 @@
-//! ropeway-sns.
+//! SNS: standard topics, and their subscriptions of queues and delivery streams.
+//!
+//! What the service promises:
+//! - A publish that was answered is on disk together with a delivery for every subscription whose
+//!   filter it matches. A delivery goes on until its receiver has taken it, or has refused it for
+//!   good; then it goes to the subscription's dead-letter queue, if there is one.
+//! - Between the topic and a queue or stream of this server each delivery is applied exactly once.
+//!
+//! What holds at any time:
+//! - One shard owns a topic with its subscriptions: that of the topic's ARN.
+//! - What is cached of a topic ([`commands::SnsMachine`]) is dropped by every command that changes it.
+//! - A topic made again after its deletion has another generation; its predecessor's subscriptions,
+//!   removed in steps, are never seen as its own.
+//!
+//! Messages carry no signature (`SignatureVersion`, `Signature`, `SigningCertURL`), as those that AWS
+//! delivers to Firehose carry none: there is no certificate yet that a receiver could check one by.
+
+mod commands;
+mod filter;
+mod keys;
+mod model;
+mod ops;
+mod policy;
+mod settings;
+
+use std::sync::Arc;
+
+use ropeway_core::{Core, ShardId};
+use ropeway_wire::{Gate, Roles};
+
+pub use commands::SnsMachine;
+pub use ops::Sns;
+
+/// The machines' factory, for `ropeway_core::Builder::machine`. Topic policies are made known to `gate`.
+pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> SnsMachine + Send + Sync + 'static {
+    move |_| SnsMachine::new(Arc::clone(&gate))
+}
+
+/// The service, over a running core; `roles` tells whether SNS may act as a subscription's role.
+pub fn service(core: Core, roles: Arc<dyn Roles>) -> Sns {
+    Sns::new(core, roles)
+}

@@ -1,0 +1,178 @@
+//! Deliveries: what a subscription's queue or stream gets, and what becomes of what it refuses.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ropeway_core::effects::{AttributeValue, FirehoseCommand, QueueDelivery, SqsCommand, StreamDelivery};
+use ropeway_core::keys::Space;
+use ropeway_core::{Fault, Time, Tx};
+use serde_json::{Map, Value as Json, json};
+
+use super::{postcard_from, trace_header};
+use crate::keys::TopicName;
+use crate::model::{Protocol, Publication, Subscription, Topic};
+
+/// The principal that queue policies and roles' trust policies name.
+pub const PRINCIPAL: &str = "sns.amazonaws.com";
+/// Before the queue's ARN in the name of a lane to a dead-letter queue.
+const DEAD_LETTERS: &str = "dead-letters/";
+
+/// A published message.
+pub(super) struct Message<'a> {
+    pub publication: &'a Publication,
+    pub id: String,
+    pub at: Time,
+}
+
+impl Message<'_> {
+    /// About how many bytes a delivery has.
+    pub fn size(&self) -> usize {
+        let attributes = self.publication.attributes.iter().map(|(name, attribute)| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.len(),
+                AttributeValue::Binary(bytes) => bytes.len() * 4 / 3,
+            };
+            name.len() + attribute.data_type.len() + value + 32
+        });
+        let by_protocol = self.publication.by_protocol.values().map(String::len);
+        let message = by_protocol.chain([self.publication.message.len()]).max().unwrap_or(0);
+        1024 + message + attributes.sum::<usize>()
+    }
+}
+
+/// Leaves a delivery to the outbox.
+pub(super) fn deliver(
+    tx: &mut Tx,
+    topic: &TopicName,
+    to: &Subscription,
+    message: &Message<'_>,
+) -> Result<(), Fault> {
+    let text = message.publication.message_for(to.protocol);
+    let body = if to.settings.raw { text.to_owned() } else { envelope(topic, to, message, text) };
+    let shard = tx.shard_of(&to.endpoint);
+    match to.protocol {
+        Protocol::Sqs => {
+            let attributes = match to.settings.raw {
+                true => message.publication.attributes.clone(),
+                false => BTreeMap::new(),
+            };
+            let command = SqsCommand::Deliver(QueueDelivery {
+                queue: to.endpoint.clone(),
+                principal: PRINCIPAL.to_owned(),
+                source_arn: topic.arn(),
+                source_account: topic.scope.account.clone(),
+                body,
+                attributes,
+                group: message.publication.group.clone(),
+                deduplication_id: None,
+                trace_header: trace_header(tx.trace()),
+            });
+            tx.send(&to.endpoint, Space::Sqs, shard, &command)
+        }
+        Protocol::Firehose => {
+            let command = FirehoseCommand::Deliver(StreamDelivery {
+                stream: to.endpoint.clone(),
+                principal: PRINCIPAL.to_owned(),
+                role: to.settings.role.clone().unwrap_or_default(),
+                source_arn: topic.arn(),
+                source_account: topic.scope.account.clone(),
+                data: body.into(),
+            });
+            tx.send(&to.endpoint, Space::Firehose, shard, &command)
+        }
+    }
+}
+
+/// The JSON around a message:
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>, less the signature.
+fn envelope(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &str) -> String {
+    let arn = topic.arn();
+    let mut out = Map::new();
+    let mut put = |name: &str, value: String| out.insert(name.to_owned(), Json::String(value));
+    put("Type", "Notification".to_owned());
+    put("MessageId", message.id.clone());
+    put("TopicArn", arn.clone());
+    if let Some(subject) = &message.publication.subject {
+        put("Subject", subject.clone());
+    }
+    put("Message", text.to_owned());
+    put("Timestamp", timestamp(message.at));
+    let base = &message.publication.base_url;
+    put("UnsubscribeURL", format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}:{}", to.id));
+    if !message.publication.attributes.is_empty() {
+        let attributes = message.publication.attributes.iter().map(|(name, attribute)| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.clone(),
+                AttributeValue::Binary(bytes) => BASE64.encode(bytes),
+            };
+            (name.clone(), json!({ "Type": attribute.data_type, "Value": value }))
+        });
+        out.insert("MessageAttributes".to_owned(), Json::Object(attributes.collect()));
+    }
+    Json::Object(out).to_string()
+}
+
+fn timestamp(at: Time) -> String {
+    let edge = if at.millis() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(edge);
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// What a receiver refused for good goes to the subscription's dead-letter queue; without one it is
+/// dropped, with a line in the log.
+pub(super) async fn refused(tx: &mut Tx, lane: &str, payload: &[u8], why: &str) -> Result<(), Fault> {
+    if lane.starts_with(DEAD_LETTERS) || !lane.starts_with("arn:") {
+        tracing::error!(lane, why, "a delivery was refused for good and is lost");
+        return Ok(());
+    }
+    let (delivery, protocol) = if lane.starts_with("arn:aws:firehose:") {
+        let FirehoseCommand::Deliver(refused) = postcard_from(payload)?;
+        (as_queue_delivery(refused), Protocol::Firehose)
+    } else {
+        let SqsCommand::Deliver(refused) = postcard_from(payload)?;
+        (refused, Protocol::Sqs)
+    };
+    let queue = dead_letters(tx, &delivery.source_arn, protocol, &delivery.queue).await?;
+    let Some(queue) = queue else {
+        tracing::warn!(
+            topic = delivery.source_arn,
+            endpoint = lane,
+            why,
+            "a delivery was refused for good, and dropped: its subscription has no dead-letter queue"
+        );
+        return Ok(());
+    };
+    let shard = tx.shard_of(&queue);
+    let lane = format!("{DEAD_LETTERS}{queue}");
+    tx.send(&lane, Space::Sqs, shard, &SqsCommand::Deliver(QueueDelivery { queue, ..delivery }))
+}
+
+fn as_queue_delivery(refused: StreamDelivery) -> QueueDelivery {
+    QueueDelivery {
+        queue: refused.stream,
+        principal: refused.principal,
+        source_arn: refused.source_arn,
+        source_account: refused.source_account,
+        body: String::from_utf8_lossy(&refused.data).into_owned(),
+        attributes: BTreeMap::new(),
+        group: None,
+        deduplication_id: None,
+        trace_header: None,
+    }
+}
+
+/// The dead-letter queue of the subscription that an endpoint has of a topic.
+async fn dead_letters(
+    tx: &Tx,
+    topic: &str,
+    protocol: Protocol,
+    endpoint: &str,
+) -> Result<Option<String>, Fault> {
+    let Some(name) = TopicName::parse(topic) else { return Ok(None) };
+    let Some(topic) = tx.read::<Topic>(&name.key()).await? else { return Ok(None) };
+    let key = name.endpoint(topic.generation, protocol.name(), endpoint);
+    let Some(id) = tx.read::<String>(&key).await? else { return Ok(None) };
+    let found: Option<Subscription> = tx.read(&name.subscription(topic.generation, &id)).await?;
+    Ok(found.and_then(|subscription| subscription.settings.dead_letters))
+}

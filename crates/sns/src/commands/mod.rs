@@ -1,0 +1,342 @@
+//! The machine: topics, subscriptions and publications, as pure functions of rows and command.
+
+mod deliver;
+mod publish;
+mod steps;
+mod subscriptions;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ropeway_api::sns::error;
+use ropeway_core::keys::Space;
+use ropeway_core::{Fault, Machine, Settled, Trace, Tx};
+use ropeway_wire::{Error, Gate};
+use serde::{Deserialize, Serialize};
+
+use crate::filter::Filter;
+use crate::keys::{self, TopicName};
+use crate::model::{Publication, Subscription, Topic};
+use crate::settings;
+
+pub use deliver::PRINCIPAL;
+pub(crate) use subscriptions::listed;
+
+/// Subscriptions that a publish goes to in its own commit; beyond, it goes out in steps.
+const INLINE: u64 = 200;
+/// Bytes of deliveries in one commit; beyond, the rest goes out in steps.
+const INLINE_BYTES: usize = 512 * 1024;
+/// Subscriptions of a step.
+const STEP: usize = 100;
+/// Subscriptions that a shard's machine keeps compiled.
+const CACHED: usize = 4096;
+
+/// What can be asked of the machine. New variants and fields come last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Command {
+    /// Makes a topic, or finds the one that is as wanted.
+    CreateTopic {
+        /// its name
+        topic: TopicName,
+        /// how it is to be
+        wanted: WantedTopic,
+    },
+    /// Removes a topic with its subscriptions.
+    DeleteTopic {
+        /// its name
+        topic: TopicName,
+    },
+    /// Reads a topic.
+    ReadTopic {
+        /// its name
+        topic: TopicName,
+    },
+    /// Changes a topic.
+    ChangeTopic {
+        /// its name
+        topic: TopicName,
+        /// how
+        change: TopicChange,
+    },
+    /// Subscribes, or finds the subscription that is as wanted.
+    Subscribe {
+        /// the topic
+        topic: TopicName,
+        /// the subscription; its id is made here
+        wanted: Subscription,
+        /// its owner gave attributes, which a subscription that exists must have
+        compare: bool,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// the topic
+        topic: TopicName,
+        /// the subscription's id
+        id: String,
+        /// who asks
+        account: String,
+    },
+    /// Reads a subscription.
+    ReadSubscription {
+        /// the topic
+        topic: TopicName,
+        /// the subscription's id
+        id: String,
+        /// who asks
+        account: String,
+    },
+    /// Sets a subscription's attribute.
+    SetSubscription {
+        /// the topic
+        topic: TopicName,
+        /// the subscription's id
+        id: String,
+        /// who asks
+        account: String,
+        /// the attribute
+        name: String,
+        /// its value
+        value: String,
+    },
+    /// Reads a topic's subscriptions, in the order of their ids.
+    ListSubscriptions {
+        /// the topic
+        topic: TopicName,
+        /// only those behind this id
+        after: Option<String>,
+        /// at most so many
+        limit: u32,
+    },
+    /// Publishes a message.
+    Publish(Publication),
+    /// Goes on with what is too much for one commit. Comes by the outbox.
+    Step {
+        /// number of the work
+        work: u64,
+    },
+}
+
+/// A topic as its maker wants it; what is `None` was not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedTopic {
+    /// `DisplayName`
+    pub display_name: Option<String>,
+    /// `Policy`, as JSON
+    pub policy: Option<String>,
+    /// tags
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A change of a topic.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum TopicChange {
+    /// `DisplayName`
+    DisplayName(String),
+    /// `Policy`; empty: the default one
+    Policy(String),
+    /// Adds a statement to the policy.
+    AddPermission {
+        /// the statement's name
+        label: String,
+        /// who
+        accounts: Vec<String>,
+        /// may do what
+        actions: Vec<String>,
+    },
+    /// Removes a statement from the policy.
+    RemovePermission {
+        /// the statement's name
+        label: String,
+    },
+    /// Adds or replaces tags.
+    Tag(BTreeMap<String, String>),
+    /// Removes tags.
+    Untag(Vec<String>),
+}
+
+/// What a command answers.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// nothing
+    Nothing,
+    /// the topic
+    Topic(Box<Topic>),
+    /// the subscription
+    Subscription(Box<Subscription>),
+    /// subscriptions, and whether there are more
+    Subscriptions(Vec<Subscription>, bool),
+    /// the message's id
+    Published(String),
+}
+
+/// Work that goes on in steps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Work {
+    /// A publication, kept in pieces, on its way to more subscriptions than fit a commit.
+    Publish {
+        topic: TopicName,
+        generation: u64,
+        message_id: String,
+        at: ropeway_core::Time,
+        pieces: u32,
+        after: Option<String>,
+    },
+    /// The subscriptions of a topic that is no more.
+    Remove { topic: TopicName, generation: u64 },
+}
+
+/// A subscription and its compiled filter.
+struct Compiled {
+    subscription: Subscription,
+    filter: Option<Filter>,
+}
+
+impl Compiled {
+    fn new(subscription: Subscription) -> Result<Self, Fault> {
+        let filter = settings::check(&subscription.settings, subscription.protocol);
+        Ok(Compiled { filter: filter.map_err(|e| Fault::Damaged(e.to_string()))?, subscription })
+    }
+}
+
+/// A topic, and its subscriptions where they are few.
+struct Cached {
+    topic: Topic,
+    fan: Option<Vec<Compiled>>,
+}
+
+/// SNS's state in one shard.
+pub struct SnsMachine {
+    gate: Arc<dyn Gate>,
+    /// Copies of rows; a command that changes a topic drops its entry.
+    cache: BTreeMap<TopicName, Arc<Cached>>,
+    cached: usize,
+}
+
+impl SnsMachine {
+    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+        SnsMachine { gate, cache: BTreeMap::new(), cached: 0 }
+    }
+
+    /// A topic, from its row.
+    async fn topic(&self, tx: &Tx, name: &TopicName) -> Result<Topic, Error> {
+        if let Some(cached) = self.cache.get(name) {
+            return Ok(cached.topic.clone());
+        }
+        tx.read(&name.key()).await?.ok_or_else(no_topic)
+    }
+
+    /// A topic with its subscriptions, compiled, if they are few.
+    async fn fan(&mut self, tx: &Tx, name: &TopicName) -> Result<Arc<Cached>, Error> {
+        if let Some(cached) = self.cache.get(name) {
+            return Ok(Arc::clone(cached));
+        }
+        let topic: Topic = tx.read(&name.key()).await?.ok_or_else(no_topic)?;
+        let mut fan = None;
+        if topic.subscriptions <= INLINE {
+            let rows =
+                tx.scan_prefix(&name.subscriptions(topic.generation), None, INLINE as usize).await?.rows;
+            let read = |(_, row): &(_, bytes::Bytes)| Compiled::new(postcard_from(row)?);
+            fan = Some(rows.iter().map(read).collect::<Result<Vec<_>, Fault>>()?);
+        }
+        let weight = 1 + fan.as_ref().map_or(0, Vec::len);
+        if self.cached + weight > CACHED {
+            self.cache.clear();
+            self.cached = 0;
+        }
+        self.cached += weight;
+        let cached = Arc::new(Cached { topic, fan });
+        self.cache.insert(name.clone(), Arc::clone(&cached));
+        Ok(cached)
+    }
+
+    fn forget(&mut self, name: &TopicName) {
+        if let Some(cached) = self.cache.remove(name) {
+            self.cached -= 1 + cached.fan.as_ref().map_or(0, Vec::len);
+        }
+    }
+
+    /// Makes a topic's policy known once the change is durable.
+    fn announce(&self, tx: &mut Tx, name: &TopicName, policy: Option<String>) {
+        let (gate, arn) = (Arc::clone(&self.gate), name.arn());
+        tx.after_commit(move || gate.set_resource_policy(&arn, policy.as_deref()));
+    }
+}
+
+fn postcard_from<T: serde::de::DeserializeOwned>(row: &[u8]) -> Result<T, Fault> {
+    postcard::from_bytes(row).map_err(Fault::from)
+}
+
+fn no_topic() -> Error {
+    error::not_found_exception("Topic does not exist")
+}
+
+impl Machine for SnsMachine {
+    type Command = Command;
+    type Output = Output;
+    type Error = Error;
+    const SPACE: Space = Space::Sns;
+
+    /// Makes the policies of the shard's topics known.
+    async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        let prefix = keys::all_topics();
+        let mut after = None;
+        loop {
+            let page = tx.scan_prefix(&prefix, after.as_ref(), 256).await?;
+            for (_, row) in &page.rows {
+                let topic: Topic = postcard_from(row)?;
+                self.gate.set_resource_policy(&topic.arn, Some(&topic.policy));
+            }
+            after = page.rows.last().map(|(key, _)| key.clone());
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, Error> {
+        match command {
+            Command::CreateTopic { topic, wanted } => self.create_topic(tx, topic, wanted).await,
+            Command::DeleteTopic { topic } => self.delete_topic(tx, topic).await,
+            Command::ReadTopic { topic } => {
+                self.topic(tx, &topic).await.map(|topic| Output::Topic(Box::new(topic)))
+            }
+            Command::ChangeTopic { topic, change } => self.change_topic(tx, topic, change).await,
+            Command::Subscribe { topic, wanted, compare } => self.subscribe(tx, topic, wanted, compare).await,
+            Command::Unsubscribe { topic, id, account } => self.unsubscribe(tx, topic, id, account).await,
+            Command::ReadSubscription { topic, id, account } => {
+                let (_, found) = self.subscription(tx, &topic, &id, &account).await?;
+                Ok(Output::Subscription(Box::new(found)))
+            }
+            Command::SetSubscription { topic, id, account, name, value } => {
+                self.set_subscription(tx, topic, (id, account), &name, &value).await
+            }
+            Command::ListSubscriptions { topic, after, limit } => {
+                self.list_subscriptions(tx, topic, after, limit).await
+            }
+            Command::Publish(publication) => self.publish(tx, publication).await,
+            Command::Step { work } => Ok(self.step(tx, work).await.map(|()| Output::Nothing)?),
+        }
+    }
+
+    fn grows(command: &Command) -> bool {
+        matches!(
+            command,
+            Command::CreateTopic { .. }
+                | Command::ChangeTopic { .. }
+                | Command::Subscribe { .. }
+                | Command::SetSubscription { .. }
+                | Command::Publish(_)
+        )
+    }
+
+    async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
+        let Err(why) = settled.result else { return Ok(()) };
+        deliver::refused(tx, settled.lane, settled.payload, why).await
+    }
+}
+
+/// The trace header of a delivery: the root alone, since no segments are recorded.
+fn trace_header(trace: &Trace) -> Option<String> {
+    (!trace.is_empty()).then(|| format!("Root={trace}"))
+}

@@ -1,0 +1,153 @@
+//! Subscriptions: made, changed, ended.
+
+use ropeway_api::sns::error;
+use ropeway_core::{Fault, Tx, directory};
+use ropeway_wire::Error;
+
+use super::{Output, SnsMachine, no_topic, postcard_from};
+use crate::keys::{self, TopicName};
+use crate::model::{Listed, Subscription, Topic};
+use crate::settings;
+
+/// Most subscriptions of a topic with a filter policy:
+/// <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>.
+const MAX_FILTERS: u32 = 200;
+
+impl SnsMachine {
+    /// Subscribes. An endpoint has one subscription of a topic: asked again, that one is answered.
+    pub(super) async fn subscribe(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        wanted: Subscription,
+        compare: bool,
+    ) -> Result<Output, Error> {
+        let mut topic = self.topic(tx, &name).await?;
+        let by_endpoint = name.endpoint(topic.generation, wanted.protocol.name(), &wanted.endpoint);
+        if let Some(id) = tx.read::<String>(&by_endpoint).await? {
+            let found = tx.read::<Subscription>(&name.subscription(topic.generation, &id)).await?;
+            let found = found.ok_or_else(|| Fault::Damaged(format!("no subscription {id}")))?;
+            if compare && found.settings != wanted.settings {
+                let why = "Attributes Reason: Subscription already exists with different attributes";
+                return Err(settings::invalid(why));
+            }
+            return Ok(Output::Subscription(Box::new(found)));
+        }
+        let made = Subscription { id: tx.ids().uuid(), ..wanted };
+        topic.subscriptions += 1;
+        count_filter(&mut topic, None, made.settings.filter.as_deref())?;
+        tx.write(name.key(), &topic)?;
+        tx.write(name.subscription(topic.generation, &made.id), &made)?;
+        tx.write(by_endpoint, &made.id)?;
+        let list = keys::subscriptions_list(&made.owner, &name.scope.region);
+        let line = listed(&made)?;
+        directory::add_with(tx, &list, &format!("{}:{}", topic.arn, made.id), &line)?;
+        self.forget(&name);
+        Ok(Output::Subscription(Box::new(made)))
+    }
+
+    /// A subscription that `account` may see: its own, or one of its topic.
+    pub(super) async fn subscription(
+        &self,
+        tx: &Tx,
+        name: &TopicName,
+        id: &str,
+        account: &str,
+    ) -> Result<(Topic, Subscription), Error> {
+        let missing = || error::not_found_exception("Subscription does not exist");
+        let topic = self.topic(tx, name).await.map_err(|e| if e.status == 404 { missing() } else { e })?;
+        let key = name.subscription(topic.generation, id);
+        let found = tx.read::<Subscription>(&key).await?.ok_or_else(missing)?;
+        if found.owner != account && name.scope.account != account {
+            let why = "The subscription belongs to another account, and so does its topic.";
+            return Err(error::authorization_error_exception(why));
+        }
+        Ok((topic, found))
+    }
+
+    /// Ends a subscription. One that isn't there has ended already.
+    pub(super) async fn unsubscribe(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        id: String,
+        account: String,
+    ) -> Result<Output, Error> {
+        let (mut topic, found) = match self.subscription(tx, &name, &id, &account).await {
+            Err(error) if error.status == 404 => return Ok(Output::Nothing),
+            other => other?,
+        };
+        topic.subscriptions = topic.subscriptions.saturating_sub(1);
+        topic.deleted += 1;
+        count_filter(&mut topic, found.settings.filter.as_deref(), None)?;
+        tx.write(name.key(), &topic)?;
+        remove_rows(tx, &name, topic.generation, &found)?;
+        self.forget(&name);
+        Ok(Output::Nothing)
+    }
+
+    pub(super) async fn set_subscription(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        (id, account): (String, String),
+        attribute: &str,
+        value: &str,
+    ) -> Result<Output, Error> {
+        let (mut topic, mut found) = self.subscription(tx, &name, &id, &account).await?;
+        let before = found.settings.filter.clone();
+        settings::set(&mut found.settings, &name, attribute, value)?;
+        settings::check(&found.settings, found.protocol)?;
+        count_filter(&mut topic, before.as_deref(), found.settings.filter.as_deref())?;
+        tx.write(name.key(), &topic)?;
+        tx.write(name.subscription(topic.generation, &id), &found)?;
+        self.forget(&name);
+        Ok(Output::Nothing)
+    }
+
+    pub(super) async fn list_subscriptions(
+        &self,
+        tx: &Tx,
+        name: TopicName,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Output, Error> {
+        let topic: Topic = tx.read(&name.key()).await?.ok_or_else(no_topic)?;
+        let after = after.map(|id| name.subscription(topic.generation, &id));
+        let prefix = name.subscriptions(topic.generation);
+        let page = tx.scan_prefix(&prefix, after.as_ref(), limit as usize).await?;
+        let found = page.rows.iter().map(|(_, row)| postcard_from(row)).collect::<Result<_, Fault>>()?;
+        Ok(Output::Subscriptions(found, page.more))
+    }
+}
+
+/// Removes the rows of a subscription, and its line in the list.
+pub(super) fn remove_rows(
+    tx: &mut Tx,
+    name: &TopicName,
+    generation: u64,
+    of: &Subscription,
+) -> Result<(), Fault> {
+    tx.delete(name.subscription(generation, &of.id));
+    tx.delete(name.endpoint(generation, of.protocol.name(), &of.endpoint));
+    let list = keys::subscriptions_list(&of.owner, &name.scope.region);
+    directory::remove_with(tx, &list, &format!("{}:{}", name.arn(), of.id))
+}
+
+/// What the list of subscriptions says of one.
+pub(crate) fn listed(of: &Subscription) -> Result<Vec<u8>, Fault> {
+    Ok(postcard::to_stdvec(&Listed::from(of))?)
+}
+
+fn count_filter(topic: &mut Topic, before: Option<&str>, after: Option<&str>) -> Result<(), Error> {
+    match (before, after) {
+        (None, Some(_)) if topic.filters >= MAX_FILTERS => {
+            let why = format!("Topic {} has the most filter policies that a topic may have", topic.arn);
+            return Err(error::filter_policy_limit_exceeded_exception(why));
+        }
+        (None, Some(_)) => topic.filters += 1,
+        (Some(_), None) => topic.filters = topic.filters.saturating_sub(1),
+        _ => {}
+    }
+    Ok(())
+}

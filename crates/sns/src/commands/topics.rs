@@ -1,0 +1,121 @@
+//! Topics: made, changed, removed.
+
+use ropeway_api::sns::error;
+use ropeway_core::{Tx, directory};
+use ropeway_wire::Error;
+
+use super::{Output, SnsMachine, TopicChange, WantedTopic, Work, steps};
+use crate::keys::{self, TopicName};
+use crate::model::Topic;
+use crate::policy;
+use crate::settings::invalid;
+
+/// Most tags of a topic: <https://docs.aws.amazon.com/sns/latest/dg/sns-tags.html>.
+const MAX_TAGS: usize = 50;
+
+impl SnsMachine {
+    pub(super) async fn create_topic(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        wanted: WantedTopic,
+    ) -> Result<Output, Error> {
+        if let Some(topic) = tx.read::<Topic>(&name.key()).await? {
+            is_as_wanted(&topic, &wanted)?;
+            return Ok(Output::Topic(Box::new(topic)));
+        }
+        let arn = name.arn();
+        let topic = Topic {
+            generation: tx.ids().number(),
+            display_name: wanted.display_name.unwrap_or_default(),
+            policy: wanted.policy.unwrap_or_else(|| policy::default_policy(&arn, &name.scope.account)),
+            tags: wanted.tags.unwrap_or_default(),
+            subscriptions: 0,
+            deleted: 0,
+            filters: 0,
+            arn,
+        };
+        check_tags(&topic)?;
+        tx.write(name.key(), &topic)?;
+        let list = keys::topics_list(&name.scope.account, &name.scope.region);
+        directory::add_with(tx, &list, &name.name, &[])?;
+        self.announce(tx, &name, Some(topic.policy.clone()));
+        Ok(Output::Topic(Box::new(topic)))
+    }
+
+    /// Removes a topic; its subscriptions follow in steps. One that isn't there is removed already.
+    pub(super) async fn delete_topic(&mut self, tx: &mut Tx, name: TopicName) -> Result<Output, Error> {
+        let Some(topic) = tx.read::<Topic>(&name.key()).await? else { return Ok(Output::Nothing) };
+        tx.delete(name.key());
+        let list = keys::topics_list(&name.scope.account, &name.scope.region);
+        directory::remove_with(tx, &list, &name.name)?;
+        if topic.subscriptions > 0 {
+            steps::begin(tx, &Work::Remove { topic: name.clone(), generation: topic.generation })?;
+        }
+        self.forget(&name);
+        self.announce(tx, &name, None);
+        Ok(Output::Nothing)
+    }
+
+    pub(super) async fn change_topic(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        change: TopicChange,
+    ) -> Result<Output, Error> {
+        let mut topic = self.topic(tx, &name).await.map_err(|error| match &change {
+            TopicChange::Tag(_) | TopicChange::Untag(_) if error.code == "NotFound" => {
+                error::resource_not_found_exception("Resource does not exist")
+            }
+            _ => error,
+        })?;
+        let before = topic.policy.clone();
+        alter(&mut topic, &name, change)?;
+        check_tags(&topic)?;
+        tx.write(name.key(), &topic)?;
+        self.forget(&name);
+        if topic.policy != before {
+            self.announce(tx, &name, Some(topic.policy));
+        }
+        Ok(Output::Nothing)
+    }
+}
+
+fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(), Error> {
+    match change {
+        TopicChange::DisplayName(text) => topic.display_name = text,
+        TopicChange::Policy(text) if text.is_empty() => {
+            topic.policy = policy::default_policy(&topic.arn, &name.scope.account);
+        }
+        TopicChange::Policy(text) => topic.policy = text,
+        TopicChange::AddPermission { label, accounts, actions } => {
+            topic.policy =
+                policy::add(&topic.policy, &topic.arn, &label, &accounts, &actions).map_err(invalid)?;
+        }
+        TopicChange::RemovePermission { label } => topic.policy = policy::remove(&topic.policy, &label),
+        TopicChange::Tag(tags) => topic.tags.extend(tags),
+        TopicChange::Untag(keys) => topic.tags.retain(|key, _| !keys.contains(key)),
+    }
+    Ok(())
+}
+
+fn check_tags(topic: &Topic) -> Result<(), Error> {
+    if topic.tags.len() > MAX_TAGS {
+        let why = "Could not complete request: tag quota of per resource exceeded";
+        return Err(error::tag_limit_exceeded_exception(why));
+    }
+    Ok(())
+}
+
+/// A topic that exists is given back if it is as wanted, as far as that was said.
+fn is_as_wanted(topic: &Topic, wanted: &WantedTopic) -> Result<(), Error> {
+    let name = wanted.display_name.as_ref().is_none_or(|name| *name == topic.display_name);
+    let policy = wanted.policy.as_ref().is_none_or(|policy| policy::same(policy, &topic.policy));
+    if !name || !policy {
+        return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
+    }
+    if wanted.tags.as_ref().is_some_and(|tags| *tags != topic.tags) {
+        return Err(invalid("Tags Reason: Topic already exists with different tags"));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Rows and what travels between operations and the machine.
+
+use std::collections::BTreeMap;
+
+use ropeway_core::effects::MessageAttribute;
+use serde::{Deserialize, Serialize};
+
+use crate::filter::Scope;
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its ARN.
+    pub arn: String,
+    /// Tells it from topics that had its name before: see [`crate::keys::TopicName`].
+    pub generation: u64,
+    /// `DisplayName`.
+    pub display_name: String,
+    /// `Policy`, as JSON.
+    pub policy: String,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Subscriptions that it has.
+    pub subscriptions: u64,
+    /// Subscriptions that it once had.
+    pub deleted: u64,
+    /// Subscriptions with a filter policy.
+    pub filters: u32,
+}
+
+/// What a subscription's deliveries go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// A queue.
+    Sqs,
+    /// A delivery stream.
+    Firehose,
+}
+
+impl Protocol {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Sqs => "sqs",
+            Protocol::Firehose => "firehose",
+        }
+    }
+}
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its id: what its ARN has behind its topic's.
+    pub id: String,
+    /// What its deliveries go to.
+    pub protocol: Protocol,
+    /// ARN of the queue or the stream.
+    pub endpoint: String,
+    /// The account that subscribed.
+    pub owner: String,
+    /// ARN of the principal that subscribed.
+    pub principal: String,
+    /// What its owner set.
+    pub settings: Settings,
+}
+
+/// A subscription's attributes that its owner sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `RawMessageDelivery`
+    pub raw: bool,
+    /// `FilterPolicy`, as JSON
+    pub filter: Option<String>,
+    /// `FilterPolicyScope`
+    pub scope: Scope,
+    /// `RedrivePolicy`: the dead-letter queue's ARN
+    pub dead_letters: Option<String>,
+    /// `SubscriptionRoleArn`
+    pub role: Option<String>,
+}
+
+/// A message on its way to a topic's subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The message, to protocols that have none of their own.
+    pub message: String,
+    /// Messages by protocol: `MessageStructure` `json`.
+    pub by_protocol: BTreeMap<String, String>,
+    /// The subject.
+    pub subject: Option<String>,
+    /// The message's attributes.
+    pub attributes: BTreeMap<String, MessageAttribute>,
+    /// The group, for fair queues.
+    pub group: Option<String>,
+    /// The address that the publisher used.
+    pub base_url: String,
+}
+
+impl Publication {
+    /// The message for a protocol.
+    pub fn message_for(&self, protocol: Protocol) -> &str {
+        self.by_protocol.get(protocol.name()).unwrap_or(&self.message)
+    }
+}
+
+/// A line of the directory's list of subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// What the deliveries go to.
+    pub protocol: Protocol,
+    /// ARN of the queue or the stream.
+    pub endpoint: String,
+    /// The account that subscribed.
+    pub owner: String,
+}
+
+impl From<&Subscription> for Listed {
+    fn from(of: &Subscription) -> Self {
+        Listed { protocol: of.protocol, endpoint: of.endpoint.clone(), owner: of.owner.clone() }
+    }
+}

@@ -1,0 +1,229 @@
+//! Subscribe, Unsubscribe, ConfirmSubscription, Get- and SetSubscriptionAttributes, ListSubscriptions,
+//! ListSubscriptionsByTopic.
+
+use std::collections::BTreeMap;
+
+use ropeway_api::sns::{
+    ConfirmSubscriptionInput, ConfirmSubscriptionOutput, GetSubscriptionAttributesInput,
+    GetSubscriptionAttributesOutput, ListSubscriptionsByTopicInput, ListSubscriptionsByTopicOutput,
+    ListSubscriptionsInput, ListSubscriptionsOutput, SERVICE, SetSubscriptionAttributesInput,
+    SetSubscriptionAttributesOutput, SubscribeInput, SubscribeOutput, Subscription as Entry,
+    UnsubscribeInput, UnsubscribeOutput,
+};
+use ropeway_core::{Fault, directory};
+use ropeway_wire::{Cx, Error, Keys};
+
+use super::{PAGE, Sns, parse_token, subscription_of, token, topic_of, unexpected};
+use crate::commands::{Command, Output, PRINCIPAL, listed};
+use crate::keys::{self, TopicName};
+use crate::model::{Listed, Protocol, Settings, Subscription};
+use crate::settings::{self, invalid, refused};
+
+/// Protocols of AWS's that are not implemented.
+const REFUSED: &[&str] = &["http", "https", "email", "email-json", "sms", "application", "lambda"];
+
+pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<SubscribeOutput, Error> {
+    // The answer tells the ARN either way: no subscription is left pending, so none has to hide it.
+    let _ = input.return_subscription_arn;
+    let protocol = protocol(&input.protocol)?;
+    let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    let endpoint = input.endpoint.unwrap_or_default();
+    check_endpoint(cx, protocol, &endpoint)?;
+    let attributes = input.attributes.unwrap_or_default();
+    let mut given = Settings::default();
+    for (name, value) in &attributes {
+        settings::set(&mut given, &topic, name, value).map_err(in_attributes)?;
+    }
+    settings::check(&given, protocol).map_err(in_attributes)?;
+    if let Some(role) = &given.role {
+        check_role(sns, cx, &topic, role)?;
+    }
+    let wanted = Subscription {
+        id: String::new(),
+        protocol,
+        endpoint,
+        owner: cx.account.clone(),
+        principal: cx.principal.arn.clone(),
+        settings: given,
+    };
+    let command = Command::Subscribe { topic: topic.clone(), wanted, compare: !attributes.is_empty() };
+    let Output::Subscription(made) = sns.submit(cx, &topic, command).await? else {
+        return Err(unexpected());
+    };
+    let arn = format!("{}:{}", topic.arn(), made.id);
+    let list = keys::subscriptions_list(&made.owner, &topic.scope.region);
+    let line = directory::Command::Add { list, name: arn.clone(), value: listed(&made)? };
+    directory::apply(&sns.core, &cx.trace, line).await?;
+    Ok(SubscribeOutput { subscription_arn: Some(arn) })
+}
+
+fn protocol(name: &str) -> Result<Protocol, Error> {
+    match name {
+        "sqs" => Ok(Protocol::Sqs),
+        "firehose" => Ok(Protocol::Firehose),
+        _ if REFUSED.contains(&name) => Err(refused(format_args!("A subscription by the protocol {name}"))),
+        _ => Err(invalid(format_args!("Amazon SNS does not support this protocol string: {name}"))),
+    }
+}
+
+/// The endpoint must be the caller's: AWS asks the owner of another's to confirm, which is not implemented.
+fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str) -> Result<(), Error> {
+    let (found, mistake) = match protocol {
+        Protocol::Sqs => (settings::queue_of(endpoint), "SQS endpoint ARN"),
+        Protocol::Firehose => (settings::stream_of(endpoint), "Firehose endpoint ARN"),
+    };
+    let found = found.ok_or_else(|| invalid(mistake))?;
+    if found.name.ends_with(".fifo") && protocol == Protocol::Sqs {
+        return Err(invalid(
+            "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
+        ));
+    }
+    if found.account != cx.account {
+        return Err(refused(
+            "A subscription of another account's endpoint, which its owner would have to confirm,",
+        ));
+    }
+    Ok(())
+}
+
+/// What was wrong with an attribute, in a call that has a map of them.
+fn in_attributes(error: Error) -> Error {
+    match error.message.strip_prefix("Invalid parameter: ") {
+        Some(why) if error.code == "InvalidParameter" => invalid(format_args!("Attributes Reason: {why}")),
+        _ => error,
+    }
+}
+
+/// The caller must be allowed to hand the role to SNS, and the role must trust SNS.
+fn check_role(sns: &Sns, cx: &Cx, topic: &TopicName, role: &str) -> Result<(), Error> {
+    if !role.starts_with("arn:aws:iam::") || !role.contains(":role/") {
+        return Err(invalid("SubscriptionRoleArn"));
+    }
+    cx.pass_role(&SERVICE, role, PRINCIPAL)?;
+    let mut keys = Keys::default();
+    keys.add("aws:SourceArn", &topic.arn());
+    keys.add("aws:SourceAccount", &topic.scope.account);
+    let assumed = sns.roles.assume_for_service(role, PRINCIPAL, "sns", &keys);
+    assumed.map(drop).map_err(|why| invalid(format_args!("SubscriptionRoleArn Reason: {why}")))
+}
+
+/// No subscription is ever pending here, so there is no token that belongs to one.
+pub async fn confirm_subscription(
+    sns: &Sns,
+    cx: &Cx,
+    input: ConfirmSubscriptionInput,
+) -> Result<ConfirmSubscriptionOutput, Error> {
+    let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    let wanted = input.authenticate_on_unsubscribe.as_deref();
+    if !matches!(wanted.map(str::to_ascii_lowercase).as_deref(), None | Some("" | "true" | "false")) {
+        return Err(invalid("AuthenticateOnUnsubscribe"));
+    }
+    sns.submit(cx, &topic, Command::ReadTopic { topic: topic.clone() }).await?;
+    let shown: String = input.token.chars().take(64).collect();
+    tracing::debug!(token = shown, "a confirmation of nothing that is pending");
+    Err(invalid("Token"))
+}
+
+pub async fn unsubscribe(sns: &Sns, cx: &Cx, input: UnsubscribeInput) -> Result<UnsubscribeOutput, Error> {
+    let (topic, id) = subscription_of(cx, &input.subscription_arn)?;
+    let command = Command::Unsubscribe { topic: topic.clone(), id, account: cx.account.clone() };
+    sns.submit(cx, &topic, command).await?;
+    let list = keys::subscriptions_list(&cx.account, &topic.scope.region);
+    let line = directory::Command::Remove { list, name: input.subscription_arn };
+    directory::apply(&sns.core, &cx.trace, line).await?;
+    Ok(UnsubscribeOutput {})
+}
+
+pub async fn get_subscription_attributes(
+    sns: &Sns,
+    cx: &Cx,
+    input: GetSubscriptionAttributesInput,
+) -> Result<GetSubscriptionAttributesOutput, Error> {
+    let (topic, id) = subscription_of(cx, &input.subscription_arn)?;
+    let command = Command::ReadSubscription { topic: topic.clone(), id, account: cx.account.clone() };
+    let Output::Subscription(found) = sns.submit(cx, &topic, command).await? else {
+        return Err(unexpected());
+    };
+    let mut attributes: BTreeMap<String, String> =
+        settings::shown(&found.settings).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let own = [
+        ("SubscriptionArn", input.subscription_arn),
+        ("TopicArn", topic.arn()),
+        ("Owner", found.owner),
+        ("SubscriptionPrincipal", found.principal),
+        ("Protocol", found.protocol.name().to_owned()),
+        ("Endpoint", found.endpoint),
+        ("ConfirmationWasAuthenticated", "true".to_owned()),
+        ("PendingConfirmation", "false".to_owned()),
+    ];
+    attributes.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    Ok(GetSubscriptionAttributesOutput { attributes: Some(attributes) })
+}
+
+pub async fn set_subscription_attributes(
+    sns: &Sns,
+    cx: &Cx,
+    input: SetSubscriptionAttributesInput,
+) -> Result<SetSubscriptionAttributesOutput, Error> {
+    let (topic, id) = subscription_of(cx, &input.subscription_arn)?;
+    let value = input.attribute_value.unwrap_or_default();
+    if input.attribute_name == "SubscriptionRoleArn" && !value.is_empty() {
+        check_role(sns, cx, &topic, &value)?;
+    }
+    let command = Command::SetSubscription {
+        topic: topic.clone(),
+        id,
+        account: cx.account.clone(),
+        name: input.attribute_name,
+        value,
+    };
+    sns.submit(cx, &topic, command).await?;
+    Ok(SetSubscriptionAttributesOutput {})
+}
+
+pub async fn list_subscriptions(
+    sns: &Sns,
+    cx: &Cx,
+    input: ListSubscriptionsInput,
+) -> Result<ListSubscriptionsOutput, Error> {
+    let command = directory::Command::Read {
+        list: keys::subscriptions_list(&cx.account, &cx.region),
+        prefix: String::new(),
+        after: parse_token(input.next_token)?,
+        limit: PAGE,
+    };
+    let page = directory::apply(&sns.core, &cx.trace, command).await?;
+    let next_token = page.names.last().filter(|_| page.more).map(|(name, _)| token(name));
+    let mut subscriptions = Vec::new();
+    for (arn, line) in page.names {
+        let line: Listed = postcard::from_bytes(&line).map_err(Fault::from)?;
+        subscriptions.push(entry(arn, line));
+    }
+    Ok(ListSubscriptionsOutput { subscriptions: Some(subscriptions), next_token })
+}
+
+fn entry(arn: String, line: Listed) -> Entry {
+    Entry {
+        topic_arn: arn.rsplit_once(':').map(|(topic, _)| topic.to_owned()),
+        subscription_arn: Some(arn),
+        owner: Some(line.owner),
+        protocol: Some(line.protocol.name().to_owned()),
+        endpoint: Some(line.endpoint),
+    }
+}
+
+pub async fn list_subscriptions_by_topic(
+    sns: &Sns,
+    cx: &Cx,
+    input: ListSubscriptionsByTopicInput,
+) -> Result<ListSubscriptionsByTopicOutput, Error> {
+    let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    let after = parse_token(input.next_token)?;
+    let command = Command::ListSubscriptions { topic: topic.clone(), after, limit: PAGE };
+    let Output::Subscriptions(found, more) = sns.submit(cx, &topic, command).await? else {
+        return Err(unexpected());
+    };
+    let next_token = found.last().filter(|_| more).map(|last| token(&last.id));
+    let entries = found.iter().map(|one| entry(format!("{}:{}", topic.arn(), one.id), one.into()));
+    Ok(ListSubscriptionsByTopicOutput { subscriptions: Some(entries.collect()), next_token })
+}

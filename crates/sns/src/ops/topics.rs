@@ -1,0 +1,162 @@
+//! CreateTopic, DeleteTopic, GetTopicAttributes, SetTopicAttributes, ListTopics.
+
+use std::collections::BTreeMap;
+
+use ropeway_api::sns::{
+    CreateTopicInput, CreateTopicOutput, DeleteTopicInput, DeleteTopicOutput, GetTopicAttributesInput,
+    GetTopicAttributesOutput, ListTopicsInput, ListTopicsOutput, SetTopicAttributesInput,
+    SetTopicAttributesOutput, Topic as Listed,
+};
+use ropeway_core::directory;
+use ropeway_core::keys::Scope;
+use ropeway_wire::{Cx, Error};
+
+use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
+use crate::commands::{Command, Output, TopicChange, WantedTopic};
+use crate::keys::{self, TopicName};
+use crate::model::Topic;
+use crate::policy;
+use crate::settings::{invalid, refused};
+
+/// Most characters of a display name.
+const MAX_DISPLAY_NAME: usize = 100;
+
+/// Attributes of AWS's topics that are not implemented, but for the values that say so.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("FifoTopic", "false", "A FIFO topic"),
+    ("ContentBasedDeduplication", "false", "ContentBasedDeduplication, which is of FIFO topics,"),
+    ("FifoThroughputScope", "", "FifoThroughputScope, which is of FIFO topics,"),
+    ("ArchivePolicy", "", "ArchivePolicy, which is of FIFO topics,"),
+    ("DeliveryPolicy", "", "DeliveryPolicy, which is of HTTP subscriptions,"),
+    ("KmsMasterKeyId", "", "KmsMasterKeyId: encryption by a key of one's own"),
+    ("SignatureVersion", "", "SignatureVersion: the signing of messages"),
+    ("TracingConfig", "PassThrough", "TracingConfig Active"),
+    ("DataProtectionPolicy", "", "DataProtectionPolicy"),
+];
+
+/// What `GetTopicAttributes` tells of deliveries over HTTP: AWS's defaults, which nothing changes here.
+const DELIVERY_POLICY: &str = "{\"http\":{\"defaultHealthyRetryPolicy\":{\"minDelayTarget\":20,\
+    \"maxDelayTarget\":20,\"numRetries\":3,\"numMaxDelayRetries\":0,\"numNoDelayRetries\":0,\
+    \"numMinDelayRetries\":0,\"backoffFunction\":\"linear\"},\"disableSubscriptionOverrides\":false,\
+    \"defaultRequestPolicy\":{\"headerContentType\":\"text/plain; charset=UTF-8\"}}}";
+
+pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result<CreateTopicOutput, Error> {
+    let attributes = input.attributes.unwrap_or_default();
+    if input.name.ends_with(".fifo") && keys::is_name(input.name.trim_end_matches(".fifo")) {
+        return Err(refused("A FIFO topic"));
+    }
+    if !keys::is_name(&input.name) {
+        return Err(invalid("Topic Name"));
+    }
+    let topic = TopicName { scope: Scope::new(&*cx.account, &*cx.region), name: input.name };
+    let mut wanted =
+        WantedTopic { tags: input.tags.map(super::tags::unique).transpose()?, ..Default::default() };
+    for (name, value) in attributes {
+        match change(&name, value).map_err(|error| with_reason("Attributes", error))? {
+            Some(TopicChange::DisplayName(text)) => wanted.display_name = Some(text),
+            Some(TopicChange::Policy(text)) => wanted.policy = Some(text).filter(|text| !text.is_empty()),
+            _ => {}
+        }
+    }
+    let command = Command::CreateTopic { topic: topic.clone(), wanted };
+    let Output::Topic(made) = sns.submit(cx, &topic, command).await? else { return Err(unexpected()) };
+    let list = keys::topics_list(&cx.account, &cx.region);
+    let line = directory::Command::Add { list, name: topic.name, value: Vec::new() };
+    directory::apply(&sns.core, &cx.trace, line).await?;
+    Ok(CreateTopicOutput { topic_arn: Some(made.arn) })
+}
+
+/// SNS says of an attribute within a map which parameter it was in.
+fn with_reason(parameter: &str, error: Error) -> Error {
+    match error.message.strip_prefix("Invalid parameter: ") {
+        Some(why) if error.code == "InvalidParameter" => invalid(format_args!("{parameter} Reason: {why}")),
+        _ => error,
+    }
+}
+
+/// The change that an attribute's new value makes; `None`: what it says is so anyway.
+fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
+    match name {
+        "DisplayName" if value.chars().count() > MAX_DISPLAY_NAME || value.contains(char::is_control) => {
+            Err(invalid("DisplayName"))
+        }
+        "DisplayName" => Ok(Some(TopicChange::DisplayName(value))),
+        "Policy" => {
+            if !value.is_empty() {
+                policy::check(&value).map_err(invalid)?;
+            }
+            Ok(Some(TopicChange::Policy(value)))
+        }
+        _ => match REFUSED.iter().find(|(refused, ..)| *refused == name) {
+            Some((_, taken, _)) if value == *taken => Ok(None),
+            Some((.., what)) => Err(refused(what)),
+            None if name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate") => {
+                Err(refused(format_args!("{name}: the logging of deliveries")))
+            }
+            None => Err(invalid("AttributeName")),
+        },
+    }
+}
+
+pub async fn delete_topic(sns: &Sns, cx: &Cx, input: DeleteTopicInput) -> Result<DeleteTopicOutput, Error> {
+    let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    sns.submit(cx, &topic, Command::DeleteTopic { topic: topic.clone() }).await?;
+    let list = keys::topics_list(&topic.scope.account, &topic.scope.region);
+    let line = directory::Command::Remove { list, name: topic.name };
+    directory::apply(&sns.core, &cx.trace, line).await?;
+    Ok(DeleteTopicOutput {})
+}
+
+pub async fn get_topic_attributes(
+    sns: &Sns,
+    cx: &Cx,
+    input: GetTopicAttributesInput,
+) -> Result<GetTopicAttributesOutput, Error> {
+    let name = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    let command = Command::ReadTopic { topic: name.clone() };
+    let Output::Topic(topic) = sns.submit(cx, &name, command).await? else { return Err(unexpected()) };
+    Ok(GetTopicAttributesOutput { attributes: Some(shown(&name, *topic)) })
+}
+
+fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
+    let attributes = [
+        ("TopicArn", topic.arn),
+        ("Owner", name.scope.account.clone()),
+        ("Policy", topic.policy),
+        ("DisplayName", topic.display_name),
+        ("SubscriptionsPending", "0".to_owned()),
+        ("SubscriptionsConfirmed", topic.subscriptions.to_string()),
+        ("SubscriptionsDeleted", topic.deleted.to_string()),
+        ("EffectiveDeliveryPolicy", DELIVERY_POLICY.to_owned()),
+    ];
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub async fn set_topic_attributes(
+    sns: &Sns,
+    cx: &Cx,
+    input: SetTopicAttributesInput,
+) -> Result<SetTopicAttributesOutput, Error> {
+    let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
+    let change = change(&input.attribute_name, input.attribute_value.unwrap_or_default())?;
+    let command = match change {
+        Some(change) => Command::ChangeTopic { topic: topic.clone(), change },
+        None => Command::ReadTopic { topic: topic.clone() },
+    };
+    sns.submit(cx, &topic, command).await?;
+    Ok(SetTopicAttributesOutput {})
+}
+
+pub async fn list_topics(sns: &Sns, cx: &Cx, input: ListTopicsInput) -> Result<ListTopicsOutput, Error> {
+    let scope = Scope::new(&*cx.account, &*cx.region);
+    let command = directory::Command::Read {
+        list: keys::topics_list(&cx.account, &cx.region),
+        prefix: String::new(),
+        after: parse_token(input.next_token)?,
+        limit: PAGE,
+    };
+    let page = directory::apply(&sns.core, &cx.trace, command).await?;
+    let next_token = page.names.last().filter(|_| page.more).map(|(name, _)| token(name));
+    let arn = |(name, _)| Listed { topic_arn: Some(TopicName { scope: scope.clone(), name }.arn()) };
+    Ok(ListTopicsOutput { topics: Some(page.names.into_iter().map(arn).collect()), next_token })
+}

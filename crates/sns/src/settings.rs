@@ -1,0 +1,157 @@
+//! Attributes of subscriptions: reading what owners set, with the service's words for mistakes.
+
+use ropeway_api::sns::{SERVICE, error};
+use ropeway_wire::Error;
+use serde_json::{Map, Value as Json, json};
+
+use crate::filter::{self, Scope};
+use crate::keys::TopicName;
+use crate::model::{Protocol, Settings};
+
+/// The error for what is not implemented.
+pub fn refused(what: impl std::fmt::Display) -> Error {
+    Error::new(SERVICE.refusal.1, SERVICE.refusal.0, format!("{what} is not implemented."))
+}
+
+/// `InvalidParameter`, in SNS's form.
+pub fn invalid(why: impl std::fmt::Display) -> Error {
+    error::invalid_parameter_exception(format!("Invalid parameter: {why}"))
+}
+
+/// Attributes that AWS has and that are not implemented here.
+const REFUSED: &[(&str, &str)] = &[
+    ("DeliveryPolicy", "DeliveryPolicy, which is of HTTP subscriptions,"),
+    ("ReplayPolicy", "ReplayPolicy, which is of FIFO topics,"),
+];
+
+/// Sets one attribute; [`check`] says whether all of them together are sound.
+pub fn set(settings: &mut Settings, topic: &TopicName, name: &str, value: &str) -> Result<(), Error> {
+    match name {
+        "RawMessageDelivery" => {
+            settings.raw = match value.to_ascii_lowercase().as_str() {
+                "true" => true,
+                "false" => false,
+                _ => {
+                    return Err(invalid(format_args!(
+                        "RawMessageDelivery: Invalid value [{value}]. Must be true or false."
+                    )));
+                }
+            }
+        }
+        "FilterPolicy" => settings.filter = Some(value.to_owned()).filter(|v| !is_empty_policy(v)),
+        "FilterPolicyScope" => {
+            settings.scope = match value {
+                "MessageAttributes" => Scope::MessageAttributes,
+                "MessageBody" => Scope::MessageBody,
+                _ => {
+                    return Err(invalid(format_args!(
+                        "FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes"
+                    )));
+                }
+            }
+        }
+        "RedrivePolicy" => settings.dead_letters = redrive(topic, value)?,
+        "SubscriptionRoleArn" => settings.role = Some(value.to_owned()).filter(|v| !v.is_empty()),
+        _ => {
+            let found = REFUSED.iter().find(|(refused, _)| *refused == name);
+            return Err(found.map_or_else(|| invalid("AttributeName"), |(_, what)| refused(what)));
+        }
+    }
+    Ok(())
+}
+
+fn is_empty_policy(value: &str) -> bool {
+    value.is_empty() || serde_json::from_str::<Map<String, Json>>(value).is_ok_and(|policy| policy.is_empty())
+}
+
+fn redrive(topic: &TopicName, value: &str) -> Result<Option<String>, Error> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let bad = |why: &str| invalid(format_args!("RedrivePolicy: {why}"));
+    let policy: Map<String, Json> = serde_json::from_str(value).map_err(|_| bad("failed to parse JSON."))?;
+    let Some(arn) = policy.get("deadLetterTargetArn").and_then(Json::as_str) else {
+        return if policy.is_empty() { Ok(None) } else { Err(bad("deadLetterTargetArn is missing")) };
+    };
+    if policy.len() > 1 {
+        return Err(bad("only deadLetterTargetArn may be given"));
+    }
+    let queue = queue_of(arn).ok_or_else(|| bad("deadLetterTargetArn is an invalid arn"))?;
+    if queue.name.ends_with(".fifo") {
+        return Err(bad("must use a standard queue as DLQ for a subscription to a standard topic"));
+    }
+    if queue.region != topic.scope.region || queue.account != topic.scope.account {
+        return Err(bad("must use same region and account as subscription"));
+    }
+    Ok(Some(arn.to_owned()))
+}
+
+/// Where a queue or a delivery stream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    /// The region.
+    pub region: &'a str,
+    /// The account.
+    pub account: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+/// The queue of an ARN.
+pub fn queue_of(arn: &str) -> Option<Endpoint<'_>> {
+    endpoint(arn, "sqs").filter(|e| is_name(e.name.strip_suffix(".fifo").unwrap_or(e.name), 80, "-_"))
+}
+
+/// The delivery stream of an ARN.
+pub fn stream_of(arn: &str) -> Option<Endpoint<'_>> {
+    let mut found = endpoint(arn, "firehose")?;
+    found.name = found.name.strip_prefix("deliverystream/")?;
+    Some(found).filter(|e| is_name(e.name, 64, "-_."))
+}
+
+fn is_name(name: &str, longest: usize, also: &str) -> bool {
+    (1..=longest).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+}
+
+fn endpoint<'a>(arn: &'a str, service: &str) -> Option<Endpoint<'a>> {
+    let mut parts = arn.split(':');
+    let head = (parts.next()?, parts.next()?, parts.next()?);
+    let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let sound = head == ("arn", "aws", service)
+        && parts.next().is_none()
+        && is_name(region, 64, "-")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit());
+    sound.then_some(Endpoint { region, account, name })
+}
+
+/// Checks what a subscription was given as a whole, and compiles its filter.
+pub fn check(settings: &Settings, protocol: Protocol) -> Result<Option<filter::Filter>, Error> {
+    match (protocol, &settings.role) {
+        (Protocol::Firehose, None) => {
+            return Err(invalid("SubscriptionRoleArn Reason: no value for required parameter"));
+        }
+        (Protocol::Sqs, Some(_)) => {
+            return Err(invalid("SubscriptionRoleArn is only for subscriptions of delivery streams"));
+        }
+        _ => {}
+    }
+    let policy = settings.filter.as_deref();
+    policy.map(|policy| filter::parse(settings.scope, policy)).transpose().map_err(invalid)
+}
+
+/// The attributes as `GetSubscriptionAttributes` tells them, the subscription's own aside.
+pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut out = vec![("RawMessageDelivery", settings.raw.to_string())];
+    if let Some(filter) = &settings.filter {
+        out.push(("FilterPolicy", filter.clone()));
+        out.push(("FilterPolicyScope", settings.scope.name().to_owned()));
+    }
+    if let Some(queue) = &settings.dead_letters {
+        out.push(("RedrivePolicy", json!({ "deadLetterTargetArn": queue }).to_string()));
+    }
+    if let Some(role) = &settings.role {
+        out.push(("SubscriptionRoleArn", role.clone()));
+    }
+    out
+}
