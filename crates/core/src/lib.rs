@@ -24,7 +24,7 @@ mod tx;
 pub use clock::Clock;
 pub use fault::Fault;
 pub use host::{Builder, Core};
-pub use ids::Ids;
+pub use ids::{Ids, format_uuid};
 pub use machine::{Actor, Machine, MachineError, Outcome, Settled};
 pub use ropeway_store::{BoxFuture, ShardId};
 pub use signals::Signals;
