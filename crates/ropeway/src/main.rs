@@ -1,1 +1,72 @@
-fn main() {}
+//! The `ropeway` command.
+
+mod cli;
+mod client;
+mod deploy;
+mod doctor;
+mod internal;
+mod log;
+mod output;
+mod running;
+mod settings;
+mod start;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// Why a command failed; the exit code says which kind.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command was given wrongly: exit code 2.
+    Usage(String),
+    /// What was asked for could not be done: exit code 1.
+    Failed(String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<ropeway_core::Fault> for Failure {
+    fn from(fault: ropeway_core::Fault) -> Self {
+        Failure::Failed(fault.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Start(arguments) => start::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        command => client::runtime().and_then(|runtime| runtime.block_on(remote(command))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            output::error(&message);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            output::error(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The commands that speak to a running server.
+async fn remote(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Deploy(arguments) => deploy::deploy(arguments).await,
+        Command::Destroy(arguments) => deploy::destroy(arguments).await,
+        Command::Outputs(arguments) => deploy::outputs(arguments).await,
+        Command::Ls(arguments) => deploy::ls(arguments).await,
+        Command::Logs(arguments) => log::follow(arguments).await,
+        Command::Start(_) | Command::Doctor(_) => Ok(()),
+    }
+}

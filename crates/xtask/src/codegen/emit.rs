@@ -78,7 +78,9 @@ impl<'a> Emitter<'a> {
         let meta = &self.model.metadata;
         let protocols =
             self.overlay.protocols.iter().map(|p| format!("Protocol::{p}")).collect::<Vec<_>>().join(", ");
-        let namespace = meta.xml_namespace.as_ref().map(|v| super::members::namespace_of(v).1);
+        let own = self.overlay.xml_namespace.clone();
+        let namespace =
+            own.or_else(|| meta.xml_namespace.as_ref().map(|v| super::members::namespace_of(v).1));
         let namespace = namespace.or_else(|| {
             self.query
                 .and_then(|q| q.metadata.xml_namespace.as_ref())

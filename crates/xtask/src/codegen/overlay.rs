@@ -16,6 +16,9 @@ pub struct Overlay {
     pub query_names_from: Option<String>,
     /// Protocols spoken, the model's own first.
     pub protocols: Vec<String>,
+    /// XML namespace of its answers, where the model does not tell it (botocore's S3 does not).
+    #[serde(default)]
+    pub xml_namespace: Option<String>,
     /// Code and HTTP status for parameters that are refused.
     pub refusal: (String, u16),
     /// Code and HTTP status of a denied request.

@@ -19,14 +19,16 @@ pub struct Consumer {
 }
 
 const FIRST: &[&str] = &["Ada", "Bruno", "Chiara", "Davi", "Elif", "Femi", "Greta", "Hana", "Ivo", "Joana"];
-const LAST: &[&str] = &["Almeida", "Berg", "Costa", "Dubois", "Eriksen", "Fontana", "Gruber", "Horvat", "Ito", "Jansen"];
+const LAST: &[&str] =
+    &["Almeida", "Berg", "Costa", "Dubois", "Eriksen", "Fontana", "Gruber", "Horvat", "Ito", "Jansen"];
 const STREETS: &[&str] = &["Mill Lane", "Rua das Flores", "Via Roma", "Bahnhofstrasse", "Harbour Road"];
 
 impl Consumer {
     /// Makes one up.
     pub fn random() -> Self {
         let mut rng = rand::rng();
-        let mut pick = |from: &[&str]| from.get(rng.random_range(0..from.len())).copied().unwrap_or_default().to_owned();
+        let mut pick =
+            |from: &[&str]| from.get(rng.random_range(0..from.len())).copied().unwrap_or_default().to_owned();
         let (first, last, street) = (pick(FIRST), pick(LAST), pick(STREETS));
         let id: u128 = rng.random();
         let number: u16 = rng.random_range(1..200);

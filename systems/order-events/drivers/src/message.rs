@@ -68,7 +68,11 @@ fn ticks(rate: Option<f64>) -> Result<Option<tokio::time::Interval>, Failure> {
     Ok(Some(tokio::time::interval(period)))
 }
 
-async fn publish(client: aws_sdk_sns::Client, topic: Arc<str>, consumer: Consumer) -> Result<Consumer, Failure> {
+async fn publish(
+    client: aws_sdk_sns::Client,
+    topic: Arc<str>,
+    consumer: Consumer,
+) -> Result<Consumer, Failure> {
     let message = serde_json::to_string(&consumer)?;
     client.publish().topic_arn(&*topic).message(message).send().await?;
     Ok(consumer)

@@ -1,0 +1,152 @@
+//! The command line: one definition for flags, environment and help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Event-driven serverless applications — queues, topics, buckets, delivery streams and the
+/// templates that make them — from one binary, on disks you own, speaking the AWS wire protocols.
+#[derive(Debug, Parser)]
+#[command(name = "ropeway", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ropeway start --data-dir ./data --dev          serve on http://127.0.0.1:4566, with test/test as root
+  ropeway deploy systems/order-events            create or update a stack from a folder's template
+  ropeway outputs order-events                   what the stack says of itself
+  export AWS_ENDPOINT_URL=http://localhost:4566  all that an AWS SDK or the aws CLI needs to know
+
+Exit codes: 0 done, 1 failed, 2 used wrongly.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve, in the foreground, until SIGTERM or SIGINT.
+    Start(StartArgs),
+    /// Create or update a stack from a template, and wait until it stands.
+    Deploy(DeployArgs),
+    /// Empty a stack's buckets, delete the stack, and wait until it is gone.
+    Destroy(DestroyArgs),
+    /// Print a stack's outputs.
+    Outputs(StackArgs),
+    /// List stacks, or the resources of one.
+    Ls(LsArgs),
+    /// Print the server's log.
+    Logs(LogsArgs),
+    /// Check that this machine and data directory are fit to serve.
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Settings, one a line, named as the flags (`data-dir = "/var/lib/ropeway"`). Flags and
+    /// environment come first.
+    #[arg(long, env = "ROPEWAY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept; made if it is not there.
+    #[arg(long, env = "ROPEWAY_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address to serve on [default: 127.0.0.1:4566].
+    #[arg(long, env = "ROPEWAY_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The account of the root credentials [default: 000000000000].
+    #[arg(long, env = "ROPEWAY_ACCOUNT", value_name = "ID")]
+    pub account: Option<String>,
+    /// For development, on loopback alone: `test`/`test` are root credentials, a 12-digit access key
+    /// id with secret `test` is the root of that account, the clock can be moved, the server emptied.
+    #[arg(long, env = "ROPEWAY_DEV", num_args = 0..=1, default_missing_value = "true")]
+    pub dev: Option<bool>,
+    /// File of the key that data at rest is encrypted with [default: DIR/master.key].
+    #[arg(long, env = "ROPEWAY_MASTER_KEY", value_name = "FILE")]
+    pub master_key: Option<PathBuf>,
+    /// Serve TLS, with a certificate of a local authority kept in DIR/tls.
+    #[arg(long, env = "ROPEWAY_TLS", num_args = 0..=1, default_missing_value = "true")]
+    pub tls: Option<bool>,
+    /// Serve TLS with this certificate chain (PEM).
+    #[arg(long, env = "ROPEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    #[arg(long, env = "ROPEWAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Threads that serve [default: one for each core].
+    #[arg(long, env = "ROPEWAY_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    /// Below this much free space, in MiB, only deletes are taken [default: 256].
+    #[arg(long, env = "ROPEWAY_RESERVE_MIB", value_name = "MIB")]
+    pub reserve_mib: Option<u64>,
+}
+
+/// How to reach the server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server's address.
+    #[arg(long, env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566", value_name = "URL")]
+    pub endpoint: String,
+    /// The region.
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1", value_name = "NAME")]
+    pub region: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// A template, or a folder with a template.yaml, template.yml or template.json in it.
+    pub path: PathBuf,
+    /// The stack's name [default: the folder's].
+    #[arg(long, value_name = "NAME")]
+    pub stack_name: Option<String>,
+    /// A parameter's value; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub parameter: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// The stack's name, or the folder that it was deployed from.
+    pub stack: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StackArgs {
+    /// The stack's name.
+    pub stack: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// A stack: its resources are listed.
+    pub stack: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on as lines come.
+    #[arg(short, long)]
+    pub follow: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The data directory to check.
+    #[arg(long, env = "ROPEWAY_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}

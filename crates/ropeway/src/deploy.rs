@@ -1,0 +1,317 @@
+//! `ropeway deploy`, `destroy`, `outputs`, `ls`: stacks, through the CloudFormation API.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ropeway_api::cloudformation::{self as cfn, Stack, StackEvent};
+use ropeway_api::s3;
+use ropeway_wire::protocol;
+use ropeway_wire::schema::Protocol;
+use serde_json::json;
+
+use crate::cli::{DeployArgs, DestroyArgs, LsArgs, StackArgs};
+use crate::client::{Client, ServiceError};
+use crate::{Failure, output};
+
+/// Pause between two looks at a stack, in milliseconds.
+const PAUSE: i64 = 150;
+/// What stays as it is in a path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `ropeway deploy`.
+pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
+    let client = Client::new(&arguments.server)?;
+    let template = template_file(&arguments.path)?;
+    let name = match &arguments.stack_name {
+        Some(name) => name.clone(),
+        None => folder_name(&arguments.path)?,
+    };
+    let body = std::fs::read_to_string(&template)
+        .map_err(|e| Failure::Usage(format!("{}: {e}", template.display())))?;
+    let mut parameters = vec![("StackName".to_owned(), name.clone()), ("TemplateBody".to_owned(), body)];
+    for (n, capability) in
+        ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate()
+    {
+        parameters.push((format!("Capabilities.member.{}", n + 1), (*capability).to_owned()));
+    }
+    for (n, parameter) in arguments.parameter.iter().enumerate() {
+        let (key, value) = parameter
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--parameter takes KEY=VALUE, not {parameter:?}")))?;
+        parameters.push((format!("Parameters.member.{}.ParameterKey", n + 1), key.to_owned()));
+        parameters.push((format!("Parameters.member.{}.ParameterValue", n + 1), value.to_owned()));
+    }
+    let known = events(&client, &name).await.unwrap_or_default();
+    let seen: BTreeSet<String> = known.into_iter().map(|event| event.event_id).collect();
+    let changed = match client.call::<cfn::CreateStackInput>(&parameters).await {
+        Ok(_) => true,
+        Err(error) if error.code == "AlreadyExistsException" => update(&client, &parameters).await?,
+        Err(error) => return Err(error.into()),
+    };
+    let stack = if changed {
+        follow(&client, &name, seen, arguments.server.json).await?
+    } else {
+        describe(&client, &name).await?.ok_or_else(|| Failure::Failed(format!("the stack {name} is gone")))?
+    };
+    if !matches!(stack.stack_status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+        let reason = stack.stack_status_reason.clone().unwrap_or_default();
+        return Err(Failure::Failed(format!("{name} is {}: {reason}", stack.stack_status)));
+    }
+    print_outputs(&stack, arguments.server.json);
+    Ok(())
+}
+
+async fn update(client: &Client, parameters: &[(String, String)]) -> Result<bool, Failure> {
+    match client.call::<cfn::UpdateStackInput>(parameters).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.message.contains("No updates are to be performed") => {
+            output::line("nothing has changed");
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn template_file(path: &Path) -> Result<PathBuf, Failure> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let names = ["template.yaml", "template.yml", "template.json"];
+    let found = names.iter().map(|name| path.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| {
+        Failure::Usage(format!("{} has no template.yaml, template.yml or template.json", path.display()))
+    })
+}
+
+/// The stack's name: the folder's, with what a name cannot have made into dashes.
+fn folder_name(path: &Path) -> Result<String, Failure> {
+    let full = path.canonicalize().map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+    let folder = if full.is_dir() { full.as_path() } else { full.parent().unwrap_or(&full) };
+    let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let usable = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if usable { Ok(name) } else { Err(Failure::Usage("give the stack a name: --stack-name NAME".to_owned())) }
+}
+
+/// Every event of a stack, the newest first.
+async fn events(client: &Client, stack: &str) -> Result<Vec<StackEvent>, ServiceError> {
+    let mut all = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let mut parameters = vec![("StackName".to_owned(), stack.to_owned())];
+        parameters.extend(token.map(|token| ("NextToken".to_owned(), token)));
+        let page = client.call::<cfn::DescribeStackEventsInput>(&parameters).await?;
+        all.extend(page.stack_events.unwrap_or_default());
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>, Failure> {
+    let parameters = [("StackName".to_owned(), stack.to_owned())];
+    match client.call::<cfn::DescribeStacksInput>(&parameters).await {
+        Ok(page) => Ok(page.stacks.unwrap_or_default().into_iter().next()),
+        Err(error) if error.message.contains("does not exist") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Prints a stack's events as they come, until it stands still.
+async fn follow(
+    client: &Client,
+    stack: &str,
+    mut seen: BTreeSet<String>,
+    json: bool,
+) -> Result<Stack, Failure> {
+    loop {
+        let found = describe(client, stack).await?;
+        for event in events(client, stack).await?.into_iter().rev() {
+            if seen.insert(event.event_id.clone()) {
+                print_event(&event, json);
+            }
+        }
+        match found {
+            Some(found) if !found.stack_status.ends_with("_IN_PROGRESS") => return Ok(found),
+            Some(_) => client.clock().sleep_until(client.clock().now().plus_millis(PAUSE)).await,
+            None => return Err(Failure::Failed(format!("the stack {stack} is gone"))),
+        }
+    }
+}
+
+fn print_event(event: &StackEvent, json: bool) {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (id, kind, status, reason) = (
+        text(&event.logical_resource_id),
+        text(&event.resource_type),
+        text(&event.resource_status),
+        text(&event.resource_status_reason),
+    );
+    output::line(&if json {
+        json!({ "resource": id, "type": kind, "status": status, "reason": reason }).to_string()
+    } else {
+        format!("  {status:<28} {kind:<36} {id} {reason}").trim_end().to_owned()
+    });
+}
+
+fn print_outputs(stack: &Stack, json: bool) {
+    let outputs = stack.outputs.clone().unwrap_or_default();
+    if json {
+        let map: serde_json::Map<String, serde_json::Value> = outputs
+            .into_iter()
+            .map(|o| (o.output_key.unwrap_or_default(), json!(o.output_value.unwrap_or_default())))
+            .collect();
+        return output::line(&serde_json::Value::Object(map).to_string());
+    }
+    for one in outputs {
+        output::line(&format!(
+            "{} = {}",
+            one.output_key.unwrap_or_default(),
+            one.output_value.unwrap_or_default()
+        ));
+    }
+}
+
+/// `ropeway outputs`.
+pub(crate) async fn outputs(arguments: StackArgs) -> Result<(), Failure> {
+    let client = Client::new(&arguments.server)?;
+    let stack = describe(&client, &arguments.stack).await?;
+    let stack = stack.ok_or_else(|| Failure::Failed(format!("there is no stack {}", arguments.stack)))?;
+    print_outputs(&stack, arguments.server.json);
+    Ok(())
+}
+
+/// `ropeway ls`.
+pub(crate) async fn ls(arguments: LsArgs) -> Result<(), Failure> {
+    let client = Client::new(&arguments.server)?;
+    let json = arguments.server.json;
+    if let Some(stack) = arguments.stack {
+        for resource in resources(&client, &stack).await? {
+            let id = resource.physical_resource_id.unwrap_or_default();
+            output::line(&if json {
+                json!({ "resource": resource.logical_resource_id, "type": resource.resource_type, "status": resource.resource_status, "id": id }).to_string()
+            } else {
+                format!(
+                    "{:<28} {:<36} {} {id}",
+                    resource.resource_status, resource.resource_type, resource.logical_resource_id
+                )
+            });
+        }
+        return Ok(());
+    }
+    let mut token: Option<String> = None;
+    loop {
+        let parameters: Vec<_> = token.into_iter().map(|token| ("NextToken".to_owned(), token)).collect();
+        let page = client.call::<cfn::DescribeStacksInput>(&parameters).await?;
+        for stack in page.stacks.unwrap_or_default() {
+            output::line(&if json {
+                json!({ "stack": stack.stack_name, "status": stack.stack_status }).to_string()
+            } else {
+                format!("{:<28} {}", stack.stack_status, stack.stack_name)
+            });
+        }
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn resources(client: &Client, stack: &str) -> Result<Vec<cfn::StackResourceSummary>, Failure> {
+    let mut all = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let mut parameters = vec![("StackName".to_owned(), stack.to_owned())];
+        parameters.extend(token.map(|token| ("NextToken".to_owned(), token)));
+        let page = client.call::<cfn::ListStackResourcesInput>(&parameters).await?;
+        all.extend(page.stack_resource_summaries.unwrap_or_default());
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// `ropeway destroy`.
+pub(crate) async fn destroy(arguments: DestroyArgs) -> Result<(), Failure> {
+    let client = Client::new(&arguments.server)?;
+    let path = Path::new(&arguments.stack);
+    let name = if path.is_dir() { folder_name(path)? } else { arguments.stack.clone() };
+    let Some(stack) = describe(&client, &name).await? else {
+        return Err(Failure::Failed(format!("there is no stack {name}")));
+    };
+    let id = stack.stack_id.clone().unwrap_or_else(|| name.clone());
+    for resource in resources(&client, &name).await? {
+        if let ("AWS::S3::Bucket", Some(bucket)) =
+            (resource.resource_type.as_str(), &resource.physical_resource_id)
+        {
+            empty_bucket(&client, bucket).await?;
+        }
+    }
+    let seen = events(&client, &name).await?.into_iter().map(|event| event.event_id).collect();
+    client.call::<cfn::DeleteStackInput>(&[("StackName".to_owned(), name.clone())]).await?;
+    let stack = follow(&client, &id, seen, arguments.server.json).await?;
+    if stack.stack_status == "DELETE_COMPLETE" {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "{name} is {}: {}",
+        stack.stack_status,
+        stack.stack_status_reason.unwrap_or_default()
+    )))
+}
+
+/// Deletes every object and every upload under way of a bucket.
+async fn empty_bucket(client: &Client, bucket: &str) -> Result<(), Failure> {
+    let mut count = 0;
+    loop {
+        let listed: s3::ListObjectsV2Output =
+            match get(client, "ListObjectsV2", &format!("/{bucket}?list-type=2")).await {
+                Err(error) if error.code == "NoSuchBucket" => return Ok(()),
+                other => other?,
+            };
+        let objects = listed.contents.unwrap_or_default();
+        if objects.is_empty() {
+            break;
+        }
+        for object in objects {
+            let key = object.key.unwrap_or_default();
+            delete(client, &format!("/{bucket}/{}", utf8_percent_encode(&key, PATH))).await?;
+            count += 1;
+        }
+    }
+    let uploads: s3::ListMultipartUploadsOutput =
+        get(client, "ListMultipartUploads", &format!("/{bucket}?uploads=")).await?;
+    for upload in uploads.uploads.unwrap_or_default() {
+        let (key, id) = (upload.key.unwrap_or_default(), upload.upload_id.unwrap_or_default());
+        let path = format!(
+            "/{bucket}/{}?uploadId={}",
+            utf8_percent_encode(&key, PATH),
+            utf8_percent_encode(&id, NON_ALPHANUMERIC)
+        );
+        delete(client, &path).await?;
+    }
+    output::line(&format!("emptied the bucket {bucket}: {count} objects deleted"));
+    Ok(())
+}
+
+async fn get<T: ropeway_wire::Decode>(
+    client: &Client,
+    operation: &str,
+    path: &str,
+) -> Result<T, ServiceError> {
+    let answer = client.send(&s3::SERVICE, "GET", path, &[], Bytes::new()).await?;
+    let (parts, body) = answer.into_parts();
+    let listed = s3::SERVICE.operations.iter().find(|o| o.name == operation);
+    let listed = listed.ok_or_else(|| ServiceError::local(format!("{operation} is not listed")))?;
+    protocol::decode_response(listed, Protocol::RestXml, parts.status.as_u16(), &parts.headers, body)
+        .map_err(|error| ServiceError::local(error.to_string()))
+}
+
+async fn delete(client: &Client, path: &str) -> Result<(), Failure> {
+    client.send(&s3::SERVICE, "DELETE", path, &[], Bytes::new()).await?;
+    Ok(())
+}

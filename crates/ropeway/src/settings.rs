@@ -1,0 +1,112 @@
+//! Settings: flags and environment first, then the file, then what is built in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::Failure;
+use crate::cli::StartArgs;
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub account: String,
+    pub dev: bool,
+    pub master_key: PathBuf,
+    pub tls: TlsSetting,
+    pub threads: usize,
+    pub reserve_bytes: u64,
+}
+
+/// Whether and with what TLS is served.
+#[derive(Debug, Clone)]
+pub(crate) enum TlsSetting {
+    Off,
+    LocalAuthority,
+    Own { cert: PathBuf, key: PathBuf },
+}
+
+/// The settings' file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    account: Option<String>,
+    dev: Option<bool>,
+    master_key: Option<PathBuf>,
+    tls: Option<bool>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    threads: Option<usize>,
+    reserve_mib: Option<u64>,
+}
+
+impl Settings {
+    /// Puts the settings together.
+    pub fn from(arguments: StartArgs) -> Result<Self, Failure> {
+        let file = match &arguments.config {
+            None => File::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+                toml::from_str(&text).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?
+            }
+        };
+        let data_dir = arguments.data_dir.or(file.data_dir);
+        let data_dir = data_dir
+            .ok_or_else(|| Failure::Usage("say where to keep the data: --data-dir DIR".to_owned()))?;
+        let default_listen = SocketAddr::from(([127, 0, 0, 1], 4566));
+        let settings = Settings {
+            listen: arguments.listen.or(file.listen).unwrap_or(default_listen),
+            account: arguments.account.or(file.account).unwrap_or_else(|| "000000000000".to_owned()),
+            dev: arguments.dev.or(file.dev).unwrap_or(false),
+            master_key: arguments
+                .master_key
+                .or(file.master_key)
+                .unwrap_or_else(|| data_dir.join("master.key")),
+            tls: tls(
+                arguments.tls.or(file.tls).unwrap_or(false),
+                arguments.tls_cert.or(file.tls_cert),
+                arguments.tls_key.or(file.tls_key),
+            )?,
+            threads: arguments.threads.or(file.threads).unwrap_or(0),
+            reserve_bytes: arguments
+                .reserve_mib
+                .or(file.reserve_mib)
+                .unwrap_or(256)
+                .saturating_mul(1024 * 1024),
+            data_dir,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.account.len() != 12 || !self.account.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Failure::Usage(format!(
+                "an account id has 12 digits, and {:?} has not",
+                self.account
+            )));
+        }
+        if self.dev && !self.listen.ip().is_loopback() {
+            return Err(Failure::Usage(format!(
+                "--dev serves on loopback alone, and {} is not",
+                self.listen.ip()
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn tls(local: bool, cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<TlsSetting, Failure> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(TlsSetting::Own { cert, key }),
+        (None, None) if local => Ok(TlsSetting::LocalAuthority),
+        (None, None) => Ok(TlsSetting::Off),
+        _ => Err(Failure::Usage("tls-cert and tls-key go together".to_owned())),
+    }
+}

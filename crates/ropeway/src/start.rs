@@ -1,0 +1,87 @@
+//! `ropeway start`: serve until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ropeway_core::Clock;
+use ropeway_wire::server::{Options, Server, Tls};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::StartArgs;
+use crate::running::{Running, Switch};
+use crate::settings::{Settings, TlsSetting};
+use crate::{Failure, log, output};
+
+/// How long requests in flight may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Serves.
+pub(crate) fn run(arguments: StartArgs) -> Result<(), Failure> {
+    let settings = Settings::from(arguments)?;
+    let recent = log::begin();
+    std::fs::create_dir_all(&settings.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(Switch::new(settings, recent)))
+}
+
+async fn serve(switch: Arc<Switch>) -> Result<(), Failure> {
+    let settings = switch.settings().clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = switch.start().await?;
+    let options = Options { threads: settings.threads, tls: tls(&settings)?, ..Options::default() };
+    let server = Server::bind(settings.listen, options)
+        .map_err(|e| Failure::Failed(format!("{}: {e}", settings.listen)))?;
+    let handler: Arc<dyn ropeway_wire::server::Handler> = switch.clone();
+    let handle = server.serve(handler)?;
+    announce(&settings, &running, handle.local_addr());
+    drop(running);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    // Long polls are answered empty as soon as the core wakes them.
+    if let Some(running) = switch.running() {
+        running.core.signals().close();
+    }
+    let cut = handle.stop(DRAIN).await;
+    if cut > 0 {
+        tracing::warn!(cut, "connections were cut");
+    }
+    switch.stop().await
+}
+
+fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
+    match &settings.tls {
+        TlsSetting::Off => Ok(None),
+        TlsSetting::Own { cert, key } => {
+            Ok(Some(Tls::from_pem(&std::fs::read(cert)?, &std::fs::read(key)?)?))
+        }
+        TlsSetting::LocalAuthority => {
+            let names = ["localhost", "*.s3.localhost", "127.0.0.1", "::1"].map(str::to_owned);
+            let now = Clock::real(0).machine_time();
+            Ok(Some(Tls::local_ca(&settings.data_dir.join("tls"), &names, now)?))
+        }
+    }
+}
+
+/// The lines that a person or a script waits for. The ready line comes last.
+fn announce(settings: &Settings, running: &Running, local: std::net::SocketAddr) {
+    let scheme = if matches!(settings.tls, TlsSetting::Off) { "http" } else { "https" };
+    if let Some((id, secret)) = &running.root_credentials {
+        output::line("The root credentials of this server, shown this once:");
+        output::line(&format!("  export AWS_ACCESS_KEY_ID={id}"));
+        output::line(&format!("  export AWS_SECRET_ACCESS_KEY={secret}"));
+    }
+    if settings.dev {
+        output::line(
+            "For development: AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test are root credentials.",
+        );
+    }
+    output::line(&format!("  export AWS_ENDPOINT_URL={scheme}://{local} AWS_REGION=us-east-1"));
+    output::line(&format!(
+        "Ropeway is ready at {scheme}://{local} (data in {})",
+        settings.data_dir.display()
+    ));
+}

@@ -1,0 +1,143 @@
+//! Which services there are, and what each is given.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ropeway_api::{iam, s3, sns, sqs, sts};
+use ropeway_core::keys::Space;
+use ropeway_core::seal::MasterKey;
+use ropeway_core::{Actor, Builder, Clock, Core, Ids};
+use ropeway_iam::Access;
+use ropeway_store::blobs::BlobStore;
+use ropeway_store::embedded::{BulkKeys, EmbeddedStore, Options};
+use ropeway_wire::gateway::Gateway;
+use ropeway_wire::sigv4::SigningKeys;
+use ropeway_wire::{Credentials, Dispatch, Gate, Roles, Services};
+use tokio::runtime::Handle;
+
+use crate::internal::Own;
+use crate::running::{Running, Switch, read_offset};
+use crate::settings::Settings;
+use crate::{Failure, output};
+
+/// The store's folder in the data directory.
+pub(crate) const STORE_DIR: &str = "store";
+/// The blob store's.
+pub(crate) const BLOBS_DIR: &str = "blobs";
+/// The exit code after a failed write or sync of the journal: what happened is settled at the next start.
+const STORE_FAILED: i32 = 70;
+
+/// Opens the store, makes the services over it, and starts their deliveries.
+pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
+    let settings = switch.settings();
+    let clock = Clock::real(read_offset(&settings.data_dir)?);
+    let ids = Ids::from_os()?;
+    let master = master_key(settings, &ids)?;
+    let store = open_store(settings)?;
+    let blobs = BlobStore::open_local(&settings.data_dir.join(BLOBS_DIR));
+    let blobs = Arc::new(blobs.map_err(|e| Failure::Failed(e.to_string()))?);
+    let access = access(settings, &master, &clock);
+    let gate: Arc<dyn Gate> = access.clone();
+    let builder = Builder::new(Arc::new(store), clock, ids.clone())
+        .machine(access.machines())
+        .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
+        .machine(ropeway_sns::machine(Arc::clone(&gate)))
+        .machine(ropeway_s3::machine(Arc::clone(&gate)));
+    let core = builder.start(vec![Handle::current()]).await?;
+    let services = Arc::new(Services::default());
+    let made = make_services(&core, &access, &blobs, &master, &services, settings);
+    services.set(made.dispatches);
+    core.start_actors(made.actors);
+    let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
+    let root = root.map_err(|e| Failure::Failed(e.to_string()))?;
+    let gateway = Arc::new(Gateway {
+        services: Arc::clone(&services),
+        gate,
+        credentials: access.clone() as Arc<dyn Credentials>,
+        clock: core.clock().clone(),
+        ids,
+        default_account: settings.account.clone(),
+        metrics: Arc::clone(switch.metrics()),
+        internal: Arc::new(Own { switch: Arc::clone(switch) }),
+        signing_keys: SigningKeys::default(),
+    });
+    let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
+    Ok(Running { core, services, gateway, root_credentials })
+}
+
+fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {
+    let options = Options {
+        // Messages and their parts: many, and short-lived.
+        bulk_keys: BulkKeys {
+            begin: Bytes::from_static(&[Space::Sqs as u8, 2]),
+            end: Some(Bytes::from_static(&[Space::Sqs as u8, 4])),
+        },
+        reserve_bytes: settings.reserve_bytes,
+        on_fatal: Arc::new(|why| {
+            output::error(&format!("the store has failed, and the server ends: {why}"));
+            std::process::exit(STORE_FAILED);
+        }),
+        ..Options::default()
+    };
+    let dir = settings.data_dir.join(STORE_DIR);
+    EmbeddedStore::open(&dir, options).map_err(|e| Failure::Failed(e.to_string()))
+}
+
+/// The master key; a new one only where there is no data that the old one would be needed for.
+fn master_key(settings: &Settings, ids: &Ids) -> Result<MasterKey, Failure> {
+    let fresh = !settings.data_dir.join(STORE_DIR).exists();
+    let path: &Path = &settings.master_key;
+    MasterKey::load(path, ids, fresh).map_err(|error| {
+        let lost = if fresh {
+            ""
+        } else {
+            ". Without it, nothing that is stored can be read: bring it back from a copy"
+        };
+        Failure::Failed(format!("the master key {}: {error}{lost}", path.display()))
+    })
+}
+
+fn access(settings: &Settings, master: &MasterKey, clock: &Clock) -> Arc<Access> {
+    let access = Access::new(master, clock.clone());
+    Arc::new(if settings.dev { access.with_development_keys(&settings.account) } else { access })
+}
+
+fn sqs_setup(settings: &Settings, gate: &Arc<dyn Gate>, master: &MasterKey) -> ropeway_sqs::Setup {
+    let options = ropeway_sqs::Options { strict_delays: !settings.dev, ..ropeway_sqs::Options::default() };
+    ropeway_sqs::Setup { gate: Arc::clone(gate), master: master.clone(), options }
+}
+
+struct Made {
+    dispatches: Vec<Arc<dyn Dispatch>>,
+    actors: BTreeMap<Space, Arc<dyn Actor>>,
+}
+
+fn make_services(
+    core: &Core,
+    access: &Arc<Access>,
+    blobs: &Arc<BlobStore>,
+    master: &MasterKey,
+    services: &Arc<Services>,
+    settings: &Settings,
+) -> Made {
+    let gate: Arc<dyn Gate> = access.clone();
+    let roles: Arc<dyn Roles> = access.clone();
+    let s3_service = Arc::new(ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master));
+    let sqs_service =
+        Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
+    let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));
+    let iam_service = Arc::new(ropeway_iam::IamService::new(core.clone(), Arc::clone(access)));
+    let sts_service = Arc::new(ropeway_iam::StsService::new(core.clone(), Arc::clone(access)));
+    let dispatches: Vec<Arc<dyn Dispatch>> = vec![
+        Arc::new(sqs::SqsDispatch(sqs_service)),
+        Arc::new(sns::SnsDispatch(sns_service)),
+        Arc::new(s3::S3Dispatch(s3_service)),
+        Arc::new(iam::IamDispatch(iam_service)),
+        Arc::new(sts::StsDispatch(sts_service)),
+    ];
+    let actors: [(Space, Arc<dyn Actor>); 1] =
+        [(Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs))))];
+    Made { dispatches, actors: actors.into() }
+}
