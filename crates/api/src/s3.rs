@@ -20,7 +20,7 @@ pub static SERVICE: Service = Service {
     target_prefix: None,
     protocols: &[Protocol::RestXml],
     query_compatible: false,
-    xml_namespace: None,
+    xml_namespace: Some("http://s3.amazonaws.com/doc/2006-03-01/"),
     refusal: ("NotImplemented", 501),
     validation: ("InvalidArgument", 400),
     denial: ("AccessDenied", 403),

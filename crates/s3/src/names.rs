@@ -12,6 +12,9 @@ use crate::model::Tag;
 const MAX_KEY: usize = 1024;
 /// Tags of an object at most.
 pub const OBJECT_TAGS: usize = 10;
+/// Bytes of all tags together at most, so that they fit a row. S3 has no such limit; letters of four
+/// bytes alone reach it.
+const MAX_TAG_BYTES: usize = 48 * 1024;
 /// Tags of a bucket at most.
 pub const BUCKET_TAGS: usize = 50;
 
@@ -128,6 +131,9 @@ pub fn check_tags(tags: &[Tag], most: usize) -> Result<(), Error> {
             "Bucket tag count cannot be greater than 50"
         };
         return Err(Error::new(400, "BadRequest", message));
+    }
+    if tags.iter().map(|tag| tag.key.len() + tag.value.len()).sum::<usize>() > MAX_TAG_BYTES {
+        return Err(Error::new(400, "BadRequest", "The tags are larger than 48 KiB together"));
     }
     let invalid = |tag: &Tag, message: &str| {
         Err(Error::new(400, "InvalidTag", message).with_member("TagKey", &tag.key))

@@ -16,6 +16,9 @@ const LOAD_PAGE: usize = 100;
 /// Uploads that one step of a bucket's deletion aborts.
 const ABORT_STEP: usize = 200;
 
+/// The longest name of a bucket, in bytes.
+const MAX_BUCKET_NAME: usize = 63;
+
 /// A bucket's ARN.
 pub fn bucket_arn(name: &str) -> String {
     format!("arn:aws:s3:::{name}")
@@ -32,7 +35,10 @@ pub(crate) fn list_of(account: &str) -> String {
 /// `NoSuchBucket`; 403 if another account owns it than expected; 301 `PermanentRedirect`, with
 /// `x-amz-bucket-region`, if it is in another region.
 pub(super) async fn find(tx: &Tx, target: &Target) -> Result<Bucket, S3Error> {
-    let found: Option<Bucket> = tx.read(&keys::bucket(&target.bucket)).await?;
+    let found: Option<Bucket> = match target.bucket.len() {
+        0..=MAX_BUCKET_NAME => tx.read(&keys::bucket(&target.bucket)).await?,
+        _ => None,
+    };
     let bucket = found.ok_or_else(|| error::no_such_bucket(&target.bucket))?;
     if target.owner.as_ref().is_some_and(|owner| *owner != bucket.account) {
         return Err(error::access_denied().into());

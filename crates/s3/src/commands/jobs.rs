@@ -12,7 +12,7 @@ use crate::model::{Job, ManifestPart, Part};
 
 /// Parts in one step.
 const STEP: usize = 200;
-/// Pause after a step that the outbox had no room for, in milliseconds.
+/// Pause after a step that failed, in milliseconds.
 const PAUSE: i64 = 1000;
 
 /// The jobs of a shard.
@@ -47,8 +47,17 @@ impl Jobs {
         Ok(())
     }
 
-    /// Does one step of the first job.
+    /// Does one step of the first job; after a failure (the outbox is full, a row cannot be read), not
+    /// at once again.
     pub async fn step(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        let outcome = self.try_step(tx).await;
+        if outcome.is_err() {
+            self.not_before = tx.now().plus_millis(PAUSE);
+        }
+        outcome
+    }
+
+    async fn try_step(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         let Some(from) = self.from.clone() else { return Ok(()) };
         let to = core_keys::after_prefix(&keys::jobs()).map_or(Bound::Unbounded, Bound::Excluded);
         let range = Range { from: Bound::Included(from), to, reverse: false };
@@ -59,14 +68,7 @@ impl Jobs {
         };
         self.from = Some(key.clone());
         let job = postcard::from_bytes(value)?;
-        let next = match self.advance(tx, job).await {
-            Err(Fault::Overloaded) => {
-                self.not_before = tx.now().plus_millis(PAUSE);
-                return Err(Fault::Overloaded);
-            }
-            other => other?,
-        };
-        match next {
+        match advance(tx, job).await? {
             Some(job) => tx.write(key.clone(), &job),
             None => {
                 tx.delete(key.clone());
@@ -74,13 +76,13 @@ impl Jobs {
             }
         }
     }
+}
 
-    /// What is left of the job after a step.
-    async fn advance(&self, tx: &mut Tx, job: Job) -> Result<Option<Job>, Fault> {
-        match job {
-            Job::Parts { upload, taken, after } => drop_parts(tx, upload, taken, after).await,
-            Job::Manifest { upload, next } => drop_manifest(tx, upload, next).await,
-        }
+/// What is left of a job after a step.
+async fn advance(tx: &mut Tx, job: Job) -> Result<Option<Job>, Fault> {
+    match job {
+        Job::Parts { upload, taken, after } => drop_parts(tx, upload, taken, after).await,
+        Job::Manifest { upload, next } => drop_manifest(tx, upload, next).await,
     }
 }
 

@@ -16,6 +16,8 @@ use crate::model::{Object, Upload};
 const FIRST_STEP: usize = 64;
 /// Rows of a scan behind a jump.
 const AFTER_JUMP: usize = 8;
+/// Bytes of a position that matter.
+const MAX_POSITION: usize = 1500;
 /// Rows of a scan at most.
 const MAX_STEP: usize = 1000;
 
@@ -97,7 +99,9 @@ fn joined(base: &[u8], rest: &[u8]) -> Bytes {
 fn start_of(base: &[u8], query: &Query) -> Bound<Bytes> {
     let start = joined(base, query.prefix.as_bytes());
     let Some(after) = &query.after else { return Bound::Included(start) };
-    let row = joined(base, &after.row);
+    // No row's key is longer, so that what follows the rest of a marker follows this.
+    let after_row = after.row.get(..MAX_POSITION).unwrap_or(&after.row);
+    let row = joined(base, after_row);
     match core_keys::after_prefix(&row) {
         Some(end) if after.whole => Bound::Included(start.max(end)),
         _ if row < start => Bound::Included(start),

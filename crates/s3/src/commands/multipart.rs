@@ -15,7 +15,7 @@ use crate::checksum::{self, Algorithm, Checksum};
 use crate::error::{self, S3Error};
 use crate::keys;
 use crate::model::{Body, Bucket, Job, ManifestPart, Object, Part, Parts, Upload};
-use crate::names::etags_match;
+use crate::names::{check_key, etags_match};
 
 /// The least that a part may hold, unless it is the last one, in bytes.
 const MIN_PART: u64 = 5 * 1024 * 1024;
@@ -80,6 +80,7 @@ pub struct PartList {
 
 async fn find(tx: &Tx, target: &Target, key: &str, id: UploadId) -> Result<(Bucket, Upload, Bytes), S3Error> {
     let bucket = bucket::find(tx, target).await?;
+    check_key(key)?;
     let row = keys::upload(&target.bucket, key, id.initiated, id.id);
     let upload: Option<Upload> = tx.read(&row).await?;
     let upload = upload.ok_or_else(|| error::no_such_upload(&id.text()))?;
@@ -173,7 +174,10 @@ impl S3Machine {
     }
 
     pub(super) async fn complete(&mut self, tx: &mut Tx, what: ToComplete) -> Result<Output, S3Error> {
-        let (_, upload, row) = find(tx, &what.target, &what.key, what.id).await?;
+        let (_, upload, row) = match find(tx, &what.target, &what.key, what.id).await {
+            Err(error) if error.0.code == "NoSuchUpload" => return completed_before(tx, &what, error).await,
+            found => found?,
+        };
         if what.span.as_deref().is_some_and(|span| span != upload.span.name()) {
             return Err(error::invalid_request(
                 "The checksum type provided does not match the one of the upload.",
@@ -203,6 +207,27 @@ impl S3Machine {
             Output::Object(object, _) => Ok(Output::Completed(object)),
             other => Ok(other),
         }
+    }
+}
+
+/// The answer to a request that comes again: the object that the upload became, as long as it is
+/// there. (S3 does so: github.com/minio/minio issue 13318, github.com/adobe/S3Mock issue 2586.)
+async fn completed_before(tx: &Tx, what: &ToComplete, error: S3Error) -> Result<Output, S3Error> {
+    let found: Option<Object> = tx.read(&keys::object(&what.target.bucket, &what.key)).await?;
+    let md5s: Option<Vec<[u8; 16]>> = what
+        .parts
+        .iter()
+        .map(|part| hex::decode(part.etag.trim_matches('"')).ok()?.try_into().ok())
+        .collect();
+    let etag = md5s.map(|md5s| etag_of(md5s.into_iter()));
+    match found {
+        Some(object)
+            if matches!(&object.body, Body::Parts(parts) if parts.upload == what.id.id)
+                && etag.as_ref() == Some(&object.etag) =>
+        {
+            Ok(Output::Completed(Box::new(object)))
+        }
+        _ => Err(error),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{BLOBS_LANE, Output, S3Machine, Target, bucket};
 use crate::error::{self, S3Error};
 use crate::keys;
 use crate::model::{Body, Job, Object, Sealed, Tag};
-use crate::names::etags_match;
+use crate::names::{check_key, etags_match};
 
 /// Conditions of a write.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -167,6 +167,7 @@ impl S3Machine {
 /// The object at a key.
 async fn find(tx: &Tx, target: &Target, key: &str) -> Result<Object, S3Error> {
     bucket::find(tx, target).await?;
+    check_key(key)?;
     let found: Option<Object> = tx.read(&keys::object(&target.bucket, key)).await?;
     found.ok_or_else(|| error::no_such_key(key).into())
 }

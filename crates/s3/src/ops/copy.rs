@@ -25,8 +25,9 @@ impl S3Service {
     ) -> Result<(Target, String, Found), Error> {
         let (bucket, key) = copy_source(header)?;
         authorize(cx, "s3:GetObject", &object_arn(&bucket, &key))?;
+        // A copy is made in the region of its destination, from any.
         let wanted = Wanted {
-            target: target(cx, &bucket, owner),
+            target: Target { region: None, ..target(cx, &bucket, owner) },
             key,
             conditions: ReadIf::default(),
             range: None,

@@ -12,14 +12,15 @@ use ropeway_wire::{Cx, Error};
 use super::canonical_id;
 use crate::commands::{Command, Entry, Listing, Output, Position, Query, Target, UploadId};
 use crate::model::{Bucket, Object};
-use crate::names::quoted;
+use crate::names::{check_key, quoted};
 use crate::{S3Service, error, target};
 
 /// Entries on a page at most.
 const MAX_PAGE: i64 = 1000;
 const STANDARD: &str = "STANDARD";
 
-/// What stays as it is with `encoding-type=url`.
+/// What stays as it is with `encoding-type=url`; a space becomes `+`, as S3 answers it (measured in
+/// github.com/brekkylab/backlot issue 178; not documented).
 const PLAIN: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b'~');
 
@@ -43,11 +44,15 @@ impl Names {
     }
 
     fn write(self, name: &str) -> String {
-        if self.encoded { utf8_percent_encode(name, PLAIN).to_string() } else { name.to_owned() }
+        if self.encoded {
+            utf8_percent_encode(name, PLAIN).to_string().replace("%20", "+")
+        } else {
+            name.to_owned()
+        }
     }
 
     fn maybe(self, name: Option<&String>) -> Option<String> {
-        name.map(|name| self.write(name))
+        name.filter(|name| !name.is_empty()).map(|name| self.write(name))
     }
 }
 
@@ -125,6 +130,7 @@ pub(super) async fn list_objects(
     let names = Names::of(input.encoding_type.as_deref())?;
     let max_keys = page_size("max-keys", input.max_keys)?;
     let prefix = input.prefix.clone().unwrap_or_default();
+    check_key(&prefix)?;
     let query = Query {
         after: after_marker(input.marker.as_deref(), &prefix, input.delimiter.as_deref()),
         prefix,
@@ -135,7 +141,11 @@ pub(super) async fn list_objects(
     let (listing, bucket) = service.list(cx, target, query).await?;
     let (contents, common_prefixes) = apart(&listing, names, Some(&owner(&bucket)));
     // Told only with a delimiter: without one, the last key is the marker.
-    let last = listing.next.as_ref().and(listing.entries.last()).filter(|_| input.delimiter.is_some());
+    let last = listing
+        .next
+        .as_ref()
+        .and(listing.entries.last())
+        .filter(|_| input.delimiter.as_ref().is_some_and(|d| !d.is_empty()));
     let next_marker = last.map(|entry| match entry {
         Entry::Object(name, _) | Entry::Upload(name, _, _) | Entry::Prefix(name) => names.write(name),
     });
@@ -166,12 +176,9 @@ pub(super) async fn list_objects_v2(
         Some(token) => Some(read_token(token)?),
         None => start.map(|start| Position { row: start.as_bytes().to_vec(), whole: false }),
     };
-    let query = Query {
-        prefix: input.prefix.clone().unwrap_or_default(),
-        delimiter: input.delimiter.clone(),
-        after,
-        limit: max_keys as u32,
-    };
+    let prefix = input.prefix.clone().unwrap_or_default();
+    check_key(&prefix)?;
+    let query = Query { prefix, delimiter: input.delimiter.clone(), after, limit: max_keys as u32 };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let (listing, bucket) = service.list(cx, target, query).await?;
     let owner = input.fetch_owner.unwrap_or(false).then(|| owner(&bucket));
@@ -227,6 +234,7 @@ pub(super) async fn list_multipart_uploads(
     let names = Names::of(input.encoding_type.as_deref())?;
     let max_uploads = page_size("max-uploads", input.max_uploads)?;
     let prefix = input.prefix.clone().unwrap_or_default();
+    check_key(&prefix)?;
     let query = Query {
         after: after_upload(&input, &prefix)?,
         prefix,

@@ -8,7 +8,7 @@ use crate::checksum::{declared, show_checksum};
 use crate::commands::{Command, Output, Target, WriteIf};
 use crate::model::{Attributes, Body, Object, Tag};
 use crate::names::{check_key, quoted, tags_of_header};
-use crate::vault::Received;
+use crate::vault::{CHUNK, Received};
 use crate::{S3Service, target};
 
 /// The type of an object whose writer says none.
@@ -41,8 +41,10 @@ pub(super) async fn put_object(
     };
     let expected = said.expected(&body, None)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    // Before a large body is taken in vain.
-    service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
+    if expected.length > CHUNK as u64 {
+        // Before a large body is taken in vain; a small one costs less than the question.
+        service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
+    }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
     let object = service.write(cx, target, &input.key, received, attributes, tags, only_if).await?;
     let mut output = PutObjectOutput {

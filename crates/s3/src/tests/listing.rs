@@ -135,9 +135,9 @@ async fn names_are_encoded_when_asked() {
         ..Default::default()
     };
     let page = world.list(input).await.unwrap();
-    assert_eq!(page.prefix.as_deref(), Some("a%20"));
+    assert_eq!(page.prefix.as_deref(), Some("a+"));
     let object = &page.contents.unwrap()[0];
-    assert_eq!(object.key.as_deref(), Some("a%20b/c%01"));
+    assert_eq!(object.key.as_deref(), Some("a+b/c%01"));
     assert_eq!(object.owner.as_ref().unwrap().id.as_ref().unwrap().len(), 64);
     let bad = ListObjectsV2Input { continuation_token: Some("?".into()), ..Default::default() };
     assert_eq!(world.list(bad).await.unwrap_err().code, "InvalidArgument");

@@ -2,7 +2,9 @@
 
 mod buckets;
 mod listing;
+mod model;
 mod multipart;
 mod objects;
 mod storage;
 mod support;
+mod wire;

@@ -313,7 +313,8 @@ impl<'a> Emitter<'a> {
         let types = roots.get(name).cloned().unwrap_or_else(|| vec![pascal(name)]);
         let mut out = String::new();
         for kind in types {
-            if reads.is_empty() && fields.is_empty() && writes.is_empty() {
+            // No members, or refused ones alone.
+            if fields.is_empty() {
                 let _ = writeln!(
                     out,
                     "#[derive(Debug, Clone, Default)]\npub struct {kind} {{}}\n{}",
