@@ -27,6 +27,10 @@ ACCOUNT = "000000000000"
 READY = re.compile(r"Ropeway is ready at (\S+) \(data in (.*)\)$")
 EXPORT = re.compile(r"(AWS_[A-Z_]+)=(\S+)")
 
+# One session for all clients: it reads each service's model once. Making clients is not thread-safe.
+_session = boto3.session.Session()
+_making_clients = threading.Lock()
+
 
 def eventually(look, what="", seconds=30):
     """What `look` gives, as soon as it is true; an answer that never comes fails the test."""
@@ -102,10 +106,11 @@ class Server:
         key = key or self.key
         settings = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": 90,
                     "max_pool_connections": 64, "s3": {"addressing_style": "path"}, **config}
-        return boto3.session.Session().client(
-            service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key[0],
-            aws_secret_access_key=key[1], aws_session_token=key[2] if len(key) > 2 else None,
-            config=Config(**settings))
+        with _making_clients:
+            return _session.client(
+                service, endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key[0],
+                aws_secret_access_key=key[1], aws_session_token=key[2] if len(key) > 2 else None,
+                config=Config(**settings))
 
     def environment(self, key=None, **more):
         """What a command line needs to reach this server."""
