@@ -51,3 +51,32 @@ impl Queue {
         cx.authorize(&SERVICE, "sqs:SendMessage", &self.arn, &keys)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ropeway_core::effects::{AttributeValue, MessageAttribute, SqsCommand};
+
+    use super::*;
+    use crate::commands::Command;
+
+    #[test]
+    fn senders_encode_what_the_machine_reads() {
+        let value =
+            MessageAttribute { data_type: "String".to_owned(), value: AttributeValue::Text("v".to_owned()) };
+        let delivery = QueueDelivery {
+            queue: "arn:aws:sqs:us-east-1:000000000000:q".to_owned(),
+            principal: "sns.amazonaws.com".to_owned(),
+            source_arn: "arn:aws:sns:us-east-1:000000000000:t".to_owned(),
+            source_account: "000000000000".to_owned(),
+            body: "b".to_owned(),
+            attributes: BTreeMap::from([("a".to_owned(), value)]),
+            group: Some("g".to_owned()),
+            deduplication_id: None,
+            trace_header: Some("Root=1".to_owned()),
+        };
+        let sent = postcard::to_stdvec(&SqsCommand::Deliver(delivery.clone())).unwrap();
+        assert_eq!(sent, postcard::to_stdvec(&Command::Deliver(delivery)).unwrap());
+    }
+}

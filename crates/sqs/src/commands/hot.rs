@@ -207,6 +207,8 @@ pub struct Hot {
     pub redrive_paused: Time,
     /// Messages whose order is held in memory.
     pub window: usize,
+    /// It is a FIFO queue's.
+    pub fifo: bool,
     /// `counters` differ from their row.
     pub dirty: bool,
     /// The newest move tasks, the newest last.
@@ -229,6 +231,7 @@ impl Hot {
             cleanup: None,
             redrive_paused: Time::default(),
             window,
+            fifo,
             dirty: true,
             tasks: Vec::new(),
             task_due: None,
@@ -342,8 +345,9 @@ impl Hot {
         while self.flights.get(self.cursor).is_some() {
             self.cursor += 1;
         }
-        let full =
-            self.ready.len() + if self.ready.has_head() { 0 } else { self.flights.len() } >= self.window;
+        // A FIFO queue looks through so many messages for a free group, those in flight among them.
+        let looked_through = if self.fifo && !self.ready.has_head() { self.flights.len() } else { 0 };
+        let full = self.ready.len() + looked_through >= self.window;
         if full || self.cursor >= self.counters.next_seq {
             return Ok(false);
         }

@@ -31,6 +31,7 @@ pub use hot::FlightRow;
 pub use moves::{Task, TaskStatus};
 pub use queue::Queue;
 use sweep::Sweep;
+use timers::Budget;
 
 /// What is asked of the queue machine of a shard. Variants and fields are only added at the end: what
 /// stands in outboxes has this form. Queues are named by their ARNs.
@@ -363,11 +364,16 @@ impl SqsMachine {
         }
     }
 
-    /// A queue that exists, its state in memory built.
-    async fn queue(&mut self, tx: &Tx, arn: &str) -> Result<&mut Queue, SqsError> {
+    /// A queue that exists, its state in memory built. Its first use is a turn as well: what became due
+    /// while nobody looked is done before the command sees the queue.
+    async fn queue(&mut self, tx: &mut Tx, arn: &str) -> Result<&mut Queue, SqsError> {
         let number = self.by_arn.get(arn).ok_or_else(limits::no_queue)?;
         let queue = self.queues.get_mut(number).ok_or_else(limits::no_queue)?;
+        let first_use = queue.hot.is_none();
         queue.open(tx, &self.setup).await?;
+        if first_use {
+            queue.on_time(tx, &mut Budget::of_a_turn()).await?;
+        }
         Ok(queue)
     }
 
@@ -472,10 +478,15 @@ impl Machine for SqsMachine {
 
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, SqsError> {
         let number = command.queue().and_then(|arn| self.by_arn.get(arn)).copied();
+        let queue = number.and_then(|number| self.queues.get(&number));
+        let first_use = queue.is_some_and(|queue| queue.hot.is_none());
         let result = self.run(tx, command).await;
-        if let Some(number) = number {
-            self.touched(number);
+        let Some(number) = number else { return result };
+        if first_use && result.is_err() {
+            // What the first use has written is dropped with the command, so its memory is, too.
+            self.queues.entry(number).and_modify(|queue| queue.hot = None);
         }
+        self.touched(number);
         result
     }
 

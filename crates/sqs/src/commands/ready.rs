@@ -105,12 +105,14 @@ impl Ready {
         Some(seq)
     }
 
-    /// Takes up to `count` messages out, those to be given next. Their groups stay known until
+    /// Takes up to `count` messages out, those to be given next; of a FIFO queue as many of one group as
+    /// there are before those of another (Developer Guide, "FIFO queue delivery logic"). Their groups stay known until
     /// [`Ready::took`], [`Ready::insert`] or [`Ready::forget`] says what became of them.
     pub fn pick(&mut self, count: usize) -> Vec<(u64, GroupId)> {
-        let mut out = Vec::with_capacity(count);
+        let mut out: Vec<(u64, GroupId)> = Vec::with_capacity(count);
         while out.len() < count {
-            let Some((seq, id)) = self.next_head() else { break };
+            let same = out.last().filter(|_| self.fifo).and_then(|(_, id)| self.head_of(*id));
+            let Some((seq, id)) = same.or_else(|| self.next_head()) else { break };
             self.by_seq.remove(&seq);
             self.change(id, |group| {
                 group.seqs.remove(&seq);
@@ -156,6 +158,10 @@ impl Ready {
             before.map(|seq| self.heads.remove(&(seq, id)));
             after.map(|seq| self.heads.insert((seq, id)));
         }
+    }
+
+    fn head_of(&self, id: GroupId) -> Option<(u64, GroupId)> {
+        Some((*self.groups.get(&id)?.seqs.first()?, id))
     }
 
     fn next_head(&self) -> Option<(u64, GroupId)> {

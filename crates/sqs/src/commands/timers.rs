@@ -25,6 +25,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Far less than a batch of the store holds: commands come behind it.
+    pub fn of_a_turn() -> Self {
+        Budget { rows: 400, bytes: 1024 * 1024 }
+    }
+
     /// Whether something may still be done.
     pub fn is_left(&self) -> bool {
         self.rows > 0 && self.bytes > 0
@@ -38,7 +43,7 @@ impl Budget {
 impl SqsMachine {
     /// Gives those queues their turn that have something to do.
     pub(super) async fn queues_on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        let mut budget = Budget { rows: 400, bytes: 1024 * 1024 };
+        let mut budget = Budget::of_a_turn();
         let mut turns = Vec::new();
         while let Some((due, number)) = self.agenda.first().copied()
             && due <= tx.now()
@@ -79,7 +84,7 @@ impl SqsMachine {
 
 impl Queue {
     /// Does what has become due, as far as the budget goes.
-    async fn on_time(&mut self, tx: &mut Tx, budget: &mut Budget) -> Result<(), Fault> {
+    pub(super) async fn on_time(&mut self, tx: &mut Tx, budget: &mut Budget) -> Result<(), Fault> {
         let visible = self.land(tx.now())? + self.appear(tx, budget).await?;
         self.wake(tx, visible);
         self.expire_oldest(tx, budget).await?;

@@ -1,14 +1,17 @@
 //! A server in a test: store, core, service, and short forms of the operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ropeway_api::sqs::*;
+use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
-use ropeway_core::{Builder, Clock, Core, Ids, Time, Trace};
+use ropeway_core::{Builder, Clock, Core, Fault, Ids, Machine, ShardId, Time, Trace, Tx};
 use ropeway_sqs::{Options, Setup, SqsService};
-use ropeway_store::{MemoryStore, Store};
+use ropeway_store::{MemoryStore, Range, Store};
 use ropeway_wire::{AccessRequest, Cx, Error, Gate, Principal, PrincipalKind};
 use tokio::runtime::Handle;
 
@@ -40,12 +43,41 @@ impl Gate for PolicyGate {
     }
 }
 
+impl PolicyGate {
+    pub fn policy(&self, resource: &str) -> Option<String> {
+        self.0.lock().unwrap().get(resource).cloned()
+    }
+}
+
+/// A machine that has nothing to do, where a test needs no other.
+struct Nobody;
+
+impl Machine for Nobody {
+    type Command = ();
+    type Output = ();
+    type Error = Fault;
+    const SPACE: Space = Space::Server;
+
+    async fn load(&mut self, _: &mut Tx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&mut self, _: &mut Tx, (): ()) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn grows((): &()) -> bool {
+        false
+    }
+}
+
 pub struct World {
     pub store: Arc<dyn Store>,
+    /// The same, if it is one in memory.
+    memory: Option<MemoryStore>,
     pub clock: Clock,
     pub ids: Ids,
     pub options: Options,
-    pub gate: Arc<PolicyGate>,
     pub core: Core,
     pub sqs: SqsService,
     pub cx: Cx,
@@ -68,18 +100,40 @@ impl World {
     }
 
     pub async fn with(options: Options) -> World {
-        World::over(Arc::new(MemoryStore::new(4)), options).await
+        World::over(MemoryStore::new(4), options).await
     }
 
-    pub async fn over(store: Arc<dyn Store>, options: Options) -> World {
-        World::build(store, Clock::frozen(START), Ids::seeded(1), options).await
+    pub async fn over(store: MemoryStore, options: Options) -> World {
+        let ids = Ids::seeded(1);
+        let world = World::again(Arc::new(store.clone()), Clock::frozen(START), ids, options).await;
+        World { memory: Some(store), ..world }
     }
 
-    async fn build(store: Arc<dyn Store>, clock: Clock, ids: Ids, options: Options) -> World {
+    /// With one more service in the core.
+    pub async fn with_machine<M: Machine>(
+        options: Options,
+        make: impl Fn(ShardId) -> M + Send + Sync + 'static,
+    ) -> World {
+        World::build(Arc::new(MemoryStore::new(4)), Clock::frozen(START), Ids::seeded(1), options, make).await
+    }
+
+    /// Another process over the same store.
+    pub async fn again(store: Arc<dyn Store>, clock: Clock, ids: Ids, options: Options) -> World {
+        World::build(store, clock, ids, options, |_| Nobody).await
+    }
+
+    async fn build<M: Machine>(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        ids: Ids,
+        options: Options,
+        other: impl Fn(ShardId) -> M + Send + Sync + 'static,
+    ) -> World {
         let gate = Arc::new(PolicyGate::default());
         let setup = Setup { gate: gate.clone(), master: MasterKey::from_bytes([7; 32]), options };
         let core = Builder::new(store.clone(), clock.clone(), ids.clone())
             .machine(ropeway_sqs::machine(setup.clone()))
+            .machine(other)
             .start(vec![Handle::current()])
             .await
             .unwrap();
@@ -89,14 +143,45 @@ impl World {
         let mut cx = Cx::from_within(gate.clone(), principal, "us-east-1", &trace, clock.now());
         cx.endpoint = "http://localhost:4566".to_owned();
         let sqs = SqsService::new(core.clone(), setup);
-        World { store, clock, ids, options, gate, core, sqs, cx }
+        World { store, memory: None, clock, ids, options, core, sqs, cx }
+    }
+
+    /// Every row of SQS's.
+    pub async fn dump(&self) -> Vec<(Bytes, Bytes)> {
+        self.settle().await;
+        let mut out = Vec::new();
+        for number in 0..self.store.shards() {
+            let lease = self.store.acquire(ShardId(number), "dump").await.unwrap();
+            let shard = self.store.open(lease).await.unwrap();
+            let from = Bytes::copy_from_slice(&[Space::Sqs as u8]);
+            let to = Bytes::copy_from_slice(&[Space::Sqs as u8 + 1]);
+            let range = Range { from: Bound::Included(from), to: Bound::Excluded(to), reverse: false };
+            let page = shard.scan(range, 100_000).await.unwrap();
+            assert!(!page.more);
+            out.extend(page.rows);
+        }
+        out
+    }
+
+    /// The kinds of SQS's rows, each once. The server can do nothing any more afterwards.
+    pub async fn rows(&self) -> Vec<&'static str> {
+        const KINDS: [&str; 13] = [
+            "queue", "counters", "message", "part", "flight", "delayed", "dedup", "attempt", "cleanup",
+            "carried", "task", "sweep", "numbers",
+        ];
+        let rows = self.dump().await;
+        let kinds: BTreeSet<u8> = rows.iter().map(|(key, _)| key[1]).collect();
+        kinds.into_iter().map(|kind| KINDS[usize::from(kind)]).collect()
     }
 
     /// Stops the server and starts it over the same store.
     pub async fn restart(self) -> World {
-        let World { store, clock, ids, options, core, .. } = self;
+        let World { store, memory, clock, ids, options, core, .. } = self;
         core.stop().await.unwrap();
-        World::build(store, clock, ids, options).await
+        if let Some(memory) = &memory {
+            memory.crash(0);
+        }
+        World { memory, ..World::again(store, clock, ids, options).await }
     }
 
     pub fn advance(&self, secs: u64) {
@@ -144,6 +229,10 @@ impl World {
 
     pub async fn send(&self, name: &str, body: &str) -> SendMessageOutput {
         self.sqs.send_message(&self.cx, message(name, body)).await.unwrap()
+    }
+
+    pub async fn try_send(&self, name: &str, body: &str) -> Result<SendMessageOutput, Error> {
+        self.sqs.send_message(&self.cx, message(name, body)).await
     }
 
     pub async fn send_to_group(
