@@ -2452,8 +2452,8 @@ impl Input for GetQueueUrlInput {
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetQueueUrl";
 
-    fn resources(&self, cx: &Cx) -> Vec<String> {
-        vec![format!("{}", resource::queue_name(self.queue_name.as_str(), cx))]
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![]
     }
 
     fn keys(&self, _keys: &mut Keys) {}

@@ -64,6 +64,8 @@ pub const MOVE_TASKS: usize = 10;
 pub const MOVE_RATE: u32 = 500;
 /// Longest queue policy, in bytes.
 pub const POLICY: usize = 8192;
+/// Most bytes of a queue's attributes and tags in their binary form (Ropeway's own: a row of the store).
+pub const QUEUE_ROW: usize = 60 * 1024;
 /// Most statements, principals and actions of a policy that `AddPermission` edits.
 pub const POLICY_STATEMENTS: usize = 20;
 /// Most principals in one `AddPermission`.

@@ -248,6 +248,9 @@ fn redrive(text: &str) -> Result<Option<Redrive>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
+    if text.len() > limits::POLICY {
+        return Err(bad_value("RedrivePolicy"));
+    }
     let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
         .map_err(|_| bad_redrive(text, "Redrive policy is not a valid JSON map."))?;
     let member = |name: &str| {
@@ -282,6 +285,9 @@ fn redrive_allow(text: &str) -> Result<Option<RedriveAllow>, Error> {
     }
     if text.is_empty() {
         return Ok(None);
+    }
+    if text.len() > limits::POLICY {
+        return Err(bad_value("RedriveAllowPolicy"));
     }
     let bad = |reason: &str| limits::invalid_value(text, "RedriveAllowPolicy", reason);
     let form: Form = serde_json::from_str(text)

@@ -16,6 +16,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
+use ropeway_api::sqs::error;
 use ropeway_core::effects::QueueDelivery;
 use ropeway_core::keys::{Scope, Space};
 use ropeway_core::{Fault, Machine, MachineError, Settled, ShardId, Time, Tx};
@@ -313,6 +314,9 @@ impl From<SqsError> for Error {
     fn from(error: SqsError) -> Self {
         match error {
             SqsError::Service(error) => error,
+            SqsError::Fault(Fault::Overloaded) => {
+                error::request_throttled("The request was denied due to request throttling.")
+            }
             SqsError::Fault(fault) => fault.into(),
         }
     }
@@ -372,7 +376,7 @@ impl SqsMachine {
         let first_use = queue.hot.is_none();
         queue.open(tx, &self.setup).await?;
         if first_use {
-            queue.on_time(tx, &mut Budget::of_a_turn()).await?;
+            queue.on_time(tx, &mut Budget::within_a_command()).await?;
         }
         Ok(queue)
     }

@@ -175,10 +175,23 @@ impl Queue {
         Ok(Output::Done)
     }
 
-    pub(super) fn write_row(&self, tx: &mut Tx, row: &QueueRow) -> Result<(), Fault> {
+    /// Writes the queue's own row.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` if it does not fit into one: all tags at their longest, in letters of four bytes.
+    pub(super) fn write_row(&self, tx: &mut Tx, row: &QueueRow) -> Result<(), SqsError> {
         let stored =
             StoredQueue { scope: self.place.scope.clone(), name: self.name.clone(), row: row.clone() };
-        tx.write(keys::queue(&self.place.scope, &self.name), &stored)
+        let bytes = postcard::to_stdvec(&stored).map_err(Fault::from)?;
+        if bytes.len() > limits::QUEUE_ROW {
+            let most = limits::QUEUE_ROW;
+            return Err(limits::invalid_parameter(format!(
+                "The attributes and tags of a queue come to {most} bytes at most."
+            ))
+            .into());
+        }
+        tx.put(keys::queue(&self.place.scope, &self.name), bytes.into());
+        Ok(())
     }
 
     /// Keeps the list of a dead-letter queue's sources right when this queue's redrive policy changes.

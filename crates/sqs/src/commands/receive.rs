@@ -14,8 +14,11 @@ use crate::limits;
 use crate::message::{self, Extent, Head};
 use crate::receipt::Receipt;
 
-/// Bytes of content that one command moves to a dead-letter queue at most.
+/// A receive moves no further message to a dead-letter queue once it has moved so many bytes: with one
+/// more message it still fits into a commit.
 const MOVED_BYTES: usize = 1024 * 1024;
+/// Messages that one receive looks at, those that are too old or leave included.
+const LOOKED_AT: usize = 100;
 
 /// What a receive attempt was given: its row, which begins as [`Kind::Cleanup`] asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +73,7 @@ impl Queue {
         match staged {
             Ok(flights) => out.messages = self.hand_out(tx, picked, flights)?,
             Err(fault) => {
-                let hot = self.hot()?;
-                picked.picked.into_iter().for_each(|(seq, group)| hot.ready.insert(seq, group));
+                self.give_back(picked.picked)?;
                 return Err(fault.into());
             }
         }
@@ -83,17 +85,27 @@ impl Queue {
 
     /// Takes messages out of the window and decides on each.
     async fn pick(&mut self, tx: &Tx, most: usize, out: &mut Picked) -> Result<(), Fault> {
-        while out.given < most && out.moved_bytes < MOVED_BYTES && out.picked.len() < limits::BATCH * 10 {
-            let wanted = most - out.given;
-            let place = self.place.clone();
+        let place = self.place.clone();
+        while out.given < most && out.picked.len() < LOOKED_AT {
             let hot = self.hot()?;
-            let taken = hot.ready.pick(wanted);
+            let mut taken = hot.ready.pick(most - out.given);
             if taken.is_empty() && !hot.refill(tx, &place).await? {
                 return Ok(());
             }
-            out.picked.extend_from_slice(&taken);
-            for (seq, _) in taken {
-                let fate = self.decide(tx, seq).await?;
+            let mut decided = 0;
+            for (seq, group) in &taken {
+                if out.moved_bytes >= MOVED_BYTES {
+                    break;
+                }
+                out.picked.push((*seq, *group));
+                let fate = match self.decide(tx, *seq).await {
+                    Ok(fate) => fate,
+                    Err(fault) => {
+                        self.give_back(taken.split_off(decided + 1))?;
+                        return Err(fault);
+                    }
+                };
+                decided += 1;
                 match &fate {
                     Fate::Give { .. } => out.given += 1,
                     Fate::Drop { .. } => {}
@@ -101,7 +113,18 @@ impl Queue {
                 }
                 out.fates.push(fate);
             }
+            let left = taken.split_off(decided);
+            if !left.is_empty() {
+                return self.give_back(left);
+            }
         }
+        Ok(())
+    }
+
+    /// Puts messages back that were picked.
+    fn give_back(&mut self, picked: Vec<(u64, GroupId)>) -> Result<(), Fault> {
+        let hot = self.hot()?;
+        picked.into_iter().for_each(|(seq, group)| hot.ready.insert(seq, group));
         Ok(())
     }
 

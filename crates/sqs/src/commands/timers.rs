@@ -25,9 +25,14 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Far less than a batch of the store holds: commands come behind it.
+    /// Far less than a command may write.
     pub fn of_a_turn() -> Self {
         Budget { rows: 400, bytes: 1024 * 1024 }
+    }
+
+    /// A turn within a command, which writes as well: no messages are moved.
+    pub fn within_a_command() -> Self {
+        Budget { rows: 400, bytes: 0 }
     }
 
     /// Whether something may still be done.

@@ -79,7 +79,7 @@ fn check_name(name: &str, attributes: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// `GetQueueUrl`
+/// `GetQueueUrl`, which asks for its permission itself: the owner of the queue is an input of its own.
 pub async fn get_url(service: &SqsService, cx: &Cx, input: GetQueueUrlInput) -> Result<GetQueueUrlOutput> {
     if input.queue_name.is_empty() {
         return Err(limits::missing_parameter("QueueName"));
@@ -89,6 +89,7 @@ pub async fn get_url(service: &SqsService, cx: &Cx, input: GetQueueUrlInput) -> 
     if address::parse_arn(&arn).is_none() {
         return Err(limits::no_queue());
     }
+    cx.authorize(&SERVICE, "sqs:GetQueueUrl", &arn, &Keys::default())?;
     service.description(cx, &arn).await?;
     Ok(GetQueueUrlOutput { queue_url: Some(address::url(cx, &account, &input.queue_name)) })
 }

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod basics;
+mod crash;
 mod dead_letter;
 mod deliver;
 mod fifo;
@@ -10,4 +11,5 @@ mod model;
 mod moves;
 mod storage;
 mod timers;
+mod wire;
 mod world;

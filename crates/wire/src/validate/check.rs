@@ -25,6 +25,8 @@ pub(super) struct Report {
     path: Vec<Step>,
     violations: Vec<String>,
     refused: Option<String>,
+    /// The first required member that is not there.
+    missing: Option<&'static str>,
     /// The wire itself is at fault: its error comes before all that is told here.
     pub(super) broken: bool,
     elements: Elements,
@@ -164,6 +166,9 @@ impl Report {
 
     /// Notes that a required member is not there.
     pub(super) fn missing(&mut self) {
+        if let (None, Some(Step::Member(member))) = (self.missing, self.path.last()) {
+            self.missing = Some(member.name);
+        }
         if self.violations.len() < MAX_TOLD {
             let text = format!(
                 "Value null at '{}' failed to satisfy constraint: Member must not be null",
@@ -279,6 +284,11 @@ impl Report {
             let (code, status) = service.refusal;
             let message = format!("Ropeway does not implement the parameter {name} of {}", operation.name);
             return Err(Error::new(status, code, message));
+        }
+        // SQS tells the first one alone, in words of its own.
+        if let (Some(name), "MissingParameter") = (self.missing, service.validation.0) {
+            let message = format!("The request must contain the parameter {name}.");
+            return Err(super::violation(service, message));
         }
         let plural = match self.violations.len() {
             0 => return Ok(()),
