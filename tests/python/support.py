@@ -104,6 +104,9 @@ class Server:
     def client(self, service, key=None, region=REGION, **config):
         """A boto3 client that neither retries nor looks for credentials elsewhere."""
         key = key or self.key
+        if service == "s3":
+            # boto3 would pre-sign by the old version 2 otherwise, which S3 refuses for new buckets.
+            config = {"signature_version": "s3v4", **config}
         settings = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": 90,
                     "max_pool_connections": 64, "s3": {"addressing_style": "path"}, **config}
         with _making_clients:
