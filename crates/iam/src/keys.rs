@@ -123,9 +123,7 @@ pub fn at_start() -> [Bytes; 3] {
     [POLICY, ENTITY, ACCESS_KEY].map(|kind| KeyBuilder::unscoped(Space::Iam, kind).build())
 }
 
-/// The last text of a key that ends in one.
-pub fn last_text(key: &[u8]) -> Option<&str> {
-    let text = key.strip_suffix(&[0])?;
-    let text = text.rsplit(|byte| *byte == 0).next()?;
-    std::str::from_utf8(text).ok()
+/// The text that stands behind a prefix and ends the key.
+pub fn text_behind<'k>(prefix: &[u8], key: &'k [u8]) -> Option<&'k str> {
+    std::str::from_utf8(key.strip_prefix(prefix)?.strip_suffix(&[0])?).ok()
 }

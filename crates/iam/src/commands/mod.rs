@@ -304,7 +304,7 @@ impl Account<'_> {
                     return Ok(out);
                 }
                 out.items.push(item);
-                out.next = crate::keys::last_text(key).map(str::to_owned);
+                out.next = crate::keys::text_behind(prefix, key).map(str::to_owned);
             }
             after = rows.rows.last().map(|(key, _)| key.clone());
             if !rows.more || after.is_none() {

@@ -60,7 +60,7 @@ pub(super) async fn list_access_keys(
     let (listed, user) = answer!(output, Output::Keys(keys, user) => (keys, user));
     let (is_truncated, marker) = convert::more(&listed);
     let metadata = |key: crate::model::AccessKey| api::AccessKeyMetadata {
-        user_name: Some(user.clone()),
+        user_name: Some(user.clone()).filter(|user| !user.is_empty()),
         access_key_id: Some(key.id),
         status: Some(status(key.active)),
         create_date: Some(key.created),
