@@ -43,3 +43,12 @@ pub fn parse_move_task_handle(handle: &str) -> Option<(String, String)> {
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
+
+/// The ARN of a stack that is named by its name or by its ARN; of no stack in particular: `*`.
+pub fn stack(name: &str, cx: &Cx) -> String {
+    match name {
+        "" => "*".to_owned(),
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        name => format!("arn:aws:cloudformation:{}:{}:stack/{name}/*", cx.region, cx.account),
+    }
+}

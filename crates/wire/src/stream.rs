@@ -27,7 +27,11 @@ impl ByteStream {
         chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
         length: Option<u64>,
     ) -> Self {
-        ByteStream { chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))), length, trailers: Trailers::default() }
+        ByteStream {
+            chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))),
+            length,
+            trailers: Trailers::default(),
+        }
     }
 
     /// The same body, whose trailing headers come by `trailers`.
