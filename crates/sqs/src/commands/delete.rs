@@ -54,6 +54,7 @@ impl Queue {
         for receipt in receipts {
             found.push(self.find(tx, receipt).await?);
         }
+        let was_full = self.hot()?.flights.len() >= limits::IN_FLIGHT;
         let mut answers = Vec::with_capacity(receipts.len());
         let mut deleted = BTreeSet::new();
         for (receipt, found) in receipts.iter().zip(found) {
@@ -74,8 +75,11 @@ impl Queue {
             }
             answers.push(Ok(()));
         }
-        let freed = self.row.settings.fifo && !deleted.is_empty() && self.hot()?.ready.has_head();
-        self.wake(tx, if freed { deleted.len() } else { 0 });
+        // A group may have become free, or there is room in flight again.
+        let fifo = self.row.settings.fifo;
+        if was_full || (fifo && self.hot()?.may_give()) {
+            self.wake(tx, deleted.len());
+        }
         Ok(Output::Entries(answers))
     }
 

@@ -372,6 +372,11 @@ impl Hot {
         Ok(true)
     }
 
+    /// Whether there may be a message to hand out.
+    pub fn may_give(&self) -> bool {
+        self.ready.has_head() || self.cursor < self.counters.next_seq
+    }
+
     /// Delayed messages become visible strictly in the order of their places, so that what stands
     /// before the first place has become visible.
     pub fn is_delayed(&self, seq: u64, at: Option<Time>) -> bool {
