@@ -360,7 +360,7 @@ fn direct(attribute: ChangedAttribute, before: Option<Value>, after: Option<Valu
 
 /// Whether a property's change makes a new resource: its own rule, or the hardest among those
 /// of the changed properties of its structure.
-fn recreation(property: &Property, before: Option<&Value>, after: Option<&Value>) -> Recreation {
+pub(crate) fn recreation(property: &Property, before: Option<&Value>, after: Option<&Value>) -> Recreation {
     let own = match property.update {
         Update::NoInterruption => Recreation::Never,
         Update::Conditional => Recreation::Conditionally,

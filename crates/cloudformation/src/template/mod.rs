@@ -35,6 +35,7 @@ mod yaml;
 use std::fmt;
 
 pub use check::check;
+pub(crate) use diff::recreation;
 pub use diff::{
     Action, ChangeSource, ChangedAttribute, Detail, EvaluationKind, KNOWN_AFTER_APPLY, Recreation,
     Replacement, ResourceChange, diff,

@@ -56,7 +56,7 @@ pub struct Resource {
 }
 
 /// What becomes of a resource that its stack no longer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum DeletionPolicy {
     /// It is deleted.
     #[default]

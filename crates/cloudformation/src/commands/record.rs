@@ -1,0 +1,134 @@
+//! What operations note, and the events that come of it.
+
+use ropeway_core::{Tx, directory};
+use ropeway_wire::Error;
+
+use super::{Change, Output, retention};
+use crate::keys::StackKey;
+use crate::model::{DEPLOYED, Definition, Event, Operation, PLANNED, Stack};
+use crate::{keys, rows};
+
+/// The type of a stack in its own events.
+pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
+
+/// Reads a stack that must be there.
+pub async fn stack(tx: &Tx, key: &StackKey) -> Result<Stack, Error> {
+    let found = rows::read(tx, &key.stack()).await?;
+    found.ok_or_else(|| crate::error::stack_id_missing(&key.arn()))
+}
+
+/// Notes an operation's changes, unless another operation has taken over.
+pub async fn record(
+    tx: &mut Tx,
+    key: &StackKey,
+    operation: &str,
+    changes: Vec<Change>,
+) -> Result<Output, Error> {
+    let under_way: Option<Operation> = rows::read(tx, &key.operation()).await?;
+    let Some(mut under_way) = under_way.filter(|found| found.id == operation) else {
+        return Ok(Output::Stale);
+    };
+    let mut stack = stack(tx, key).await?;
+    for change in changes {
+        apply(tx, key, &mut stack, &mut under_way, change).await?;
+    }
+    rows::write(tx, &key.stack(), &stack).await?;
+    Ok(Output::Recorded { cancelled: under_way.cancelled })
+}
+
+async fn apply(
+    tx: &mut Tx,
+    key: &StackKey,
+    stack: &mut Stack,
+    operation: &mut Operation,
+    change: Change,
+) -> Result<(), Error> {
+    match change {
+        Change::Put(mut resource) => {
+            resource.updated = tx.now();
+            rows::write(tx, &key.resource(&resource.logical_id), &resource).await?;
+        }
+        Change::Remove(id) => rows::delete(tx, &key.resource(&id)).await?,
+        Change::Event(mut event) => {
+            event.token = operation.token.clone();
+            put_event(tx, stack, *event)?;
+        }
+        Change::Status(status, reason) => set_status(tx, stack, &status, reason, operation.token.clone())?,
+        Change::Phase(phase) => {
+            operation.phase = phase;
+            rows::write(tx, &key.operation(), operation).await?;
+        }
+        Change::Deploy(outputs, imports) => {
+            let planned: Option<Definition> = rows::read(tx, &key.definition(PLANNED)).await?;
+            let deployed: Option<Definition> = rows::read(tx, &key.definition(DEPLOYED)).await?;
+            let definition = Definition { outputs, imports, ..planned.or(deployed).unwrap_or_default() };
+            rows::write(tx, &key.definition(DEPLOYED), &definition).await?;
+        }
+        Change::Finish(deleted) => finish(tx, key, stack, deleted).await?,
+    }
+    Ok(())
+}
+
+async fn finish(tx: &mut Tx, key: &StackKey, stack: &mut Stack, deleted: bool) -> Result<(), Error> {
+    rows::delete(tx, &key.operation()).await?;
+    rows::delete(tx, &key.definition(PLANNED)).await?;
+    if deleted {
+        stack.deleted = Some(tx.now());
+        let holder: Option<String> = rows::read(tx, &keys::name(&key.scope, &key.name)).await?;
+        if holder.as_deref() == Some(&key.id) {
+            rows::delete(tx, &keys::name(&key.scope, &key.name)).await?;
+        }
+        retention::begin(tx, key);
+    }
+    Ok(())
+}
+
+/// Gives the stack a status and notes the event.
+pub fn set_status(
+    tx: &mut Tx,
+    stack: &mut Stack,
+    status: &str,
+    reason: Option<String>,
+    token: Option<String>,
+) -> Result<(), Error> {
+    status.clone_into(&mut stack.status);
+    stack.reason.clone_from(&reason);
+    let event = Event {
+        id: tx.ids().uuid(),
+        time: tx.now(),
+        logical_id: stack.key.name.clone(),
+        physical_id: stack.key.arn(),
+        resource_type: STACK_TYPE.to_owned(),
+        status: status.to_owned(),
+        reason,
+        properties: None,
+        token,
+    };
+    put_event(tx, stack, event)
+}
+
+fn put_event(tx: &mut Tx, stack: &mut Stack, mut event: Event) -> Result<(), Error> {
+    event.time = tx.now();
+    if event.resource_type != STACK_TYPE || event.id.is_empty() {
+        // The form that the service's own ids have.
+        event.id = format!("{}-{}-{}", event.logical_id, event.status, stamp(tx, stack.events));
+    }
+    tx.write(stack.key.event(stack.events).build(), &event)?;
+    stack.events += 1;
+    Ok(())
+}
+
+/// The moment and, as many events may share it, the event's number.
+fn stamp(tx: &Tx, number: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(tx.now().millis()).unwrap_or_default();
+    format!("{}-{number}", time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+}
+
+/// Makes a stack known under its name and in the list of stacks.
+pub async fn enlist(tx: &mut Tx, stack: &Stack) -> Result<(), Error> {
+    let key = &stack.key;
+    rows::write(tx, &keys::name(&key.scope, &key.name), &key.id).await?;
+    let entry = keys::stacks_entry(stack.created, key);
+    directory::add_with(tx, &keys::stacks_list(&key.scope), &entry, &[])?;
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Change sets.
+
+use ropeway_api::cloudformation::*;
+use ropeway_core::{Time, directory};
+use ropeway_wire::{Cx, Error};
+
+use super::changes::{read_changes, write_changes};
+use super::describe::{shown, shown_tags};
+use super::page::cut;
+use super::request::{Asked, check_name, define, on_failure, operation};
+use super::stacks::{blank, enlist, next_template};
+use super::{CloudFormation, scope};
+use crate::commands::{Command, Output as Answered, is_updatable};
+use crate::keys::{self, StackKey};
+use crate::model::{ChangeSet, Definition, OnFailure, OperationKind, Stack as StackRow};
+use crate::{error, template};
+
+const NO_CHANGES: &str =
+    "The submitted information didn't contain changes. Submit different information to create a change set.";
+
+/// What a change set starts from.
+struct Base {
+    key: StackKey,
+    /// The stack that it would make.
+    new: Option<StackRow>,
+    before: Definition,
+    creates: bool,
+}
+
+async fn base(service: &CloudFormation, cx: &Cx, input: &CreateChangeSetInput) -> Result<Base, Error> {
+    let creates = match input.change_set_type.as_deref() {
+        Some("IMPORT") => return Err(error::validation("ChangeSetType IMPORT is not supported")),
+        kind => kind == Some("CREATE"),
+    };
+    let found = match service.find(cx, &input.stack_name).await? {
+        Some(key) => Some(service.stack_of(cx, &key.arn(), error::stack_missing).await?),
+        None => None,
+    };
+    match found {
+        Some((stack, _)) if creates && stack.status != "REVIEW_IN_PROGRESS" => {
+            Err(error::stack_exists_with_status(&stack))
+        }
+        Some((stack, _)) if !creates && !is_updatable(&stack.status) => Err(error::not_updatable(&stack)),
+        Some((stack, before)) => {
+            let before = if creates { Definition::default() } else { before };
+            let new = creates.then(|| stack.clone());
+            Ok(Base { key: stack.key, new, before, creates })
+        }
+        None if creates => {
+            check_name(&input.stack_name)?;
+            let stack = blank(service, cx, &input.stack_name);
+            Ok(Base { key: stack.key.clone(), new: Some(stack), before: Definition::default(), creates })
+        }
+        None => Err(error::stack_missing(&input.stack_name)),
+    }
+}
+
+pub async fn create_change_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    input: CreateChangeSetInput,
+) -> Result<CreateChangeSetOutput, Error> {
+    let base = base(service, cx, &input).await?;
+    if let Some(role) = &input.role_arn {
+        cx.pass_role(&SERVICE, role, crate::runner::HOST)?;
+    }
+    let previous = input.use_previous_template.unwrap_or(false);
+    let (body, url) = (input.template_body, input.template_url.as_deref());
+    let body = next_template(service, cx, body, url, previous, &base.before).await?;
+    let asked = Asked {
+        body,
+        parameters: input.parameters,
+        tags: input.tags,
+        capabilities: input.capabilities.unwrap_or_default(),
+        before: (!base.creates).then_some(&base.before),
+    };
+    let definition = define(&base.key, asked)?;
+    let (changes, is_empty) = changes(service, cx, &base, &definition).await?;
+    let set = ChangeSet {
+        name: input.change_set_name,
+        id: service.core.ids().uuid(),
+        creates: base.creates,
+        description: input.description,
+        created: Time::default(),
+        status: if is_empty { "FAILED" } else { "CREATE_COMPLETE" }.to_owned(),
+        reason: is_empty.then(|| NO_CHANGES.to_owned()),
+        execution: if is_empty { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
+        changes,
+        role_arn: input.role_arn,
+        on_failure: on_failure(input.on_stack_failure.as_deref()),
+        token: input.client_token,
+    };
+    let name = set.name.clone();
+    let command =
+        Command::AddChangeSet(base.key.clone(), base.new.map(Box::new), Box::new(set), Box::new(definition));
+    let Answered::Started(key) = service.on_stack(cx, &base.key, command).await? else {
+        return Err(error::unexpected());
+    };
+    enlist(service, cx, &key).await?;
+    let set = named(service, cx, &key, &name).await?;
+    let list = keys::change_sets_list(&key.scope);
+    let place = format!("{}/{}/{}", key.name, key.id, set.name).into_bytes();
+    service.list(cx, directory::Command::Add { list, name: set.id.clone(), value: place }).await?;
+    Ok(CreateChangeSetOutput { id: Some(set.arn(&key)), stack_id: Some(key.arn()) })
+}
+
+/// The changes as they are kept, and whether there are none.
+async fn changes(
+    service: &CloudFormation,
+    cx: &Cx,
+    base: &Base,
+    definition: &Definition,
+) -> Result<(String, bool), Error> {
+    if base.creates {
+        let parsed = template::Template::parse(&definition.template)?;
+        let environment = crate::runner::environment(&base.key);
+        let evaluation = template::Evaluation::new(&parsed, environment, &definition.values())?;
+        let added = evaluation.creation_order().iter().filter_map(|id| {
+            let resource_type = evaluation.resource(id)?.resource_type.clone();
+            Some(template::ResourceChange {
+                action: template::Action::Add,
+                logical_id: id.clone(),
+                resource_type,
+                replacement: None,
+                policy: None,
+                details: Vec::new(),
+            })
+        });
+        return Ok((write_changes(&added.collect::<Vec<_>>(), &Default::default()), false));
+    }
+    let plan = service.plan(cx, &base.key, &base.before, definition).await?;
+    Ok((write_changes(&plan.changes, &plan.resources), plan.is_empty))
+}
+
+async fn named(service: &CloudFormation, cx: &Cx, key: &StackKey, name: &str) -> Result<ChangeSet, Error> {
+    let found = service.on_stack(cx, key, Command::ChangeSets(key.clone())).await?;
+    let Answered::ChangeSets(mut sets) = found else { return Err(error::unexpected()) };
+    sets.remove(name).ok_or_else(|| error::change_set_missing(name))
+}
+
+/// The change set of an ARN, or of a stack and a name.
+pub(super) async fn find_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    name: &str,
+    stack: Option<&str>,
+) -> Result<(StackKey, ChangeSet), Error> {
+    if name.starts_with("arn:") {
+        let found = by_arn(service, cx, name).await?;
+        let found = found.filter(|(key, _)| stack.is_none_or(|s| s == key.name || s == key.arn()));
+        return found.ok_or_else(|| error::change_set_missing(name));
+    }
+    let missing = "StackName must be specified if ChangeSetName is not specified as an ARN.";
+    let stack = stack.ok_or_else(|| error::validation(missing))?;
+    let (row, _) = service.stack_of(cx, stack, error::stack_missing).await?;
+    let set = named(service, cx, &row.key, name).await?;
+    Ok((row.key, set))
+}
+
+async fn by_arn(
+    service: &CloudFormation,
+    cx: &Cx,
+    arn: &str,
+) -> Result<Option<(StackKey, ChangeSet)>, Error> {
+    let scope = scope(cx);
+    let Some((_, id)) = arn.rsplit_once('/') else { return Ok(None) };
+    let list = keys::change_sets_list(&scope);
+    let read = directory::Command::Read { list, prefix: id.to_owned(), after: None, limit: 1 };
+    let names = service.list(cx, read).await?;
+    let place = names.names.into_iter().find(|(found, _)| found == id).map(|(_, place)| place);
+    let place = place.and_then(|place| String::from_utf8(place).ok()).unwrap_or_default();
+    let mut parts = place.splitn(3, '/').map(str::to_owned);
+    let (Some(name), Some(id), Some(set)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    let key = StackKey { scope, name, id };
+    match named(service, cx, &key, &set).await {
+        Ok(set) if set.arn(&key) == arn => Ok(Some((key, set))),
+        Ok(_) => Ok(None),
+        Err(error) if error.status < 500 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn describe_change_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    input: DescribeChangeSetInput,
+) -> Result<DescribeChangeSetOutput, Error> {
+    let (key, set) = find_set(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    let planned = service.on_stack(cx, &key, Command::Planned(key.clone(), set.id.clone())).await?;
+    let Answered::Planned(definition) = planned else { return Err(error::unexpected()) };
+    let changes = read_changes(&set.changes, input.include_property_values.unwrap_or(false))?;
+    let (changes, next_token) = cut(changes, input.next_token.as_deref())?;
+    Ok(DescribeChangeSetOutput {
+        change_set_id: Some(set.arn(&key)),
+        change_set_name: Some(set.name),
+        stack_id: Some(key.arn()),
+        stack_name: Some(key.name),
+        description: set.description,
+        parameters: Some(definition.parameters.iter().map(shown).collect()),
+        creation_time: Some(set.created),
+        execution_status: Some(set.execution),
+        status: Some(set.status),
+        status_reason: set.reason,
+        notification_ar_ns: Some(Vec::new()),
+        capabilities: Some(definition.capabilities.clone()),
+        tags: Some(shown_tags(&definition.tags)),
+        changes: Some(changes),
+        next_token,
+        include_nested_stacks: Some(false),
+        on_stack_failure: set.on_failure.map(|on_failure| word(on_failure).to_owned()),
+        ..DescribeChangeSetOutput::default()
+    })
+}
+
+fn word(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::DoNothing => "DO_NOTHING",
+        OnFailure::Rollback => "ROLLBACK",
+        OnFailure::Delete => "DELETE",
+    }
+}
+
+pub async fn execute_change_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    input: ExecuteChangeSetInput,
+) -> Result<ExecuteChangeSetOutput, Error> {
+    let (key, set) = find_set(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    let (stack, _) = service.stack_of(cx, &key.arn(), error::stack_missing).await?;
+    let again = input.client_request_token.is_some()
+        && stack.token.as_ref().map(|(token, _)| token) == input.client_request_token.as_ref();
+    if again && set.execution == "EXECUTE_COMPLETE" {
+        return Ok(ExecuteChangeSetOutput {});
+    }
+    let disable = input.disable_rollback.unwrap_or(false);
+    if disable && set.on_failure.is_some() {
+        return Err(error::validation(
+            "You can specify either DisableRollback or OnStackFailure of the change set, but not both.",
+        ));
+    }
+    let id = service.core.ids().uuid();
+    let kind = if set.creates { OperationKind::Create } else { OperationKind::Update };
+    // The role was passed when the change set was made.
+    let mut operation = operation(cx, id, kind, None, input.client_request_token)?;
+    operation.role_arn = set.role_arn;
+    if disable {
+        operation.on_failure = OnFailure::DoNothing;
+    }
+    let command = Command::Execute(key.clone(), set.name, Box::new(operation), disable);
+    service.on_stack(cx, &key, command).await?;
+    Ok(ExecuteChangeSetOutput {})
+}
+
+pub async fn delete_change_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    input: DeleteChangeSetInput,
+) -> Result<DeleteChangeSetOutput, Error> {
+    match find_set(service, cx, &input.change_set_name, input.stack_name.as_deref()).await {
+        Ok((key, set)) => {
+            service.on_stack(cx, &key, Command::RemoveChangeSet(key.clone(), set.name)).await?;
+            Ok(DeleteChangeSetOutput {})
+        }
+        // What is not there is deleted.
+        Err(error) if error.code == "ChangeSetNotFound" => Ok(DeleteChangeSetOutput {}),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn list_change_sets(
+    service: &CloudFormation,
+    cx: &Cx,
+    input: ListChangeSetsInput,
+) -> Result<ListChangeSetsOutput, Error> {
+    let (row, _) = service.stack_of(cx, &input.stack_name, error::stack_missing).await?;
+    let found = service.on_stack(cx, &row.key, Command::ChangeSets(row.key.clone())).await?;
+    let Answered::ChangeSets(sets) = found else { return Err(error::unexpected()) };
+    let (page, next_token) = cut(sets.into_values().collect(), input.next_token.as_deref())?;
+    let summary = |set: ChangeSet| ChangeSetSummary {
+        stack_id: Some(row.key.arn()),
+        stack_name: Some(row.key.name.clone()),
+        change_set_id: Some(set.arn(&row.key)),
+        change_set_name: Some(set.name),
+        execution_status: Some(set.execution),
+        status: Some(set.status),
+        status_reason: set.reason,
+        creation_time: Some(set.created),
+        description: set.description,
+        include_nested_stacks: Some(false),
+        ..ChangeSetSummary::default()
+    };
+    Ok(ListChangeSetsOutput { summaries: Some(page.into_iter().map(summary).collect()), next_token })
+}

@@ -1,0 +1,89 @@
+//! What an update would change.
+
+use std::collections::BTreeMap;
+
+use ropeway_wire::{Cx, Error};
+
+use super::CloudFormation;
+use crate::commands::{Command, Output};
+use crate::error;
+use crate::keys::{StackKey, exports_shard};
+use crate::model::{self, Definition, Resource};
+use crate::providers::Registry;
+use crate::runner::{Deployed, environment};
+use crate::template::{self, Evaluation, Lookup, ResourceChange, Template, TemplateError, diff};
+
+/// A stack before an update, and what the update makes of it.
+pub struct Plan {
+    /// The changes.
+    pub changes: Vec<ResourceChange>,
+    /// Nothing would change: no resource, output or tag.
+    pub is_empty: bool,
+    /// The resources as they are deployed.
+    pub resources: BTreeMap<String, Resource>,
+}
+
+impl CloudFormation {
+    /// Compares what a stack is made of with what it shall be made of.
+    pub(super) async fn plan(
+        &self,
+        cx: &Cx,
+        key: &StackKey,
+        deployed: &Definition,
+        planned: &Definition,
+    ) -> Result<Plan, Error> {
+        let Output::Resources(resources) = self.on_stack(cx, key, Command::Resources(key.clone())).await?
+        else {
+            return Err(error::unexpected());
+        };
+        let (old, new) = (Template::parse(&deployed.template)?, Template::parse(&planned.template)?);
+        let old = Evaluation::new(&old, environment(key), &deployed.values())?;
+        let new = Evaluation::new(&new, environment(key), &planned.values())?;
+        let changes =
+            self.with_imports(cx, key, &resources, |lookup| diff(&old, &new, &Registry, lookup)).await?;
+        let is_empty = changes.is_empty()
+            && deployed.tags == planned.tags
+            && self.with_imports(cx, key, &resources, |lookup| new.outputs(lookup)).await.map(outputs)?
+                == deployed.outputs;
+        Ok(Plan { changes, is_empty, resources })
+    }
+
+    /// Evaluates something, reading the exports that it imports without holding them.
+    async fn with_imports<T>(
+        &self,
+        cx: &Cx,
+        key: &StackKey,
+        resources: &BTreeMap<String, Resource>,
+        evaluate: impl Fn(&dyn Lookup) -> Result<T, TemplateError>,
+    ) -> Result<T, Error> {
+        let mut imports: BTreeMap<String, String> = BTreeMap::new();
+        loop {
+            let (result, wanted) = {
+                let lookup = Deployed::new(resources, &imports);
+                (evaluate(&lookup), lookup.wanted())
+            };
+            let before = imports.len();
+            for name in wanted {
+                let command = Command::Export(key.scope.clone(), name.clone());
+                if let Output::Value(Some(value)) =
+                    self.submit(cx, &exports_shard(&key.scope), command).await?
+                {
+                    imports.insert(name, value);
+                }
+            }
+            if imports.len() == before {
+                return Ok(result?);
+            }
+        }
+    }
+}
+
+fn outputs(outputs: Vec<template::Output>) -> Vec<model::Output> {
+    let row = |o: template::Output| model::Output {
+        key: o.key,
+        value: o.value,
+        description: o.description,
+        export_name: o.export_name,
+    };
+    outputs.into_iter().map(row).collect()
+}

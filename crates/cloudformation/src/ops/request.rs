@@ -1,0 +1,195 @@
+//! What a caller asks for, checked: templates, parameters, tags, capabilities.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ropeway_api::cloudformation::{Parameter, SERVICE, Tag};
+use ropeway_wire::{Cx, Error};
+
+use crate::error;
+use crate::keys::StackKey;
+use crate::model::{Caller, Definition, OnFailure, Operation, OperationKind, ParameterValue, Phase};
+use crate::providers::Registry;
+use crate::runner::{HOST, environment};
+use crate::template::{Evaluation, Resource, Template, check};
+
+/// Tags of a stack at most. Source: CloudFormation's quotas.
+const MAX_TAGS: usize = 50;
+/// The longest stack name, in characters.
+const MAX_NAME: usize = 128;
+
+/// A stack's name as the service takes it.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let rest = name.strip_prefix(|first: char| first.is_ascii_alphabetic());
+    let valid = rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    let constraint = if !valid {
+        "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*".to_owned()
+    } else if name.len() > MAX_NAME {
+        format!("Member must have length less than or equal to {MAX_NAME}")
+    } else {
+        return Ok(());
+    };
+    Err(error::validation(format!(
+        "1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: {constraint}"
+    )))
+}
+
+/// What a request makes of a stack.
+pub struct Asked<'a> {
+    /// The template's text.
+    pub body: String,
+    /// The parameters.
+    pub parameters: Option<Vec<Parameter>>,
+    /// The tags; none: those from before.
+    pub tags: Option<Vec<Tag>>,
+    /// What the caller acknowledges.
+    pub capabilities: Vec<String>,
+    /// What the stack is made of now.
+    pub before: Option<&'a Definition>,
+}
+
+/// Checks all that can be checked before anything is made.
+///
+/// # Errors
+/// `ValidationError` with everything that is wrong with the template, or with parameters and tags;
+/// `InsufficientCapabilitiesException`.
+pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Definition, Error> {
+    let template = Template::parse(&asked.body)?;
+    check(&template, &Registry)?;
+    let values = values(asked.parameters.unwrap_or_default(), asked.before)?;
+    Evaluation::new(&template, environment(key), &values)?;
+    check_capabilities(&template, &asked.capabilities)?;
+    let parameters = template.parameters.iter().filter_map(|(name, declared)| {
+        let value = values.get(name).or(declared.default.as_ref())?.clone();
+        Some(ParameterValue { key: name.clone(), value, no_echo: declared.no_echo })
+    });
+    let tags = match asked.tags {
+        Some(tags) => tags_of(tags)?,
+        None => asked.before.map(|before| before.tags.clone()).unwrap_or_default(),
+    };
+    Ok(Definition {
+        parameters: parameters.collect(),
+        description: template.description.clone(),
+        template: asked.body,
+        tags,
+        capabilities: asked.capabilities,
+        outputs: Vec::new(),
+        imports: BTreeSet::new(),
+    })
+}
+
+fn values(given: Vec<Parameter>, before: Option<&Definition>) -> Result<BTreeMap<String, String>, Error> {
+    let mut values = BTreeMap::new();
+    for parameter in given {
+        let key = parameter.parameter_key.unwrap_or_default();
+        let refuse =
+            |why: &str| Err(error::validation(format!("Invalid input for parameter key {key}. {why}")));
+        let value = match (parameter.parameter_value, parameter.use_previous_value.unwrap_or(false)) {
+            (Some(value), false) => value,
+            (None, false) => return refuse("Value must be specified or usePreviousValue must be true"),
+            (Some(_), true) => {
+                return refuse("Cannot specify usePreviousValue as true and non empty value for a parameter");
+            }
+            (None, true) => match before.and_then(|before| before.parameters.iter().find(|p| p.key == key)) {
+                Some(previous) => previous.value.clone(),
+                None => {
+                    return refuse(
+                        "Cannot specify usePreviousValue as true for a parameter key not in the previous template",
+                    );
+                }
+            },
+        };
+        if values.insert(key.clone(), value).is_some() {
+            return Err(error::validation(format!("Duplicate parameter keys: [{key}]")));
+        }
+    }
+    Ok(values)
+}
+
+fn tags_of(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Error> {
+    if tags.len() > MAX_TAGS {
+        return Err(error::validation(format!(
+            "Number of tags, {}, exceeds the limit of {MAX_TAGS}",
+            tags.len()
+        )));
+    }
+    let mut seen = BTreeSet::new();
+    for tag in &tags {
+        if tag.key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(error::validation(format!(
+                "Tag key {} begins with aws:, which is reserved",
+                tag.key
+            )));
+        }
+        if !seen.insert(tag.key.clone()) {
+            return Err(error::validation(format!("Duplicate tag keys found: {}", tag.key)));
+        }
+    }
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+}
+
+/// The capability that a template needs, and the types that need it.
+pub fn required_capability(template: &Template) -> Option<(&'static str, Vec<String>)> {
+    const NAMES: [&str; 4] = ["RoleName", "UserName", "GroupName", "ManagedPolicyName"];
+    // A policy's `RoleName` says whose it is, not what it is called.
+    const NAMED: [&str; 4] =
+        ["AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group", "AWS::IAM::ManagedPolicy"];
+    let iam = |resource: &&Resource| resource.resource_type.starts_with("AWS::IAM::");
+    let types: BTreeSet<String> =
+        template.resources.values().filter(iam).map(|resource| resource.resource_type.clone()).collect();
+    let named = template.resources.values().filter(iam).any(|resource| {
+        NAMED.contains(&resource.resource_type.as_str())
+            && NAMES.iter().any(|name| resource.properties.contains_key(*name))
+    });
+    let capability = if named { "CAPABILITY_NAMED_IAM" } else { "CAPABILITY_IAM" };
+    (!types.is_empty()).then(|| (capability, types.into_iter().collect()))
+}
+
+fn check_capabilities(template: &Template, given: &[String]) -> Result<(), Error> {
+    let Some((required, _)) = required_capability(template) else { return Ok(()) };
+    let has = |name: &str| given.iter().any(|given| given == name);
+    if has("CAPABILITY_NAMED_IAM") || has(required) {
+        return Ok(());
+    }
+    Err(error::insufficient_capabilities(required))
+}
+
+/// The operation of a request.
+pub fn operation(
+    cx: &Cx,
+    id: String,
+    kind: OperationKind,
+    role_arn: Option<String>,
+    token: Option<String>,
+) -> Result<Operation, Error> {
+    if let Some(role) = &role_arn {
+        cx.pass_role(&SERVICE, role, HOST)?;
+    }
+    Ok(Operation {
+        id,
+        kind,
+        phase: match kind {
+            OperationKind::Create | OperationKind::Update => Phase::Forward,
+            OperationKind::Delete => Phase::Delete,
+            OperationKind::ContinueRollback => Phase::Rollback,
+        },
+        on_failure: OnFailure::Rollback,
+        deadline: None,
+        caller: Caller::from(&*cx.principal),
+        role_arn,
+        token,
+        retain: Vec::new(),
+        skip: Vec::new(),
+        cancelled: false,
+        endpoint: cx.endpoint.clone(),
+        trace: cx.trace.to_string(),
+    })
+}
+
+/// What a request says about failures.
+pub fn on_failure(text: Option<&str>) -> Option<OnFailure> {
+    Some(match text? {
+        "DO_NOTHING" => OnFailure::DoNothing,
+        "DELETE" => OnFailure::Delete,
+        _ => OnFailure::Rollback,
+    })
+}

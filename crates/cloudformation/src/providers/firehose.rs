@@ -1,0 +1,200 @@
+//! `AWS::KinesisFirehose`.
+//!
+//! Source of the table: the CloudFormation template reference, Amazon Data Firehose.
+
+use ropeway_api::firehose::{
+    CreateDeliveryStreamInput, DeleteDeliveryStreamInput, DeliveryStreamDescription,
+    DescribeDeliveryStreamInput, TagDeliveryStreamInput, UntagDeliveryStreamInput, UpdateDestinationInput,
+};
+use ropeway_wire::{BoxFuture, Error};
+use serde_json::{Value as Json, json};
+
+use super::{Failure, Made, Provider, Subject, TAGS, property, tag_changes, tag_list, tags, unless};
+use crate::template::{Kind, Naming, Property, ResourceType};
+
+const STRING: Kind = Kind::String;
+const MISSING: &[&str] = &["ResourceNotFoundException"];
+const EXTENDED: &str = "ExtendedS3DestinationConfiguration";
+const PLAIN: &str = "S3DestinationConfiguration";
+
+const BUFFERING: Property = Property::new(
+    "BufferingHints",
+    Kind::Structure(&[
+        Property::new("IntervalInSeconds", Kind::Integer),
+        Property::new("SizeInMBs", Kind::Integer),
+    ]),
+);
+const ENCRYPTION: Property =
+    Property::new("EncryptionConfiguration", Kind::Structure(&[Property::new("NoEncryptionConfig", STRING)]));
+const PARAMETER: &[Property] =
+    &[Property::new("ParameterName", STRING).required(), Property::new("ParameterValue", STRING).required()];
+const PROCESSOR: &[Property] = &[
+    Property::new("Parameters", Kind::List(&Kind::Structure(PARAMETER))),
+    Property::new("Type", STRING).required(),
+];
+const PROCESSING: Property = Property::new(
+    "ProcessingConfiguration",
+    Kind::Structure(&[
+        Property::new("Enabled", Kind::Boolean),
+        Property::new("Processors", Kind::List(&Kind::Structure(PROCESSOR))),
+    ]),
+);
+
+static STREAM: ResourceType = ResourceType::new(
+    "AWS::KinesisFirehose::DeliveryStream",
+    &[
+        Property::new("DeliveryStreamName", STRING).replacement(),
+        Property::new("DeliveryStreamType", STRING).replacement(),
+        Property::new(
+            EXTENDED,
+            Kind::Structure(&[
+                Property::new("BucketARN", STRING).required(),
+                BUFFERING,
+                Property::new("CompressionFormat", STRING),
+                Property::new("CustomTimeZone", STRING),
+                ENCRYPTION,
+                Property::new("ErrorOutputPrefix", STRING),
+                Property::new("FileExtension", STRING),
+                Property::new("Prefix", STRING),
+                PROCESSING,
+                Property::new("RoleARN", STRING).required(),
+                Property::new("S3BackupMode", STRING),
+            ]),
+        ),
+        Property::new(
+            PLAIN,
+            Kind::Structure(&[
+                Property::new("BucketARN", STRING).required(),
+                BUFFERING,
+                Property::new("CompressionFormat", STRING),
+                ENCRYPTION,
+                Property::new("ErrorOutputPrefix", STRING),
+                Property::new("Prefix", STRING),
+                Property::new("RoleARN", STRING).required(),
+            ]),
+        ),
+        TAGS,
+    ],
+)
+.attributes(&["Arn"])
+.naming(Naming::new(64));
+
+/// What a destination is without a property; an update says it where the property is gone.
+/// Source: the API reference of Amazon Data Firehose.
+fn without(name: &str) -> Option<Json> {
+    Some(match name {
+        "Prefix" | "ErrorOutputPrefix" | "FileExtension" => json!(""),
+        "CompressionFormat" => json!("UNCOMPRESSED"),
+        "CustomTimeZone" => json!("UTC"),
+        "BufferingHints" => json!({ "IntervalInSeconds": 300, "SizeInMBs": 5 }),
+        "EncryptionConfiguration" => json!({ "NoEncryptionConfig": "NoEncryption" }),
+        "ProcessingConfiguration" => json!({ "Enabled": false }),
+        "S3BackupMode" => json!("Disabled"),
+        _ => return None,
+    })
+}
+
+/// `AWS::KinesisFirehose::DeliveryStream`
+pub struct DeliveryStream;
+
+impl DeliveryStream {
+    async fn describe(subject: &Subject<'_>, name: &str) -> Result<Option<DeliveryStreamDescription>, Error> {
+        let found = subject.call::<DescribeDeliveryStreamInput>(json!({ "DeliveryStreamName": name })).await;
+        Ok(unless(found, MISSING)?.map(|found| found.delivery_stream_description))
+    }
+
+    fn made(found: &DeliveryStreamDescription) -> Made {
+        Made::new(&found.delivery_stream_name, &[("Arn", &found.delivery_stream_arn)])
+    }
+
+    /// The whole destination, its former properties told off.
+    fn destination(properties: &Json, old: &Json) -> Json {
+        let of = |properties: &Json| match property(properties, EXTENDED) {
+            Json::Null => property(properties, PLAIN).clone(),
+            extended => extended.clone(),
+        };
+        let (mut new, old) = (of(properties), of(old));
+        if let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) {
+            let gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
+            new.extend(gone.into_iter().filter_map(|name| Some((name.clone(), without(name)?))));
+        }
+        new
+    }
+}
+
+impl Provider for DeliveryStream {
+    fn resource_type(&self) -> &'static ResourceType {
+        &STREAM
+    }
+
+    fn name_property(&self) -> Option<&'static str> {
+        Some("DeliveryStreamName")
+    }
+
+    fn exists<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move { Ok(Self::describe(subject, subject.name).await?.is_some()) })
+    }
+
+    fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
+        Box::pin(async move {
+            let tags = tags(subject.properties);
+            let input = super::object([
+                ("DeliveryStreamName", json!(subject.name)),
+                ("DeliveryStreamType", subject.property("DeliveryStreamType").clone()),
+                (EXTENDED, subject.property(EXTENDED).clone()),
+                (PLAIN, subject.property(PLAIN).clone()),
+                ("Tags", if tags.is_empty() { Json::Null } else { tag_list(&tags) }),
+            ]);
+            unless(subject.call::<CreateDeliveryStreamInput>(input).await, &["ResourceInUseException"])?;
+            match Self::describe(subject, subject.name).await {
+                Ok(Some(found)) if found.delivery_stream_status == "ACTIVE" => Ok(Self::made(&found)),
+                Ok(Some(found)) if found.delivery_stream_status == "CREATING_FAILED" => {
+                    let why = Error::new(400, "CREATING_FAILED", "The delivery stream could not be made");
+                    Err(Failure::Partial(subject.name.to_owned(), why))
+                }
+                Ok(_) => Err(Failure::Pending),
+                Err(error) => Err(Failure::Partial(subject.name.to_owned(), error)),
+            }
+        })
+    }
+
+    fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>> {
+        Box::pin(async move {
+            let (name, new) = (subject.physical_id, subject.properties);
+            let found = Self::describe(subject, name).await?;
+            let found = found.ok_or_else(|| Error::new(400, "NotFound", format!("{name} does not exist")))?;
+            let destination = Self::destination(new, old);
+            if destination != Self::destination(old, old) {
+                let id = found.destinations.first().map(|destination| destination.destination_id.clone());
+                let input = json!({
+                    "DeliveryStreamName": name,
+                    "CurrentDeliveryStreamVersionId": found.version_id,
+                    "DestinationId": id.unwrap_or_default(),
+                    "ExtendedS3DestinationUpdate": destination,
+                });
+                subject.call::<UpdateDestinationInput>(input).await?;
+            }
+            let (set, gone) = tag_changes(old, new);
+            if !gone.is_empty() {
+                let input = json!({ "DeliveryStreamName": name, "TagKeys": gone });
+                subject.call::<UntagDeliveryStreamInput>(input).await?;
+            }
+            if !set.is_empty() {
+                let input = json!({ "DeliveryStreamName": name, "Tags": tag_list(&set) });
+                subject.call::<TagDeliveryStreamInput>(input).await?;
+            }
+            Ok(Self::made(&found))
+        })
+    }
+
+    fn delete<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let name = subject.physical_id;
+            let input = json!({ "DeliveryStreamName": name });
+            let codes = [MISSING, &["ResourceInUseException"]].concat();
+            unless(subject.call::<DeleteDeliveryStreamInput>(input).await, &codes)?;
+            // What is being deleted still has its name.
+            if Self::describe(subject, name).await?.is_some() { Err(Failure::Pending) } else { Ok(()) }
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! Providers: what CloudFormation does for each resource type.
+//!
+//! A provider is a table of properties and four calls of the type's own service, made as the principal
+//! that the stack's operation acts for. Calls may come again after a crash, so each is idempotent: a
+//! creation goes by a name that was committed before it began, and takes what that name already
+//! stands for as its own; a deletion takes what is not there as deleted.
+
+mod firehose;
+mod iam;
+mod iam_policies;
+mod identity;
+mod queue_policies;
+mod s3;
+mod sns;
+mod sqs;
+mod wait;
+
+use std::collections::BTreeMap;
+
+use ropeway_wire::{BoxFuture, Cx, Error, Input, Services, protocol};
+use serde_json::Value as Json;
+
+use crate::keys::StackKey;
+use crate::template::{Kind, Property, ResourceType, Types};
+
+/// A resource as its provider sees it.
+pub struct Subject<'a> {
+    /// Every service.
+    pub services: &'a Services,
+    /// In whose name.
+    pub cx: &'a Cx,
+    /// The stack.
+    pub stack: &'a StackKey,
+    /// The name in the template.
+    pub logical_id: &'a str,
+    /// Its name: the template's or a generated one.
+    pub name: &'a str,
+    /// The physical id, once it has one.
+    pub physical_id: &'a str,
+    /// The evaluated properties, of the kinds that the table says.
+    pub properties: &'a Json,
+}
+
+impl Subject<'_> {
+    /// Calls an operation; its input is given as JSON by the model's names.
+    pub async fn call<I: Input>(&self, input: Json) -> Result<I::Output, Error> {
+        let operation = I::SERVICE.operations.iter().find(|operation| operation.name == I::OPERATION);
+        let operation =
+            operation.ok_or_else(|| Error::internal(format!("{} is not listed", I::OPERATION)))?;
+        let input: I = protocol::from_json(input.to_string().as_bytes(), &operation.input)?;
+        self.services.call(self.cx.clone(), input).await
+    }
+
+    /// A property; null if it is not there.
+    pub fn property(&self, name: &str) -> &Json {
+        property(self.properties, name)
+    }
+}
+
+/// What a creation or an update leaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Made {
+    /// The physical id.
+    pub physical_id: String,
+    /// What `Fn::GetAtt` gives.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Made {
+    /// A resource of this physical id, with these attributes.
+    pub fn new(physical_id: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { physical_id: physical_id.into(), attributes: attributes.collect() }
+    }
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// Nothing came of it.
+    Refused(Error),
+    /// It failed when something, of this physical id, was there already.
+    Partial(String, Error),
+    /// It is not over: ask again.
+    Pending,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The outcome of a step that follows the creation itself.
+pub fn after_creation<T>(physical_id: &str, result: Result<T, Error>) -> Result<T, Failure> {
+    result.map_err(|error| Failure::Partial(physical_id.to_owned(), error))
+}
+
+/// What CloudFormation does for a resource type.
+pub trait Provider: Send + Sync {
+    /// The type.
+    fn resource_type(&self) -> &'static ResourceType;
+
+    /// The property that gives the resource a name of its author's choice.
+    fn name_property(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What generated names end with.
+    fn suffix(&self, _properties: &Json) -> &'static str {
+        ""
+    }
+
+    /// Whether a change of properties that are updated conditionally makes a new resource.
+    fn replaces(&self, _old: &Json, _new: &Json) -> bool {
+        false
+    }
+
+    /// Whether something has the name already. Asked before the creation of what the template names.
+    fn exists<'a>(&'a self, _subject: &'a Subject<'a>) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    /// Makes it.
+    fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>>;
+
+    /// Changes it from what `old` says into what the subject says.
+    fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>>;
+
+    /// Deletes it.
+    fn delete<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// Every provider.
+static PROVIDERS: &[&dyn Provider] = &[
+    &firehose::DeliveryStream,
+    &iam::Group,
+    &iam::ManagedPolicy,
+    &iam::Role,
+    &iam::User,
+    &iam_policies::GroupPolicy,
+    &iam_policies::Policy,
+    &iam_policies::RolePolicy,
+    &iam_policies::UserPolicy,
+    &queue_policies::QueueInlinePolicy,
+    &queue_policies::QueuePolicy,
+    &s3::Bucket,
+    &s3::BucketPolicy,
+    &sns::Subscription,
+    &sns::Topic,
+    &sns::TopicPolicy,
+    &sqs::Queue,
+    &wait::WaitConditionHandle,
+];
+
+/// `Tags`, as most types have them.
+const TAGS: Property = Property::new(
+    "Tags",
+    Kind::List(&Kind::Structure(&[
+        Property::new("Key", Kind::String).required(),
+        Property::new("Value", Kind::String).required(),
+    ])),
+);
+
+/// The provider of a type.
+pub fn of(resource_type: &str) -> Option<&'static dyn Provider> {
+    PROVIDERS.iter().find(|provider| provider.resource_type().name == resource_type).copied()
+}
+
+/// The resource types that there are.
+pub struct Registry;
+
+impl Types for Registry {
+    fn resource_type(&self, name: &str) -> Option<&ResourceType> {
+        of(name).map(|provider| provider.resource_type())
+    }
+}
+
+/// A member of an object; null if it is not there.
+pub fn property<'a>(object: &'a Json, name: &str) -> &'a Json {
+    object.get(name).unwrap_or(&Json::Null)
+}
+
+/// Text of a scalar, or the JSON of anything else.
+pub fn text(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The texts of a list.
+pub fn texts(list: &Json) -> Vec<String> {
+    list.as_array().map(|items| items.iter().map(text).collect()).unwrap_or_default()
+}
+
+/// An object without its nulls.
+pub fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+    members
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Tags by key. A template's `Tags` are a list of keys and values.
+pub fn tags(properties: &Json) -> BTreeMap<String, String> {
+    let tags = property(properties, "Tags").as_array().map(Vec::as_slice).unwrap_or_default();
+    tags.iter().map(|tag| (text(property(tag, "Key")), text(property(tag, "Value")))).collect()
+}
+
+/// What an update does to tags: those to set, and keys to remove.
+pub fn tag_changes(old: &Json, new: &Json) -> (BTreeMap<String, String>, Vec<String>) {
+    let (old, new) = (tags(old), tags(new));
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
+    let set = new.into_iter().filter(|(key, value)| old.get(key) != Some(value)).collect();
+    (set, gone)
+}
+
+/// Tags in the form of most services: a list of keys and values.
+pub fn tag_list(tags: &BTreeMap<String, String>) -> Json {
+    tags.iter().map(|(key, value)| serde_json::json!({ "Key": key, "Value": value })).collect()
+}
+
+/// Success if the error's code is one of these: what was to be deleted is not there.
+pub fn unless<T>(result: Result<T, Error>, codes: &[&str]) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if codes.contains(&error.code.as_ref()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

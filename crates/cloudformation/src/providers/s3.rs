@@ -1,0 +1,190 @@
+//! `AWS::S3`.
+//!
+//! Source of the tables: the CloudFormation template reference, Amazon S3.
+
+use ropeway_api::s3::{
+    CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketPolicyInput,
+    DeleteBucketTaggingInput, HeadBucketInput, PutBucketEncryptionInput, PutBucketPolicyInput,
+    PutBucketTaggingInput,
+};
+use ropeway_wire::{BoxFuture, Error};
+use serde_json::{Value as Json, json};
+
+use super::{Failure, Made, Provider, Subject, TAGS, after_creation, property, tag_list, tags, text, unless};
+use crate::template::{Kind, Naming, Property, ResourceType};
+
+const STRING: Kind = Kind::String;
+/// What a bucket, or a policy, that is not there answers. A HEAD request's answer has no code of its own.
+const MISSING: &[&str] = &["NoSuchBucket", "NotFound", "404", "NoSuchBucketPolicy"];
+
+const BY_DEFAULT: &[Property] = &[Property::new("SSEAlgorithm", STRING).required()];
+const RULE: &[Property] = &[
+    Property::new("BucketKeyEnabled", Kind::Boolean),
+    Property::new("ServerSideEncryptionByDefault", Kind::Structure(BY_DEFAULT)),
+];
+const ENCRYPTION: &[Property] =
+    &[Property::new("ServerSideEncryptionConfiguration", Kind::List(&Kind::Structure(RULE))).required()];
+
+static BUCKET: ResourceType = ResourceType::new(
+    "AWS::S3::Bucket",
+    &[
+        Property::new("BucketEncryption", Kind::Structure(ENCRYPTION)),
+        Property::new("BucketName", STRING).replacement(),
+        TAGS,
+    ],
+)
+.attributes(&["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"])
+.naming(Naming::new(63).lower_case());
+
+static BUCKET_POLICY: ResourceType = ResourceType::new(
+    "AWS::S3::BucketPolicy",
+    &[
+        Property::new("Bucket", STRING).required().replacement(),
+        Property::new("PolicyDocument", Kind::Json).required(),
+    ],
+);
+
+/// `AWS::S3::Bucket`
+pub struct Bucket;
+
+impl Bucket {
+    fn made(subject: &Subject<'_>, name: &str) -> Made {
+        let region = &subject.stack.scope.region;
+        Made::new(
+            name,
+            &[
+                ("Arn", &format!("arn:aws:s3:::{name}")),
+                ("DomainName", &format!("{name}.s3.amazonaws.com")),
+                ("DualStackDomainName", &format!("{name}.s3.dualstack.{region}.amazonaws.com")),
+                ("RegionalDomainName", &format!("{name}.s3.{region}.amazonaws.com")),
+                ("WebsiteURL", &format!("http://{name}.s3-website-{region}.amazonaws.com")),
+            ],
+        )
+    }
+
+    async fn encrypt(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let encryption = subject.property("BucketEncryption");
+        if encryption.is_null() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketEncryptionInput>(input).await.map(drop);
+        }
+        let rules = property(encryption, "ServerSideEncryptionConfiguration").as_array().cloned();
+        let rules = rules.unwrap_or_default().into_iter().map(|rule| {
+            super::object([
+                // The names that the API's XML has for them.
+                (
+                    "ApplyServerSideEncryptionByDefault",
+                    property(&rule, "ServerSideEncryptionByDefault").clone(),
+                ),
+                ("BucketKeyEnabled", property(&rule, "BucketKeyEnabled").clone()),
+            ])
+        });
+        // The member's name in a JSON body is that of the list's elements in XML.
+        let rules: Vec<Json> = rules.collect();
+        let input = json!({ "Bucket": bucket, "ServerSideEncryptionConfiguration": { "Rule": rules } });
+        subject.call::<PutBucketEncryptionInput>(input).await.map(drop)
+    }
+
+    async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let tags = tags(subject.properties);
+        if tags.is_empty() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketTaggingInput>(input).await.map(drop);
+        }
+        let input = json!({ "Bucket": bucket, "Tagging": { "TagSet": tag_list(&tags) } });
+        subject.call::<PutBucketTaggingInput>(input).await.map(drop)
+    }
+}
+
+impl Provider for Bucket {
+    fn resource_type(&self) -> &'static ResourceType {
+        &BUCKET
+    }
+
+    fn name_property(&self) -> Option<&'static str> {
+        Some("BucketName")
+    }
+
+    fn exists<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            match subject.call::<HeadBucketInput>(json!({ "Bucket": subject.name })).await {
+                Ok(_) => Ok(true),
+                // A bucket of somebody else's is there, too; what may not be asked, its creation will tell.
+                Err(error) if error.status < 500 => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
+        Box::pin(async move {
+            let (name, region) = (subject.name, &subject.stack.scope.region);
+            let place =
+                if region == "us-east-1" { Json::Null } else { json!({ "LocationConstraint": region }) };
+            let input = super::object([("Bucket", json!(name)), ("CreateBucketConfiguration", place)]);
+            unless(subject.call::<CreateBucketInput>(input).await, &["BucketAlreadyOwnedByYou"])?;
+            if !subject.property("BucketEncryption").is_null() {
+                after_creation(name, Self::encrypt(subject, name).await)?;
+            }
+            if !tags(subject.properties).is_empty() {
+                after_creation(name, Self::tag(subject, name).await)?;
+            }
+            Ok(Self::made(subject, name))
+        })
+    }
+
+    fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>> {
+        Box::pin(async move {
+            let name = subject.physical_id;
+            if property(old, "BucketEncryption") != subject.property("BucketEncryption") {
+                Self::encrypt(subject, name).await?;
+            }
+            if tags(old) != tags(subject.properties) {
+                Self::tag(subject, name).await?;
+            }
+            Ok(Self::made(subject, name))
+        })
+    }
+
+    fn delete<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let input = json!({ "Bucket": subject.physical_id });
+            unless(subject.call::<DeleteBucketInput>(input).await, MISSING)?;
+            Ok(())
+        })
+    }
+}
+
+/// `AWS::S3::BucketPolicy`: its physical id is the bucket's name.
+pub struct BucketPolicy;
+
+impl Provider for BucketPolicy {
+    fn resource_type(&self) -> &'static ResourceType {
+        &BUCKET_POLICY
+    }
+
+    fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
+        Box::pin(async move {
+            let bucket = text(subject.property("Bucket"));
+            let policy = subject.property("PolicyDocument").to_string();
+            subject.call::<PutBucketPolicyInput>(json!({ "Bucket": bucket, "Policy": policy })).await?;
+            Ok(Made::new(bucket, &[]))
+        })
+    }
+
+    fn update<'a>(
+        &'a self,
+        subject: &'a Subject<'a>,
+        _old: &'a Json,
+    ) -> BoxFuture<'a, Result<Made, Failure>> {
+        self.create(subject)
+    }
+
+    fn delete<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let input = json!({ "Bucket": subject.physical_id });
+            unless(subject.call::<DeleteBucketPolicyInput>(input).await, MISSING)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Putting back what a failed update has changed.
+
+use super::step::turned;
+use super::{Run, Stop};
+use crate::commands::Change;
+use crate::model::{Baseline, Resource, State};
+
+impl Run<'_> {
+    /// Gives every changed resource back what it was; true: the operation is over.
+    pub(super) async fn rollback(&mut self) -> Result<bool, Stop> {
+        let mut failed = Vec::new();
+        for id in self.order() {
+            let Some(resource) = self.resource(&id).cloned() else { continue };
+            if let Baseline::Was(old) = &resource.baseline {
+                let old = State::clone(old);
+                if !self.put_back(resource, old).await? {
+                    failed.push(id);
+                }
+            } else if resource.status == "UPDATE_FAILED" {
+                // Nothing of it had begun.
+                self.record(turned(resource, "UPDATE_COMPLETE", None)).await?;
+            }
+        }
+        if failed.is_empty() {
+            return self.begin_rollback_cleanup().await;
+        }
+        failed.sort();
+        let reason = format!("The following resource(s) failed to update: [{}]. ", failed.join(", "));
+        let status = Change::Status("UPDATE_ROLLBACK_FAILED".to_owned(), Some(reason));
+        self.record(vec![status, Change::Finish(false)]).await?;
+        Ok(true)
+    }
+
+    /// Makes one resource what it was; false: it failed.
+    async fn put_back(&mut self, resource: Resource, old: State) -> Result<bool, Stop> {
+        let settled = |resource: Resource, state: State| Resource {
+            state,
+            baseline: Baseline::Same,
+            operation: String::new(),
+            attempts: 0,
+            ..resource
+        };
+        if self.snapshot.operation.skip.contains(&resource.logical_id) {
+            let skipped = settled(resource, old);
+            self.record(turned(skipped, "UPDATE_COMPLETE", None)).await?;
+            return Ok(true);
+        }
+        if old.physical_id != resource.state.physical_id {
+            let mut back = settled(resource.clone(), old);
+            if resource.state.exists {
+                back.leftovers.push(resource.state);
+            }
+            self.record(turned(back, "UPDATE_COMPLETE", None)).await?;
+            return Ok(true);
+        }
+        if resource.state.properties == old.properties {
+            let back = settled(resource, old);
+            self.record(vec![Change::Put(Box::new(back))]).await?;
+            return Ok(true);
+        }
+        if resource.operation != self.rolling() {
+            let begun = Resource { operation: self.rolling(), attempts: 0, ..resource.clone() };
+            self.record(turned(begun, "UPDATE_IN_PROGRESS", None)).await?;
+        }
+        match self.call_update(&resource, &resource.state, &old).await? {
+            Ok(made) => {
+                let back = super::forward::with(settled(self.noted(resource), old), made);
+                self.record(turned(back, "UPDATE_COMPLETE", None)).await?;
+                Ok(true)
+            }
+            Err(broken) => {
+                let noted = self.noted(resource);
+                self.record(turned(noted, "UPDATE_FAILED", Some(&broken.reason))).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// What a resource's row names as its operation while it is put back.
+    fn rolling(&self) -> String {
+        format!("{}/rollback", self.snapshot.operation.id)
+    }
+}
