@@ -1,8 +1,12 @@
 //! A real server in a test: started, killed, stopped, started again on the same directory.
 
+mod client;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+pub use client::{Client, Reply};
 
 /// The server's binary: `ROPEWAY_BIN`, or the one beside the test's own build.
 ///
@@ -18,8 +22,6 @@ pub fn binary() -> PathBuf {
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
 pub struct Setting {
-    /// Variables of its environment, such as `LD_PRELOAD`.
-    pub env: Vec<(String, String)>,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Without `--dev`.
@@ -42,21 +44,26 @@ impl Server {
     /// # Panics
     /// If it ends before it is ready.
     pub fn start(dir: &Path) -> Self {
-        Self::start_with(dir, &Setting::default()).unwrap_or_else(|why| panic!("{why}"))
+        Self::spawn(Self::command(dir, &Setting::default())).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// Starts a server as told.
-    ///
-    /// # Errors
-    /// What it printed, if it ends before it is ready.
-    pub fn start_with(dir: &Path, setting: &Setting) -> Result<Self, String> {
+    /// The command that starts a server as told.
+    pub fn command(dir: &Path, setting: &Setting) -> Command {
         let mut command = Command::new(binary());
         command.args(["start", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
         if !setting.production {
             command.arg("--dev");
         }
-        command.args(&setting.arguments).envs(setting.env.iter().cloned());
-        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
+        command.args(&setting.arguments);
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()));
+        command
+    }
+
+    /// Runs a command that starts a server, and waits until that is ready.
+    ///
+    /// # Errors
+    /// What it printed, if it ends before it is ready.
+    pub fn spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("{command:?}: {e}"))?;
         let stdout = child.stdout.take().ok_or("no output")?;
         let mut greeting = Vec::new();

@@ -17,9 +17,10 @@ impl Gate for Access {
         let trust = trusts(request);
         let resource = match trust {
             true => Some(self.trust_of(request, &principal)?),
+            false if makes_its_resource(request) => None,
             false => self.policy_of(request.resource),
         };
-        let owner = self.owner_of(request.resource);
+        let owner = self.owner_of(request.resource).filter(|_| !makes_its_resource(request));
         let context = context(request.cx, request.keys);
         let asked = Request {
             principal: &principal,
@@ -57,6 +58,12 @@ impl Gate for Access {
     fn set_resource_owner(&self, resource: &str, account: Option<&str>) {
         self.put_owner(resource, account);
     }
+}
+
+/// A bucket is its maker's: whoever has one of that name already is not asked, and S3 answers that the
+/// name is taken.
+fn makes_its_resource(request: &AccessRequest<'_>) -> bool {
+    request.action == "s3:CreateBucket"
 }
 
 impl Access {

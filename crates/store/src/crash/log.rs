@@ -134,6 +134,15 @@ impl Log {
         outputs.collect::<Vec<_>>().concat()
     }
 
+    /// The same log as if nothing had ever been synced: for showing that a check would notice.
+    #[must_use]
+    pub fn without_syncs(mut self) -> Log {
+        let pairs = self.events.into_iter().zip(self.ends);
+        let kept = pairs.filter(|(event, _)| !matches!(event, Event::Sync(_) | Event::SyncDir(_)));
+        (self.events, self.ends) = kept.unzip();
+        self
+    }
+
     /// Whether a call was made to fail.
     pub fn faulted(&self) -> bool {
         self.events.iter().any(|event| matches!(event, Event::Fault(_)))
