@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::keys::{KeyBuilder, Space};
 use crate::{Core, Fault, Machine, ShardId, Tx};
 
+/// Names that are read at once, whatever the limit.
+const MAX_NAMES: u32 = 10_000;
+
 /// The machine of lists.
 pub struct Directory;
 
@@ -20,7 +23,7 @@ pub enum Command {
     Add {
         /// the list
         list: String,
-        /// the name, without zero bytes
+        /// the name
         name: String,
         /// what the list says of it
         value: Vec<u8>,
@@ -40,7 +43,7 @@ pub enum Command {
         prefix: String,
         /// only names behind this one
         after: Option<String>,
-        /// at most so many
+        /// at most so many, and 10,000
         limit: u32,
     },
 }
@@ -70,7 +73,7 @@ impl Directory {
         let base = key(list);
         let start = base.clone().raw(prefix.as_bytes()).build();
         let after = after.map(|name| base.clone().raw(name.as_bytes()).build());
-        let page = tx.scan_prefix(&start, after.as_ref(), limit as usize).await?;
+        let page = tx.scan_prefix(&start, after.as_ref(), limit.min(MAX_NAMES) as usize).await?;
         let skip = base.build().len();
         let mut out = Names { names: Vec::new(), more: page.more };
         for (key, value) in page.rows {

@@ -1,7 +1,9 @@
 //! The key catalogue: every row begins with one of these discriminants, which never change.
 //!
 //! Within a service's rows, [`Scope`] comes next: account and region. Numbers are big-endian, so
-//! that byte order is number order; texts are closed by a zero byte.
+//! that byte order is number order; texts are closed by a zero byte. The bytes 0 and 1 within a text
+//! are written as 1 1 and 1 2, so that any text is taken, none is the beginning of another one's
+//! key, and the order of keys is the order of texts.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -31,7 +33,7 @@ pub enum Space {
     Server = 0x7f,
 }
 
-/// Account and region: 6 bytes for the regions of the table, more for any other name.
+/// Account and region: 6 bytes for an account of 12 digits in a region of the table, more for others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Scope {
     /// The 12-digit account id.
@@ -80,8 +82,12 @@ const REGIONS: &[&str] = &[
     "cn-northwest-1",
 ];
 
+/// Stands before a byte of a text that is 0 or 1, and one too low.
+const ESCAPE: u8 = 1;
 /// Marks a region that is written out.
 const OTHER_REGION: u8 = 0xff;
+/// Marks an account that is written out: more than 12 digits come to.
+const OTHER_ACCOUNT: [u8; 5] = [0xff; 5];
 
 impl Scope {
     /// A scope.
@@ -89,9 +95,20 @@ impl Scope {
         Scope { account: account.into(), region: region.into() }
     }
 
+    /// The account's number, if it is 12 digits.
+    fn number(&self) -> Option<u64> {
+        let digits = self.account.len() == 12 && self.account.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { self.account.parse().ok() } else { None }
+    }
+
     fn write(&self, out: &mut BytesMut) {
-        let number: u64 = self.account.parse().unwrap_or(0);
-        out.put_slice(number.to_be_bytes().get(3..).unwrap_or_default());
+        match self.number() {
+            Some(number) => out.put_slice(number.to_be_bytes().get(3..).unwrap_or_default()),
+            None => {
+                out.put_slice(&OTHER_ACCOUNT);
+                put_text(out, &self.account);
+            }
+        }
         match REGIONS.iter().position(|r| *r == self.region) {
             Some(code) => out.put_u8(code as u8),
             None => {
@@ -103,8 +120,26 @@ impl Scope {
 }
 
 fn put_text(out: &mut BytesMut, text: &str) {
-    out.put_slice(text.as_bytes());
+    for byte in text.bytes() {
+        if byte <= ESCAPE {
+            out.put_u8(ESCAPE);
+        }
+        out.put_u8(if byte <= ESCAPE { byte + 1 } else { byte });
+    }
     out.put_u8(0);
+}
+
+/// Reads a text that [`KeyBuilder::text`] wrote at the beginning of `bytes`; gives it and what comes
+/// behind it.
+pub fn read_text(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    let mut out = Vec::with_capacity(text.len());
+    let mut text = text.iter();
+    while let Some(byte) = text.next() {
+        out.push(if *byte == ESCAPE { text.next()?.checked_sub(1)? } else { *byte });
+    }
+    Some((String::from_utf8(out).ok()?, rest.get(1..)?))
 }
 
 /// Builds a key.
@@ -129,7 +164,7 @@ impl KeyBuilder {
         KeyBuilder(out)
     }
 
-    /// Adds a text without zero bytes in it, closed by one.
+    /// Adds a text, closed by a zero byte.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
         put_text(&mut self.0, text);

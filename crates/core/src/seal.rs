@@ -35,16 +35,25 @@ impl MasterKey {
         }
     }
 
+    /// The file comes to its name only once it is whole: a crash leaves no half of a key behind.
     fn create(path: &Path, ids: &Ids) -> std::io::Result<Self> {
         use std::os::unix::fs::OpenOptionsExt;
         let mut key = [0u8; 32];
         ids.fill(&mut key);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".new");
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(&key)?;
         file.sync_all()?;
-        if let Some(parent) = path.parent() {
-            std::fs::File::open(parent)?.sync_all()?;
-        }
+        // Fails where there is a key by now, whereas a rename would replace it.
+        std::fs::hard_link(&fresh, path)?;
+        std::fs::remove_file(&fresh)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(MasterKey(key))
     }
 
@@ -124,5 +133,24 @@ mod tests {
         *other.last_mut().unwrap() ^= 1;
         assert!(key.open(b"a", &other).is_err());
         assert!(MasterKey::from_bytes([7; 32]).derive("else").open(b"a", &sealed).is_err());
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_only_where_it_may_be() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let ids = Ids::seeded(1);
+        assert_eq!(MasterKey::load(&path, &ids, false).err().unwrap().kind(), std::io::ErrorKind::NotFound);
+        // What a crash while the key was made may leave behind.
+        std::fs::write(dir.path().join("key.new"), b"half").unwrap();
+        let made = MasterKey::load(&path, &ids, true).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        for may_create in [false, true] {
+            assert!(MasterKey::load(&path, &ids, may_create).unwrap().0 == made.0);
+        }
+        std::fs::write(&path, b"short").unwrap();
+        assert!(MasterKey::load(&path, &ids, true).is_err());
     }
 }
