@@ -11,7 +11,8 @@ pub enum Fault {
     Stopping,
     /// The store failed; whether the change happened is settled at the next start.
     Store(String),
-    /// A row or a command that cannot be read: damage, or a format from elsewhere.
+    /// A row or a command that cannot be read, or is larger than can be written: damage, a format from
+    /// elsewhere, a limit that should have been checked before.
     Damaged(String),
 }
 

@@ -5,12 +5,15 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use ropeway_store::{Lease, Room, Shard, Store};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::dispatch::MAX_STEPS;
 use crate::keys::{self, Space};
 use crate::machine::{Actor, Machine};
-use crate::shard::{AnyMachine, Envelope, INBOX, Loop, Machines, Own, Task, Typed};
+use crate::machines::{AnyMachine, Machines};
+use crate::shard::{Envelope, INBOX, Loop, Own, Typed};
+use crate::tasks::Task;
 use crate::tx::Trace;
 use crate::{Clock, Fault, Ids, ShardId, Signals};
 
@@ -34,6 +37,9 @@ pub(crate) struct Shared {
     actors: OnceLock<BTreeMap<Space, Arc<dyn Actor>>>,
     inboxes: Inboxes,
     runtimes: Vec<Handle>,
+    /// One for each step of a lane that has deliveries in memory.
+    pub steps: Semaphore,
+    stopping: watch::Sender<bool>,
 }
 
 /// Puts a core together.
@@ -69,6 +75,8 @@ impl Builder {
             actors: OnceLock::new(),
             inboxes: RwLock::default(),
             runtimes,
+            steps: Semaphore::new(MAX_STEPS),
+            stopping: watch::Sender::new(false),
         });
         let mut loops = Vec::new();
         let mut inboxes = Vec::new();
@@ -116,7 +124,7 @@ impl Core {
         if let Loops::Loaded(loaded) = &mut *loops {
             let loaded = std::mem::take(loaded);
             *loops = Loops::Running(
-                loaded.into_iter().map(|shard| self.shared.spawn_on(shard.id(), shard.run())).collect(),
+                loaded.into_iter().map(|shard| self.shared.runtime(shard.id()).spawn(shard.run())).collect(),
             );
         }
     }
@@ -146,14 +154,20 @@ impl Core {
         self.shared.shards()
     }
 
-    /// Applies a command in a shard; the answer comes once it, and all that it saw, is durable.
+    /// Applies a command in a shard; the answer comes once it, and all that it saw, is durable. A
+    /// caller that does not wait for it has the command applied all the same.
+    ///
+    /// # Errors
+    /// The machine's own; [`Fault::Overloaded`] if too much waits for the shard or for the disk;
+    /// [`Fault::NoRoom`] for a command that grows on a disk that is nearly full; [`Fault::Store`] if the
+    /// commit failed: whether the change happened is then not known.
     pub async fn submit<M: Machine>(
         &self,
         shard: ShardId,
         trace: &Trace,
         command: M::Command,
     ) -> Result<M::Output, M::Error> {
-        if M::grows(&command) && self.shared.store.room() == Room::DeletesOnly {
+        if M::grows(&command) && self.shared.room() == Room::DeletesOnly {
             return Err(Fault::NoRoom.into());
         }
         let (reply, answer) = oneshot::channel();
@@ -163,24 +177,29 @@ impl Core {
             mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Fault::Stopping,
         })?;
-        answer.await.unwrap_or_else(|_| Err(Fault::Stopping.into()))
+        answer.await.unwrap_or_else(|_| Err(self.shared.unanswered().into()))
     }
 
-    /// Takes no further commands, lets those under way finish, and closes the store.
+    /// Takes no further commands, lets those under way finish, interrupts the deliveries (they go on
+    /// at the next start), and closes the store.
     pub async fn stop(&self) -> Result<(), Fault> {
+        self.shared.stopping.send_replace(true);
         write(&self.shared.inboxes).clear();
         self.shared.signals.close();
         let running = {
             let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             std::mem::replace(&mut *loops, Loops::Running(Vec::new()))
         };
+        let mut ended = Ok(());
         if let Loops::Running(tasks) = running {
             for task in tasks {
-                task.await.map_err(|e| Fault::Store(format!("a shard's loop ended badly: {e}")))?;
+                if let Err(error) = task.await {
+                    ended = Err(Fault::Store(format!("a shard's loop ended badly: {error}")));
+                }
             }
         }
         self.shared.store.close().await?;
-        Ok(())
+        ended
     }
 }
 
@@ -189,8 +208,26 @@ impl Shared {
         self.store.shards()
     }
 
+    pub fn room(&self) -> Room {
+        self.store.room()
+    }
+
     pub fn make_machines(&self, shard: ShardId) -> Machines {
-        Machines(self.factories.iter().map(|make| make(shard)).collect())
+        Machines::new(self.factories.iter().map(|make| make(shard)).collect())
+    }
+
+    /// Returns once the core is stopping.
+    pub async fn stopped(&self) {
+        // The sender is ours, so waiting for it cannot fail.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Why a command was dropped without an answer.
+    fn unanswered(&self) -> Fault {
+        if *self.stopping.borrow() {
+            return Fault::Stopping;
+        }
+        Fault::Store("the command's batch was lost".to_owned())
     }
 
     pub fn actor(&self, space: Space) -> Option<&Arc<dyn Actor>> {
@@ -218,20 +255,13 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { job: Box::new(Own { task, reply }), trace: Arc::from("") };
         self.inbox(shard)?.send(envelope).await.map_err(|_| Fault::Stopping)?;
-        answer.await.unwrap_or(Err(Fault::Stopping))
+        answer.await.unwrap_or_else(|_| Err(self.unanswered()))
     }
 
-    /// Starts a task of the core's own.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_on(ShardId(0), task);
-    }
-
-    fn spawn_on(&self, shard: ShardId, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    /// The runtime that a shard's tasks run on.
+    pub fn runtime(&self, shard: ShardId) -> Handle {
         let number = usize::from(shard.0) % self.runtimes.len().max(1);
-        match self.runtimes.get(number) {
-            Some(runtime) => runtime.spawn(task),
-            None => Handle::current().spawn(task),
-        }
+        self.runtimes.get(number).cloned().unwrap_or_else(Handle::current)
     }
 }
 

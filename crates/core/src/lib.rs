@@ -7,17 +7,22 @@
 
 mod clock;
 pub mod directory;
+mod dispatch;
 pub mod effects;
 mod fault;
 mod host;
 mod ids;
 pub mod keys;
 mod machine;
+mod machines;
 pub mod outbox;
 mod overlay;
 pub mod seal;
 mod shard;
 mod signals;
+mod tasks;
+#[cfg(test)]
+mod tests;
 mod time;
 mod tx;
 
@@ -29,4 +34,4 @@ pub use machine::{Actor, Machine, MachineError, Outcome, Settled};
 pub use ropeway_store::{BoxFuture, ShardId};
 pub use signals::Signals;
 pub use time::Time;
-pub use tx::{Rows, Trace, Tx};
+pub use tx::{MAX_COMMAND_BYTES, MAX_COMMAND_ROWS, Rows, Trace, Tx};

@@ -10,7 +10,9 @@ use crate::{BoxFuture, Fault, Time, Tx};
 /// One service's state in one shard.
 ///
 /// Commands are applied one after the other. An `apply` that fails must have left the machine as
-/// it was: decide first, change then. Its writes are dropped by the core. A machine reads no clock
+/// it was: decide first, change then. Its writes are dropped by the core. One that succeeds writes at
+/// most [`MAX_COMMAND_ROWS`](crate::MAX_COMMAND_ROWS) and
+/// [`MAX_COMMAND_BYTES`](crate::MAX_COMMAND_BYTES). A machine reads no clock
 /// and no randomness but the transaction's, and iterates no randomly ordered map.
 pub trait Machine: Send + 'static {
     /// What can be asked of it: changes and reads alike. The binary form (postcard) goes into the
@@ -24,7 +26,8 @@ pub trait Machine: Send + 'static {
     /// Whose rows it owns; one machine type for each.
     const SPACE: Space;
 
-    /// Rebuilds what it keeps in memory, from its rows: at start, and after a lost commit.
+    /// Rebuilds what it keeps in memory, from its rows: at start, and after a lost commit. Not called
+    /// in a shard that was never written.
     fn load(&mut self, tx: &mut Tx) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Applies a command.
@@ -42,17 +45,19 @@ pub trait Machine: Send + 'static {
         None
     }
 
-    /// Does what has become due, in steps of bounded size.
+    /// Does what has become due, in steps of bounded size. Called again at once while something is
+    /// due; after an error, or many calls that changed nothing, only a second later.
     fn on_time(&mut self, _tx: &mut Tx) -> impl Future<Output = Result<(), Fault>> + Send {
         async { Ok(()) }
     }
 
-    /// Called before each commit that follows at least one command of this machine: the place for
-    /// rows that many commands change, such as counters.
+    /// Called at the end of each batch, also of one that only read: the place for rows that many
+    /// commands change, such as counters. It writes only what commands have changed, small rows, and
+    /// nothing where they changed nothing.
     fn before_commit(&mut self, _tx: &mut Tx) {}
 
-    /// A delivery of this machine's reached its end; runs in the commit that removes it from the
-    /// outbox.
+    /// A delivery of this machine's reached its end; runs once, in the commit that removes it from the
+    /// outbox. After an error it is called again later.
     fn settled(
         &mut self,
         _tx: &mut Tx,

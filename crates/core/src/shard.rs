@@ -1,27 +1,28 @@
 //! The shard's loop: takes a bounded batch of commands, applies each, commits once, then answers.
 
-use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use futures_util::FutureExt;
 use ropeway_store::{Lease, Shard};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
+use crate::dispatch::Dispatcher;
 use crate::host::Shared;
-use crate::keys::Space;
-use crate::machine::{Machine, MachineError, Settled};
-use crate::outbox::{self, Ended, Item, Lanes};
+use crate::machine::Machine;
+use crate::machines::Machines;
+use crate::tasks::Task;
 use crate::tx::{Trace, Tx};
-use crate::{BoxFuture, Fault, ShardId, Time};
+use crate::{BoxFuture, Fault, ShardId};
 
 /// Commands that may wait for a shard.
 pub(crate) const INBOX: usize = 4096;
 /// Commands in a batch.
 const MAX_COMMANDS: usize = 128;
-/// A batch takes no further command past this many keys: room is left for one command's most.
-const FULL_OPS: usize = 700;
-/// A batch takes no further command past this many bytes.
-const FULL_BYTES: usize = 1024 * 1024;
+/// Pause before a shard that could not be read is tried again, in milliseconds.
+const READ_AGAIN: i64 = 1000;
 /// Commits under way at once.
 const MAX_UNDER_WAY: usize = 8;
 
@@ -31,122 +32,14 @@ type Answer = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 /// Something to do in a shard's loop.
 pub(crate) trait Job: Send {
     fn run<'a>(self: Box<Self>, machines: &'a mut Machines, tx: &'a mut Tx) -> BoxFuture<'a, Answer>;
+    /// Answers without doing anything.
+    fn refuse(self: Box<Self>, fault: Fault);
 }
 
 /// A job, and the trace it belongs to.
 pub(crate) struct Envelope {
     pub job: Box<dyn Job>,
     pub trace: Trace,
-}
-
-/// A machine, its type forgotten.
-pub(crate) trait AnyMachine: Any + Send {
-    fn space(&self) -> Space;
-    fn load<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<(), Fault>>;
-    fn deliver<'a>(&'a mut self, tx: &'a mut Tx, payload: &'a [u8]) -> BoxFuture<'a, Result<(), Refusal>>;
-    fn settled<'a>(&'a mut self, tx: &'a mut Tx, settled: Settled<'a>) -> BoxFuture<'a, Result<(), Fault>>;
-    fn next_due(&self) -> Option<Time>;
-    fn on_time<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<(), Fault>>;
-    fn before_commit(&mut self, tx: &mut Tx);
-    fn as_any(&mut self) -> &mut dyn Any;
-}
-
-/// Why a delivery was not applied.
-pub(crate) enum Refusal {
-    /// It may be later.
-    ForNow(Fault),
-    /// It never will.
-    ForGood(String),
-}
-
-impl<M: Machine> AnyMachine for M {
-    fn space(&self) -> Space {
-        M::SPACE
-    }
-
-    fn load<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(Machine::load(self, tx))
-    }
-
-    fn deliver<'a>(&'a mut self, tx: &'a mut Tx, payload: &'a [u8]) -> BoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(async move {
-            let command = postcard::from_bytes(payload)
-                .map_err(|e| Refusal::ForGood(format!("damaged command: {e}")))?;
-            match self.apply(tx, command).await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is_transient() => Err(Refusal::ForNow(Fault::Store(error.to_string()))),
-                Err(error) => Err(Refusal::ForGood(error.to_string())),
-            }
-        })
-    }
-
-    fn settled<'a>(&'a mut self, tx: &'a mut Tx, settled: Settled<'a>) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(Machine::settled(self, tx, settled))
-    }
-
-    fn next_due(&self) -> Option<Time> {
-        Machine::next_due(self)
-    }
-
-    fn on_time<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(Machine::on_time(self, tx))
-    }
-
-    fn before_commit(&mut self, tx: &mut Tx) {
-        Machine::before_commit(self, tx);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-/// The machines of one shard.
-pub(crate) struct Machines(pub Vec<Box<dyn AnyMachine>>);
-
-impl Machines {
-    fn of<M: Machine>(&mut self) -> Option<&mut M> {
-        self.0.iter_mut().find_map(|machine| machine.as_any().downcast_mut::<M>())
-    }
-
-    fn at(&mut self, space: Space) -> Option<&mut Box<dyn AnyMachine>> {
-        self.0.iter_mut().find(|machine| machine.space() == space)
-    }
-
-    fn next_due(&self) -> Option<Time> {
-        self.0.iter().filter_map(|machine| machine.next_due()).min()
-    }
-
-    async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        for machine in &mut self.0 {
-            tx.lanes.sender = machine.space();
-            machine.load(tx).await?;
-        }
-        Lanes::load(tx).await
-    }
-
-    async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        for machine in &mut self.0 {
-            if machine.next_due().is_some_and(|due| due <= tx.now) {
-                tx.lanes.sender = machine.space();
-                match machine.on_time(tx).await {
-                    Ok(()) => tx.keep(),
-                    Err(fault) => {
-                        tx.drop_staged();
-                        return Err(fault);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn before_commit(&mut self, tx: &mut Tx) {
-        for machine in &mut self.0 {
-            machine.before_commit(tx);
-        }
-        tx.keep();
-    }
 }
 
 /// A typed command and who waits for its answer.
@@ -166,14 +59,26 @@ impl<M: Machine> Job for Typed<M> {
                     machine.apply(tx, command).await
                 }
             };
-            finish(tx, result.is_ok());
+            let result = finish(tx, result);
             answer(reply, result)
         })
     }
+
+    fn refuse(self: Box<Self>, fault: Fault) {
+        // Here and below: a caller that has gone away needs no answer.
+        let _ = self.reply.send(Err(fault.into()));
+    }
 }
 
-fn finish(tx: &mut Tx, keep: bool) {
-    if keep { tx.keep() } else { tx.drop_staged() }
+/// Keeps what a command wrote, or drops it.
+fn finish<T, E: From<Fault>>(tx: &mut Tx, result: Result<T, E>) -> Result<T, E> {
+    match result {
+        Ok(output) => tx.keep().map(|()| output).map_err(E::from),
+        Err(error) => {
+            tx.drop_staged();
+            Err(error)
+        }
+    }
 }
 
 fn answer<T: Send + 'static, E: From<Fault> + Send + 'static>(
@@ -181,19 +86,8 @@ fn answer<T: Send + 'static, E: From<Fault> + Send + 'static>(
     result: Result<T, E>,
 ) -> Answer {
     Box::new(move |committed| {
-        // A caller that has gone away needs no answer.
         let _ = reply.send(committed.map_err(E::from).and(result));
     })
-}
-
-/// A job of the core's own.
-pub(crate) trait Task: Send + 'static {
-    type Output: Send + 'static;
-    fn run(
-        self,
-        machines: &mut Machines,
-        tx: &mut Tx,
-    ) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
 }
 
 /// A task and who waits for it.
@@ -206,99 +100,13 @@ impl<T: Task> Job for Own<T> {
     fn run<'a>(self: Box<Self>, machines: &'a mut Machines, tx: &'a mut Tx) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             let result = self.task.run(machines, tx).await;
-            finish(tx, result.is_ok());
+            let result = finish(tx, result);
             answer(self.reply, result)
         })
     }
-}
 
-/// Takes the next deliveries of a lane.
-pub(crate) struct Take {
-    pub lane: String,
-}
-
-impl Task for Take {
-    type Output = Vec<Item>;
-
-    async fn run(self, _: &mut Machines, tx: &mut Tx) -> Result<Vec<Item>, Fault> {
-        Lanes::take(tx, &self.lane).await
-    }
-}
-
-/// Removes deliveries that have come to their end.
-pub(crate) struct Settle {
-    pub lane: String,
-    pub results: Vec<Ended>,
-}
-
-impl Task for Settle {
-    type Output = ();
-
-    async fn run(self, machines: &mut Machines, tx: &mut Tx) -> Result<(), Fault> {
-        for (seq, result) in &self.results {
-            let Some(delivery) = Lanes::settle(tx, &self.lane, *seq) else { continue };
-            let Some(machine) = machines.at(delivery.from) else { continue };
-            tx.lanes.sender = delivery.from;
-            tx.trace = Trace::from(delivery.trace.as_str());
-            let result = result.as_ref().map(Bytes::as_ref).map_err(String::as_str);
-            machine.settled(tx, Settled { lane: &self.lane, payload: &delivery.payload, result }).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Applies what came by a lane, each delivery once.
-pub(crate) struct Deliver {
-    pub from: ShardId,
-    pub lane: String,
-    pub space: Space,
-    pub items: Vec<Item>,
-}
-
-/// How far a [`Deliver`] came.
-pub(crate) struct Delivered {
-    pub ended: Vec<Ended>,
-    pub stopped_by: Option<Fault>,
-}
-
-impl Task for Deliver {
-    type Output = Delivered;
-
-    async fn run(self, machines: &mut Machines, tx: &mut Tx) -> Result<Delivered, Fault> {
-        let key = outbox::inbox_key(self.from, &self.lane);
-        let mut last: u64 = tx.read(&key).await?.unwrap_or(0);
-        let machine = machines
-            .at(self.space)
-            .ok_or_else(|| Fault::Damaged(format!("no machine for {:?}", self.space)))?;
-        let mut out = Delivered { ended: Vec::new(), stopped_by: None };
-        for item in &self.items {
-            if item.seq <= last {
-                out.ended.push((item.seq, Ok(Bytes::new())));
-                continue;
-            }
-            let (ops, bytes) = tx.batch_size();
-            if ops > FULL_OPS || bytes > FULL_BYTES {
-                break;
-            }
-            tx.lanes.sender = self.space;
-            tx.trace = Trace::from(item.delivery.trace.as_str());
-            match machine.deliver(tx, &item.delivery.payload).await {
-                Ok(()) => out.ended.push((item.seq, Ok(Bytes::new()))),
-                Err(Refusal::ForGood(why)) => {
-                    tx.drop_staged();
-                    out.ended.push((item.seq, Err(why)));
-                }
-                Err(Refusal::ForNow(fault)) => {
-                    tx.drop_staged();
-                    out.stopped_by = Some(fault);
-                    return Ok(out);
-                }
-            }
-            last = item.seq;
-            tx.write(key.clone(), &last)?;
-            tx.keep();
-        }
-        Ok(out)
+    fn refuse(self: Box<Self>, fault: Fault) {
+        let _ = self.reply.send(Err(fault));
     }
 }
 
@@ -310,6 +118,16 @@ enum Riding {
 
 type Riders = Arc<Mutex<Riding>>;
 
+/// What a loop goes on with.
+enum Event {
+    /// The oldest commit under way is over.
+    Done(Result<(), Fault>),
+    /// A command came.
+    Command(Envelope),
+    /// A machine's timer is due.
+    Due,
+}
+
 /// One shard's loop.
 pub(crate) struct Loop {
     lease: Lease,
@@ -318,9 +136,13 @@ pub(crate) struct Loop {
     tx: Tx,
     machines: Machines,
     inbox: mpsc::Receiver<Envelope>,
-    under_way: std::collections::VecDeque<Riders>,
+    under_way: VecDeque<Riders>,
     done: mpsc::UnboundedReceiver<Result<(), Fault>>,
     done_sender: mpsc::UnboundedSender<Result<(), Fault>>,
+    /// The dispatchers of its lanes; they end with the loop.
+    dispatchers: JoinSet<()>,
+    /// Why nothing more can be done here: the shard could not be read again before the stop.
+    lost: Option<Fault>,
 }
 
 impl Loop {
@@ -335,7 +157,19 @@ impl Loop {
             Tx::new(id, shared.shards(), Arc::clone(&store), shared.ids.clone(), Arc::clone(&shared.signals));
         let machines = shared.make_machines(id);
         let (done_sender, done) = mpsc::unbounded_channel();
-        Loop { lease, shared, store, tx, machines, inbox, under_way: Default::default(), done, done_sender }
+        Loop {
+            lease,
+            shared,
+            store,
+            tx,
+            machines,
+            inbox,
+            under_way: VecDeque::new(),
+            done,
+            done_sender,
+            dispatchers: JoinSet::new(),
+            lost: None,
+        }
     }
 
     /// Which shard's it is.
@@ -348,7 +182,7 @@ impl Loop {
         self.tx.now = self.shared.clock.now();
         if self.store.last_seq().0 > 0 {
             self.machines.load(&mut self.tx).await?;
-            self.tx.keep();
+            self.tx.keep()?;
         }
         Ok(())
     }
@@ -356,45 +190,75 @@ impl Loop {
     /// Runs until every sender is gone and the last commit is durable.
     pub async fn run(mut self) {
         self.start_dispatchers();
-        loop {
-            let room = self.under_way.len() < MAX_UNDER_WAY;
-            let due = self.machines.next_due();
-            let clock = self.shared.clock.clone();
-            tokio::select! {
-                biased;
-                Some(result) = self.done.recv() => self.retire(result).await,
-                envelope = self.inbox.recv(), if room => match envelope {
-                    Some(envelope) => self.batch(Some(envelope)).await,
-                    None => break,
-                },
-                () = async { clock.sleep_until(due.unwrap_or_default()).await }, if room && due.is_some() => self.batch(None).await,
+        while let Some(event) = self.next().await {
+            match event {
+                Event::Done(result) => self.retire(result).await,
+                Event::Due => self.guarded(None).await,
+                Event::Command(envelope) => self.guarded(Some(envelope)).await,
             }
         }
         while !self.under_way.is_empty() {
-            let Some(result) = self.done.recv().await else { return };
+            let Some(result) = self.done.recv().await else { break };
             self.retire(result).await;
+        }
+        self.dispatchers.shutdown().await;
+    }
+
+    /// What to do next; nothing if every sender is gone.
+    async fn next(&mut self) -> Option<Event> {
+        let room = self.under_way.len() < MAX_UNDER_WAY;
+        let due = self.machines.next_due().filter(|_| self.lost.is_none());
+        let clock = self.shared.clock.clone();
+        tokio::select! {
+            biased;
+            Some(result) = self.done.recv() => Some(Event::Done(result)),
+            envelope = self.inbox.recv(), if room => envelope.map(Event::Command),
+            () = async { clock.sleep_until(due.unwrap_or_default()).await }, if room && due.is_some() => {
+                Some(Event::Due)
+            }
+        }
+    }
+
+    /// Makes a batch. After a panic nothing in memory can be trusted; rows can.
+    async fn guarded(&mut self, first: Option<Envelope>) {
+        if AssertUnwindSafe(self.batch(first)).catch_unwind().await.is_err() {
+            self.start_over(Fault::Damaged("a machine panicked".to_owned())).await;
         }
     }
 
     /// Applies a batch and commits it.
     async fn batch(&mut self, first: Option<Envelope>) {
-        self.tx.now = self.shared.clock.now();
-        let mut answers = Vec::new();
-        if let Err(fault) = self.machines.on_time(&mut self.tx).await {
-            tracing::error!(shard = self.lease.shard.0, %fault, "what became due was not done");
+        if self.lost.is_none() {
+            self.tx.now = self.shared.clock.now();
+            self.machines.on_time(&mut self.tx).await;
+            if self.tx.is_full() || self.tx.spoiled().is_some() {
+                self.close(Vec::new()).await;
+            }
         }
+        let mut answers = Vec::new();
         let mut next = first;
-        while let Some(envelope) = next.take() {
-            self.tx.trace = envelope.trace;
-            answers.push(envelope.job.run(&mut self.machines, &mut self.tx).await);
-            let (ops, bytes) = self.tx.batch_size();
-            if answers.len() < MAX_COMMANDS && ops < FULL_OPS && bytes < FULL_BYTES {
+        while let Some(Envelope { job, trace }) = next.take() {
+            if let Some(fault) = &self.lost {
+                return job.refuse(fault.clone());
+            }
+            self.tx.trace = trace;
+            answers.push(job.run(&mut self.machines, &mut self.tx).await);
+            if answers.len() < MAX_COMMANDS && !self.tx.is_full() && self.tx.spoiled().is_none() {
                 next = self.inbox.try_recv().ok();
             }
         }
-        self.machines.before_commit(&mut self.tx);
-        self.commit(answers);
+        self.close(answers).await;
         self.start_dispatchers();
+    }
+
+    /// Commits what has been applied.
+    async fn close(&mut self, answers: Vec<Answer>) {
+        self.tx.trace = Trace::from("");
+        let before =
+            if self.tx.spoiled().is_none() { self.machines.before_commit(&mut self.tx) } else { Ok(()) };
+        let Some(fault) = before.err().or_else(|| self.tx.spoiled()) else { return self.commit(answers) };
+        answers.into_iter().for_each(|answer| answer(Err(fault.clone())));
+        self.start_over(fault).await;
     }
 
     fn commit(&mut self, answers: Vec<Answer>) {
@@ -449,35 +313,45 @@ impl Loop {
         }
     }
 
-    /// A commit was lost: nothing in memory can be trusted.
+    /// Nothing in memory can be trusted, since a commit was lost or a batch could not be made.
     async fn start_over(&mut self, fault: Fault) {
-        tracing::error!(shard = self.lease.shard.0, %fault, "a commit failed; the shard is read again from the store");
+        tracing::error!(shard = self.lease.shard.0, %fault, "a batch failed; the shard is read again from the store");
         while !self.under_way.is_empty() {
             let _ = self.done.recv().await;
             self.under_way.pop_front();
         }
-        loop {
-            match self.read_again().await {
-                Ok(()) => return self.start_dispatchers(),
-                Err(fault) => {
-                    tracing::error!(shard = self.lease.shard.0, %fault, "the shard cannot be read");
-                    self.shared.clock.sleep_until(self.shared.clock.now().plus_secs(1)).await;
+        while let Err(fault) = self.read_again().await {
+            tracing::error!(shard = self.lease.shard.0, %fault, "the shard cannot be read");
+            while let Ok(envelope) = self.inbox.try_recv() {
+                envelope.job.refuse(fault.clone());
+            }
+            let clock = &self.shared.clock;
+            tokio::select! {
+                biased;
+                () = clock.sleep_until(clock.now().plus_millis(READ_AGAIN)) => {}
+                () = self.shared.stopped() => {
+                    self.lost = Some(fault);
+                    return;
                 }
             }
         }
+        self.start_dispatchers();
     }
 
     /// Opens the shard anew, which fences the handle that lost a commit, and reads it.
     async fn read_again(&mut self) -> Result<(), Fault> {
         self.store = self.shared.reopen(&self.lease).await?;
         self.tx.reset(Arc::clone(&self.store));
-        self.machines = self.shared.make_machines(self.id());
+        self.machines.renew(self.shared.make_machines(self.id()));
         self.load().await
     }
 
     fn start_dispatchers(&mut self) {
-        for lane in self.tx.lanes.take_idle() {
-            self.shared.spawn(outbox::dispatch(Arc::clone(&self.shared), self.lease.shard, lane));
+        while self.dispatchers.try_join_next().is_some() {}
+        for (lane, number) in self.tx.lanes.take_idle() {
+            let shard = self.lease.shard;
+            let dispatcher = Dispatcher { shared: Arc::clone(&self.shared), shard, lane, number, pause: 0 };
+            self.dispatchers.spawn_on(dispatcher.run(), &self.shared.runtime(shard));
         }
     }
 }

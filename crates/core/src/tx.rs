@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_store::{Batch, Range, Shard};
+use ropeway_store::{Batch, MAX_KEY_BYTES, MAX_VALUE_BYTES, Range, Shard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,6 +16,16 @@ use crate::{Fault, Ids, ShardId, Signals, Time};
 /// Names what a command belongs to: the trace id of the request that caused it, carried on by
 /// every effect. The form is that of the X-Ray header's `Root`.
 pub type Trace = Arc<str>;
+
+/// Keys that one command, or one turn of a machine's timers, may write: it leaves room in its batch for
+/// those before it, and for [`Machine::before_commit`](crate::Machine::before_commit).
+pub const MAX_COMMAND_ROWS: usize = 1100;
+/// Bytes of keys and values that one command may write.
+pub const MAX_COMMAND_BYTES: usize = 2560 * 1024;
+/// A batch takes no further command from so many keys on.
+const FULL_ROWS: usize = 700;
+/// A batch takes no further command from so many bytes on.
+const FULL_BYTES: usize = 1024 * 1024;
 
 /// A page of rows.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +47,7 @@ pub struct Tx {
     staged: Writes,
     after: Vec<After>,
     staged_after: usize,
+    spoiled: Option<Fault>,
     pub(crate) lanes: Lanes,
     pub(crate) now: Time,
     pub(crate) trace: Trace,
@@ -61,6 +72,7 @@ impl Tx {
             staged: Writes::new(),
             after: Vec::new(),
             staged_after: 0,
+            spoiled: None,
             lanes,
             now: Time::default(),
             trace: Arc::from(""),
@@ -156,14 +168,21 @@ impl Tx {
         self.scan(Range { from, to, reverse: false }, limit).await
     }
 
-    /// Writes a key.
+    /// Writes a key: at most [`MAX_KEY_BYTES`] and a value of [`MAX_VALUE_BYTES`]. A command that
+    /// writes more than that, or more than [`MAX_COMMAND_ROWS`] and [`MAX_COMMAND_BYTES`], fails with
+    /// all that is in its batch, and the shard is read again from the store: check before.
     pub fn put(&mut self, key: Bytes, value: Bytes) {
         self.staged.insert(key, Some(value));
     }
 
     /// Writes a row in its binary form.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for a key or a row that is too large for the store; nothing is written.
     pub fn write<T: Serialize>(&mut self, key: Bytes, row: &T) -> Result<(), Fault> {
-        self.put(key, Bytes::from(postcard::to_stdvec(row)?));
+        let value = Bytes::from(postcard::to_stdvec(row)?);
+        check_row(&key, Some(&value))?;
+        self.put(key, value);
         Ok(())
     }
 
@@ -174,6 +193,10 @@ impl Tx {
 
     /// Sends a command to another machine, in this command's own commit: applied exactly once, in
     /// the lane's order, after it is durable.
+    ///
+    /// # Errors
+    /// [`Fault::Overloaded`] if [`MAX_LANE`](crate::outbox::MAX_LANE) deliveries wait in the lane;
+    /// [`Fault::Damaged`] if the command or the lane's name is larger than [`crate::outbox`] allows.
     pub fn send<C: Serialize>(
         &mut self,
         lane: &str,
@@ -186,6 +209,9 @@ impl Tx {
     }
 
     /// Leaves an effect to this service's actor: performed at least once, in the lane's order.
+    ///
+    /// # Errors
+    /// As of [`Tx::send`].
     pub fn send_to_actor<P: Serialize>(
         &mut self,
         lane: &str,
@@ -197,8 +223,9 @@ impl Tx {
     }
 
     fn post(&mut self, lane: &str, target: Target, payload: Vec<u8>) -> Result<(), Fault> {
-        let (key, value) = self.lanes.post(lane, target, &self.trace, payload)?;
-        self.put(key, value);
+        for (key, value) in self.lanes.post(lane, target, &self.trace, payload)? {
+            self.put(key, value);
+        }
         Ok(())
     }
 
@@ -214,12 +241,37 @@ impl Tx {
         self.after_commit(move || signals.wake(&name, count));
     }
 
-    /// The command succeeded: its writes join the batch.
-    pub(crate) fn keep(&mut self) {
+    /// The command succeeded: its writes join the batch. If they are more than it may write, the
+    /// whole batch is spoiled, since the machine already counts on them.
+    pub(crate) fn keep(&mut self) -> Result<(), Fault> {
+        if let Err(fault) = self.check_staged() {
+            self.drop_staged();
+            self.spoiled = Some(fault.clone());
+            return Err(fault);
+        }
         let staged = std::mem::take(&mut self.staged);
         self.overlay.stage(staged);
         self.staged_after = self.after.len();
         self.lanes.keep();
+        Ok(())
+    }
+
+    fn check_staged(&self) -> Result<(), Fault> {
+        let mut bytes = 0;
+        for (key, value) in &self.staged {
+            check_row(key, value.as_ref())?;
+            bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        }
+        let rows = self.staged.len();
+        if rows > MAX_COMMAND_ROWS || bytes > MAX_COMMAND_BYTES {
+            return Err(Fault::Damaged(format!("a command writes {rows} rows of {bytes} bytes: too much")));
+        }
+        Ok(())
+    }
+
+    /// Why the batch being made cannot be committed, if it cannot.
+    pub(crate) fn spoiled(&self) -> Option<Fault> {
+        self.spoiled.clone()
     }
 
     /// The command failed: its writes are dropped.
@@ -227,6 +279,12 @@ impl Tx {
         self.staged.clear();
         self.after.truncate(self.staged_after);
         self.lanes.drop_staged();
+    }
+
+    /// The batch should take no further command.
+    pub(crate) fn is_full(&self) -> bool {
+        let (rows, bytes) = self.overlay.batch_size();
+        rows >= FULL_ROWS || bytes >= FULL_BYTES
     }
 
     pub(crate) fn batch_size(&self) -> (usize, usize) {
@@ -257,6 +315,15 @@ impl Tx {
         self.drop_staged();
         self.after.clear();
         self.staged_after = 0;
-        self.lanes = Lanes::new(self.store.last_seq().0 + 1);
+        self.spoiled = None;
+        self.lanes.reset(self.store.last_seq().0 + 1);
     }
+}
+
+fn check_row(key: &Bytes, value: Option<&Bytes>) -> Result<(), Fault> {
+    let (key, value) = (key.len(), value.map_or(0, Bytes::len));
+    if key > MAX_KEY_BYTES || value > MAX_VALUE_BYTES {
+        return Err(Fault::Damaged(format!("a row of {key} + {value} bytes: too large")));
+    }
+    Ok(())
 }
