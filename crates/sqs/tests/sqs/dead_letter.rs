@@ -46,7 +46,7 @@ async fn a_message_moves_after_its_last_receive() {
 async fn big_messages_move_and_none_is_lost() {
     let world = pair("orders", "dead", 1).await;
     for n in 0..12 {
-        let size = [10, 5_000, 50_000][n % 3];
+        let size = [10, 70_000, 1_000_000][n % 3];
         world.send("orders", &format!("{n}:{}", "x".repeat(size))).await;
     }
     assert_eq!(exhaust(&world, "orders").await, 12);
@@ -56,7 +56,7 @@ async fn big_messages_move_and_none_is_lost() {
     }
     bodies.sort();
     let mut expected: Vec<String> =
-        (0..12).map(|n| format!("{n}:{}", "x".repeat([10, 5_000, 50_000][n % 3]))).collect();
+        (0..12).map(|n| format!("{n}:{}", "x".repeat([10, 70_000, 1_000_000][n % 3]))).collect();
     expected.sort();
     assert!(bodies == expected, "{} bodies", bodies.len());
 }
