@@ -1,1 +1,49 @@
-//! ropeway-firehose.
+//! Amazon Data Firehose: delivery streams that take records directly and deliver them to S3.
+//!
+//! What the service promises:
+//! - A record that was accepted is on disk, and stays there until the object that holds it is.
+//! - It is delivered at least once. The key of an object is decided when its buffer is closed, in the
+//!   same commit, so that a delivery that a crash cut short is made again under the same key.
+//! - An object's records were accepted in one period of its prefix: a record for which the prefix says
+//!   something else (after midnight, say) begins another object. The prefix speaks of the moment at which the
+//!   object's first record was accepted.
+//!
+//! What holds at any time:
+//! - One shard owns a stream with its records: that of the stream's ARN.
+//! - Every record row belongs to the stream's open buffer, or to a flush in the outbox, or to rows that
+//!   are being removed. Removing goes by a command to oneself, in steps.
+//! - A stream's deliveries are made one after the other (its lane), in the order of its records.
+
+mod actor;
+mod commands;
+mod delimiter;
+mod destination;
+mod keys;
+mod model;
+mod ops;
+mod prefix;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ropeway_core::{Core, ShardId};
+use ropeway_wire::{Gate, Roles};
+
+pub use actor::FirehoseActor;
+pub use commands::FirehoseMachine;
+pub use ops::Firehose;
+
+/// The machines' factory, for `ropeway_core::Builder::machine`. What other services put is judged by
+/// `gate`, as the role that they act as, which `roles` knows.
+pub fn machine(
+    gate: Arc<dyn Gate>,
+    roles: Arc<dyn Roles>,
+) -> impl Fn(ShardId) -> FirehoseMachine + Send + Sync + 'static {
+    move |_| FirehoseMachine::new(Arc::clone(&gate), Arc::clone(&roles))
+}
+
+/// The service, over a running core; `roles` tells whether it may act as a destination's role.
+pub fn service(core: Core, roles: Arc<dyn Roles>) -> Firehose {
+    Firehose::new(core, roles)
+}

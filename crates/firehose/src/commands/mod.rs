@@ -1,0 +1,316 @@
+//! The machine: streams, their records and buffers, as pure functions of rows and command.
+
+mod records;
+mod streams;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ropeway_core::effects::StreamDelivery;
+use ropeway_core::keys::Space;
+use ropeway_core::{Fault, Machine, Settled, Time, Tx};
+use ropeway_wire::{Error, Gate, Roles};
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{self, StreamName};
+use crate::model::{Buffer, Destination, Flush, Stream};
+use crate::prefix::Prefixes;
+
+/// Buffers that one step of [`Machine::on_time`] closes at most.
+const CLOSED_AT_ONCE: usize = 64;
+
+/// What can be asked of the machine. New variants and fields come last; the first is
+/// [`ropeway_core::effects::FirehoseCommand`]'s.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Command {
+    /// A record from a service.
+    Deliver(StreamDelivery),
+    /// Removes records that are delivered, or whose stream is no more. Comes by the outbox.
+    Clean {
+        /// the stream
+        stream: StreamName,
+        /// its id
+        id: u64,
+        /// number of the first record
+        from: u64,
+        /// number behind the last record
+        to: u64,
+    },
+    /// Makes a stream.
+    Create {
+        /// its name
+        stream: StreamName,
+        /// where its records go
+        destination: Destination,
+        /// tags
+        tags: BTreeMap<String, String>,
+    },
+    /// Removes a stream with the records that it still has.
+    Delete {
+        /// its name
+        stream: StreamName,
+    },
+    /// Reads a stream.
+    Read {
+        /// its name
+        stream: StreamName,
+    },
+    /// Changes a stream's destination.
+    Update {
+        /// its name
+        stream: StreamName,
+        /// the version that the change is meant for
+        version: u64,
+        /// the destination as it is to be
+        destination: Destination,
+    },
+    /// Changes a stream's tags.
+    Tag {
+        /// its name
+        stream: StreamName,
+        /// tags to add or replace
+        add: BTreeMap<String, String>,
+        /// keys of tags to remove
+        remove: Vec<String>,
+    },
+    /// Takes records: all of them, or none.
+    Put {
+        /// the stream
+        stream: StreamName,
+        /// the records
+        records: Vec<Bytes>,
+    },
+    /// Reads pieces of records, for the delivery of a flush.
+    Fetch {
+        /// the stream
+        stream: StreamName,
+        /// its id
+        id: u64,
+        /// only pieces behind this record's piece; `None`: from the first record on
+        after: Option<(u64, u32)>,
+        /// number of the first record
+        from: u64,
+        /// number behind the last record
+        to: u64,
+        /// at most so many
+        limit: u32,
+    },
+}
+
+/// What a command answers.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// nothing
+    Nothing,
+    /// the stream
+    Stream(Box<Stream>),
+    /// pieces of records: number of the record, of the piece, bytes
+    Pieces(Vec<Piece>),
+}
+
+/// A piece of a record.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Number of the record.
+    pub record: u64,
+    /// Number of the piece.
+    pub piece: u32,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A stream, as memory has it.
+struct Live {
+    stream: Stream,
+    buffer: Buffer,
+    prefixes: Prefixes,
+}
+
+impl Live {
+    fn new(stream: Stream, buffer: Buffer) -> Result<Live, Fault> {
+        let prefixes = crate::destination::prefixes(&stream.destination).map_err(Fault::Damaged)?;
+        Ok(Live { stream, buffer, prefixes })
+    }
+
+    /// When the open buffer is to be closed.
+    fn due(&self) -> Option<Time> {
+        let open = self.buffer.open.as_ref()?;
+        Some(open.opened.plus_secs(i64::from(self.stream.destination.seconds)))
+    }
+}
+
+/// Firehose's state in one shard. A command changes it only once nothing can fail any more.
+pub struct FirehoseMachine {
+    gate: Arc<dyn Gate>,
+    roles: Arc<dyn Roles>,
+    streams: BTreeMap<StreamName, Live>,
+    due: BTreeSet<(Time, StreamName)>,
+}
+
+impl FirehoseMachine {
+    pub(crate) fn new(gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Self {
+        FirehoseMachine { gate, roles, streams: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
+    fn live(&self, name: &StreamName) -> Result<&Live, Error> {
+        self.streams.get(name).ok_or_else(|| streams::not_found(name))
+    }
+
+    /// Replaces what memory has of a stream.
+    fn set(&mut self, name: &StreamName, live: Option<Live>) {
+        if let Some(due) = self.streams.get(name).and_then(Live::due) {
+            self.due.remove(&(due, name.clone()));
+        }
+        match live {
+            Some(live) => {
+                self.due.extend(live.due().map(|due| (due, name.clone())));
+                self.streams.insert(name.clone(), live);
+            }
+            None => drop(self.streams.remove(name)),
+        }
+    }
+
+    fn set_buffer(&mut self, name: &StreamName, buffer: Buffer) {
+        if let Some(mut live) = self.streams.remove(name) {
+            if let Some(due) = live.due() {
+                self.due.remove(&(due, name.clone()));
+            }
+            live.buffer = buffer;
+            self.set(name, Some(live));
+        }
+    }
+}
+
+impl Machine for FirehoseMachine {
+    type Command = Command;
+    type Output = Output;
+    type Error = Error;
+    const SPACE: Space = Space::Firehose;
+
+    async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        let prefix = keys::all_streams();
+        let mut after = None;
+        loop {
+            let page = tx.scan_prefix(&prefix, after.as_ref(), 256).await?;
+            for (_, row) in &page.rows {
+                let stream: Stream = postcard::from_bytes(row)?;
+                let name = stream.name.clone();
+                let buffer = tx.read(&name.buffer()).await?.unwrap_or_default();
+                self.set(&name, Some(Live::new(stream, buffer)?));
+            }
+            after = page.rows.last().map(|(key, _)| key.clone());
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, Error> {
+        match command {
+            Command::Deliver(delivery) => self.deliver(tx, delivery),
+            Command::Clean { stream, id, from, to } => {
+                records::clean(tx, &stream, id, (from, to)).await?;
+                Ok(Output::Nothing)
+            }
+            Command::Create { stream, destination, tags } => self.create(tx, stream, destination, tags),
+            Command::Delete { stream } => self.delete(tx, stream),
+            Command::Read { stream } => {
+                self.live(&stream).map(|live| Output::Stream(Box::new(live.stream.clone())))
+            }
+            Command::Update { stream, version, destination } => self.update(tx, stream, version, destination),
+            Command::Tag { stream, add, remove } => self.tag(tx, stream, add, &remove),
+            Command::Put { stream, records } => {
+                self.put(tx, &stream, &records)?;
+                Ok(Output::Nothing)
+            }
+            Command::Fetch { stream, id, after, from, to, limit } => {
+                let live = self.live(&stream)?;
+                if live.stream.id != id {
+                    return Err(streams::not_found(&stream));
+                }
+                records::fetch(tx, &stream, id, after, (from, to), limit).await
+            }
+        }
+    }
+
+    fn grows(command: &Command) -> bool {
+        matches!(
+            command,
+            Command::Create { .. } | Command::Update { .. } | Command::Tag { .. } | Command::Put { .. }
+        )
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Closes the buffers whose time has come.
+    async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        let now = tx.now();
+        let come = self.due.iter().take_while(|(due, _)| *due <= now).take(CLOSED_AT_ONCE);
+        let mut closed = Vec::new();
+        for (_, name) in come {
+            let Some(live) = self.streams.get(name) else { continue };
+            let mut buffer = live.buffer.clone();
+            records::close(tx, live, &mut buffer)?;
+            tx.write(name.buffer(), &buffer)?;
+            closed.push((name.clone(), buffer));
+        }
+        for (name, buffer) in closed {
+            self.set_buffer(&name, buffer);
+        }
+        Ok(())
+    }
+
+    /// A flush came to its end: its records go.
+    async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
+        if !settled.lane.starts_with("arn:aws:firehose:") {
+            return match settled.result {
+                Ok(_) => Ok(()),
+                Err(why) => Err(Fault::Damaged(format!("{}: {why}", settled.lane))),
+            };
+        }
+        let flush: Flush = postcard::from_bytes(settled.payload)?;
+        if let Err(why) = settled.result {
+            tracing::error!(
+                stream = settled.lane,
+                key = flush.key,
+                bytes = flush.bytes,
+                why,
+                "records were not delivered and are dropped"
+            );
+        }
+        records::clean(tx, &flush.stream, flush.id, (flush.from, flush.to)).await?;
+        let Some(live) = self.streams.get(&flush.stream).filter(|live| live.stream.id == flush.id) else {
+            return Ok(());
+        };
+        let mut buffer = live.buffer.clone();
+        buffer.waiting = buffer.waiting.saturating_sub(flush.bytes);
+        tx.write(flush.stream.buffer(), &buffer)?;
+        self.set_buffer(&flush.stream, buffer);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ropeway_core::effects::FirehoseCommand;
+
+    use super::*;
+
+    #[test]
+    fn effects_have_the_commands_form() {
+        let delivery = StreamDelivery {
+            stream: "arn:aws:firehose:r:1:deliverystream/s".to_owned(),
+            principal: "sns.amazonaws.com".to_owned(),
+            role: "arn:aws:iam::1:role/r".to_owned(),
+            source_arn: "arn:aws:sns:r:1:t".to_owned(),
+            source_account: "1".to_owned(),
+            data: Bytes::from_static(b"data"),
+        };
+        let effect = postcard::to_stdvec(&FirehoseCommand::Deliver(delivery.clone())).unwrap();
+        let command = postcard::to_stdvec(&Command::Deliver(delivery)).unwrap();
+        assert_eq!(effect, command);
+    }
+}

@@ -1,0 +1,175 @@
+//! Records: taken into buffers, read for their delivery, removed.
+
+use bytes::Bytes;
+use ropeway_api::firehose::{SERVICE, error};
+use ropeway_core::effects::StreamDelivery;
+use ropeway_core::keys::Space;
+use ropeway_core::{Fault, Tx};
+use ropeway_wire::{Cx, Error, Keys};
+
+use super::{Command, FirehoseMachine, Live, Output, Piece};
+use crate::delimiter;
+use crate::keys::{self, StreamName};
+use crate::model::{Buffer, Flush, Open};
+use crate::prefix::{self, object_name};
+
+/// Bytes of a record in one row.
+const PIECE_BYTES: usize = 60 * 1024;
+/// Bytes of a stream that may wait for their delivery; past them its writers are throttled.
+const MAX_WAITING: u64 = 8 * 1024 * 1024 * 1024;
+/// Rows that one step removes.
+const CLEANED_AT_ONCE: usize = 400;
+/// What random strings are made of.
+const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+impl FirehoseMachine {
+    /// A record from a service, if the role that it acts as lets it.
+    pub(super) fn deliver(&mut self, tx: &mut Tx, of: StreamDelivery) -> Result<Output, Error> {
+        let missing = || error::resource_not_found_exception(format!("{} is no delivery stream", of.stream));
+        let name = StreamName::parse(&of.stream).ok_or_else(missing)?;
+        let mut source = Keys::default();
+        source.add("aws:SourceArn", &of.source_arn);
+        source.add("aws:SourceAccount", &of.source_account);
+        let denied = |why: String| Error::new(SERVICE.denial.1, SERVICE.denial.0, why);
+        let role =
+            self.roles.assume_for_service(&of.role, &of.principal, "delivery", &source).map_err(denied)?;
+        let gate = std::sync::Arc::clone(&self.gate);
+        let cx = Cx::from_within(gate, role, &name.scope.region, tx.trace(), tx.now());
+        cx.authorize(&SERVICE, "firehose:PutRecord", &of.stream, &Keys::default())?;
+        self.put(tx, &name, &[of.data])?;
+        Ok(Output::Nothing)
+    }
+
+    /// Takes records into the stream's buffer, which is closed when it is full, and before a record
+    /// of another partition.
+    pub(super) fn put(&mut self, tx: &mut Tx, name: &StreamName, records: &[Bytes]) -> Result<(), Error> {
+        let live = self.live(name)?;
+        let mut buffer = live.buffer.clone();
+        if buffer.waiting > MAX_WAITING {
+            return Err(error::service_unavailable_exception("Slow down."));
+        }
+        let destination = &live.stream.destination;
+        let most = u64::from(destination.mebibytes) * 1024 * 1024;
+        let added = if destination.delimiter.is_some() { delimiter::BYTES.len() } else { 0 };
+        let partition = live.prefixes.object(tx.now(), "");
+        for record in records {
+            let bytes = (record.len() + added) as u64;
+            let fits = |open: &Open| open.partition == partition && open.bytes + bytes <= most;
+            if buffer.open.as_ref().is_some_and(|open| !fits(open)) {
+                close(tx, live, &mut buffer)?;
+            }
+            write(tx, name, live.stream.id, buffer.next, record);
+            let open = buffer.open.get_or_insert_with(|| Open {
+                from: buffer.next,
+                bytes: 0,
+                opened: tx.now(),
+                partition: partition.clone(),
+                trace: tx.trace().to_string(),
+            });
+            open.bytes += bytes;
+            let full = open.bytes >= most;
+            buffer.next += 1;
+            buffer.waiting += bytes;
+            if full {
+                close(tx, live, &mut buffer)?;
+            }
+        }
+        tx.write(name.buffer(), &buffer)?;
+        self.set_buffer(name, buffer);
+        Ok(())
+    }
+}
+
+fn write(tx: &mut Tx, name: &StreamName, id: u64, number: u64, record: &Bytes) {
+    let mut start = 0;
+    for piece in 0.. {
+        let end = record.len().min(start + PIECE_BYTES);
+        tx.put(keys::record(&name.scope, id, number, piece), record.slice(start..end));
+        start = end;
+        if start >= record.len() {
+            return;
+        }
+    }
+}
+
+/// Closes the open buffer: leaves the object that it becomes to the actor.
+pub(super) fn close(tx: &mut Tx, live: &Live, buffer: &mut Buffer) -> Result<(), Fault> {
+    let Some(open) = buffer.open.take() else { return Ok(()) };
+    let (stream, destination) = (&live.stream, &live.stream.destination);
+    let random = tx.ids().text(LETTERS, prefix::RANDOM);
+    let extension = match (destination.extension.as_str(), destination.gzip) {
+        ("", true) => ".gz",
+        (extension, _) => extension,
+    };
+    let mut name = object_name(&stream.name.name, stream.version, open.opened, &tx.ids().uuid());
+    name.push_str(extension);
+    let flush = Flush {
+        stream: stream.name.clone(),
+        id: stream.id,
+        from: open.from,
+        to: buffer.next,
+        bytes: open.bytes,
+        opened: open.opened,
+        key: live.prefixes.object(open.opened, &random) + &name,
+        error_key: live.prefixes.error(open.opened, &random) + &name,
+        gzip: destination.gzip,
+        delimited: destination.delimiter.is_some(),
+        trace: open.trace,
+    };
+    tx.send_to_actor(&stream.name.arn(), Space::Firehose, &flush)
+}
+
+/// Reads pieces of records.
+pub(super) async fn fetch(
+    tx: &Tx,
+    name: &StreamName,
+    id: u64,
+    after: Option<(u64, u32)>,
+    (from, to): (u64, u64),
+    limit: u32,
+) -> Result<Output, Error> {
+    let after = match after {
+        Some((record, piece)) => Some(keys::record(&name.scope, id, record, piece)),
+        None => keys::before_record(&name.scope, id, from),
+    };
+    let page = tx.scan_prefix(&keys::records(&name.scope, id), after.as_ref(), limit as usize).await?;
+    let mut pieces = Vec::new();
+    for (key, bytes) in page.rows {
+        let (record, piece) =
+            keys::record_of(&key).ok_or_else(|| Fault::Damaged("a record's key".to_owned()))?;
+        if record < to {
+            pieces.push(Piece { record, piece, bytes });
+        }
+    }
+    Ok(Output::Pieces(pieces))
+}
+
+/// Name of the lane by which a stream's records are removed.
+pub(super) fn clean_lane(name: &StreamName) -> String {
+    format!("clean/{}", name.arn())
+}
+
+/// Removes records, the rest by the next step.
+pub(super) async fn clean(
+    tx: &mut Tx,
+    name: &StreamName,
+    id: u64,
+    (from, to): (u64, u64),
+) -> Result<(), Fault> {
+    let after = keys::before_record(&name.scope, id, from);
+    let prefix = keys::records(&name.scope, id);
+    let page = tx.scan_prefix(&prefix, after.as_ref(), CLEANED_AT_ONCE).await?;
+    let mut last = None;
+    for (key, _) in page.rows {
+        let (record, _) = keys::record_of(&key).ok_or_else(|| Fault::Damaged("a record's key".to_owned()))?;
+        if record >= to {
+            return Ok(());
+        }
+        last = Some(record);
+        tx.delete(key);
+    }
+    let Some(from) = last.filter(|_| page.more) else { return Ok(()) };
+    let shard = tx.shard();
+    let next = Command::Clean { stream: name.clone(), id, from, to };
+    tx.send(&clean_lane(name), Space::Firehose, shard, &next)
+}

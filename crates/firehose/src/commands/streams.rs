@@ -1,0 +1,123 @@
+//! Streams: made, changed, removed.
+
+use std::collections::BTreeMap;
+
+use ropeway_api::firehose::error;
+use ropeway_core::keys::Space;
+use ropeway_core::{Tx, directory};
+use ropeway_wire::Error;
+
+use super::{Command, FirehoseMachine, Live, Output, records};
+use crate::keys::{self, StreamName};
+use crate::model::{Buffer, Destination, Stream};
+
+/// Most tags of a stream:
+/// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_TagDeliveryStream.html>.
+const MAX_TAGS: usize = 50;
+
+/// The error for a stream that isn't there.
+pub fn not_found(name: &StreamName) -> Error {
+    let StreamName { scope, name } = name;
+    error::resource_not_found_exception(format!("Firehose {name} under account {} not found.", scope.account))
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
+    match tags.len() {
+        0..=MAX_TAGS => Ok(()),
+        _ => Err(error::limit_exceeded_exception(format!(
+            "A delivery stream may have {MAX_TAGS} tags at most"
+        ))),
+    }
+}
+
+impl FirehoseMachine {
+    pub(super) fn create(
+        &mut self,
+        tx: &mut Tx,
+        name: StreamName,
+        destination: Destination,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Output, Error> {
+        if self.streams.contains_key(&name) {
+            let why = format!("Firehose {} under accountId {} already exists", name.name, name.scope.account);
+            return Err(error::resource_in_use_exception(why));
+        }
+        check_tags(&tags)?;
+        let stream = Stream {
+            name: name.clone(),
+            id: tx.ids().number(),
+            created: tx.now(),
+            updated: None,
+            version: 1,
+            destination,
+            tags,
+        };
+        let live = Live::new(stream.clone(), Buffer::default())?;
+        tx.write(name.key(), &stream)?;
+        tx.write(name.buffer(), &live.buffer)?;
+        let list = keys::list(&name.scope.account, &name.scope.region);
+        directory::add_with(tx, &list, &name.name, &[])?;
+        self.set(&name, Some(live));
+        Ok(Output::Stream(Box::new(stream)))
+    }
+
+    /// Removes a stream; its records follow in steps.
+    pub(super) fn delete(&mut self, tx: &mut Tx, name: StreamName) -> Result<Output, Error> {
+        let id = self.live(&name)?.stream.id;
+        tx.delete(name.key());
+        tx.delete(name.buffer());
+        let list = keys::list(&name.scope.account, &name.scope.region);
+        directory::remove_with(tx, &list, &name.name)?;
+        let shard = tx.shard();
+        let clean = Command::Clean { stream: name.clone(), id, from: 0, to: u64::MAX };
+        tx.send(&records::clean_lane(&name), Space::Firehose, shard, &clean)?;
+        self.set(&name, None);
+        Ok(Output::Nothing)
+    }
+
+    /// Changes the destination. What was accepted before is delivered as it was to be then, but to
+    /// the new bucket, as the new role.
+    pub(super) fn update(
+        &mut self,
+        tx: &mut Tx,
+        name: StreamName,
+        version: u64,
+        destination: Destination,
+    ) -> Result<Output, Error> {
+        let live = self.live(&name)?;
+        if live.stream.version != version {
+            return Err(error::concurrent_modification_exception(format!(
+                "Cannot update firehose: {} since the current version id: {} and specified version id: {version} do not match",
+                name.name, live.stream.version
+            )));
+        }
+        let mut buffer = live.buffer.clone();
+        records::close(tx, live, &mut buffer)?;
+        let stream =
+            Stream { destination, version: version + 1, updated: Some(tx.now()), ..live.stream.clone() };
+        tx.write(name.buffer(), &buffer)?;
+        tx.write(name.key(), &stream)?;
+        let live = Live::new(stream, buffer)?;
+        self.set(&name, Some(live));
+        Ok(Output::Nothing)
+    }
+
+    pub(super) fn tag(
+        &mut self,
+        tx: &mut Tx,
+        name: StreamName,
+        add: BTreeMap<String, String>,
+        remove: &[String],
+    ) -> Result<Output, Error> {
+        let live = self.live(&name)?;
+        let mut stream = live.stream.clone();
+        stream.tags.extend(add);
+        stream.tags.retain(|key, _| !remove.contains(key));
+        check_tags(&stream.tags)?;
+        tx.write(name.key(), &stream)?;
+        if let Some(live) = self.streams.get_mut(&name) {
+            live.stream = stream;
+        }
+        Ok(Output::Nothing)
+    }
+}

@@ -1,0 +1,102 @@
+//! PutRecord, PutRecordBatch.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use ropeway_api::firehose::{
+    PutRecordBatchInput, PutRecordBatchOutput, PutRecordBatchResponseEntry, PutRecordInput, PutRecordOutput,
+    error,
+};
+use ropeway_wire::{Cx, Error};
+
+use super::{Firehose, named};
+use crate::commands::Command;
+use crate::destination::invalid;
+use crate::keys::StreamName;
+
+/// Most bytes of a batch: <https://docs.aws.amazon.com/firehose/latest/dev/limits.html>.
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of records in one command: what one commit holds of it, with room to spare.
+const MAX_COMMAND_BYTES: usize = 1024 * 1024;
+/// Bytes that a record's id is made of.
+const ID_BYTES: usize = 168;
+
+pub async fn put_record(
+    firehose: &Firehose,
+    cx: &Cx,
+    input: PutRecordInput,
+) -> Result<PutRecordOutput, Error> {
+    let name = named(cx, &input.delivery_stream_name);
+    put(firehose, cx, &name, vec![input.record.data]).await?;
+    Ok(PutRecordOutput { record_id: record_id(firehose), encrypted: Some(false) })
+}
+
+pub async fn put_record_batch(
+    firehose: &Firehose,
+    cx: &Cx,
+    input: PutRecordBatchInput,
+) -> Result<PutRecordBatchOutput, Error> {
+    let name = named(cx, &input.delivery_stream_name);
+    let records: Vec<Bytes> = input.records.into_iter().map(|record| record.data).collect();
+    if records.iter().map(Bytes::len).sum::<usize>() > MAX_BATCH_BYTES {
+        return Err(invalid("The total size of records in a batch cannot be larger than 4 MiB"));
+    }
+    let mut out = PutRecordBatchOutput { encrypted: Some(false), ..PutRecordBatchOutput::default() };
+    for group in groups(records) {
+        let count = group.len();
+        let result = put(firehose, cx, &name, group).await;
+        // What is wrong with the request as a whole is the whole answer; what may pass, its records'.
+        let failed = match result {
+            Err(error) if error.is_sender_fault() => return Err(error),
+            Err(error) => Some(error),
+            Ok(()) => None,
+        };
+        for _ in 0..count {
+            let entry = match &failed {
+                None => PutRecordBatchResponseEntry {
+                    record_id: Some(record_id(firehose)),
+                    ..PutRecordBatchResponseEntry::default()
+                },
+                Some(error) => PutRecordBatchResponseEntry {
+                    error_code: Some(error.code.clone().into_owned()),
+                    error_message: Some(error.message.clone()),
+                    ..PutRecordBatchResponseEntry::default()
+                },
+            };
+            out.failed_put_count += i64::from(failed.is_some());
+            out.request_responses.push(entry);
+        }
+    }
+    Ok(out)
+}
+
+/// Divides records so that each group fits a command.
+fn groups(records: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let mut out: Vec<Vec<Bytes>> = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        bytes += record.len();
+        match out.last_mut() {
+            Some(group) if bytes <= MAX_COMMAND_BYTES => group.push(record),
+            _ => {
+                bytes = record.len();
+                out.push(vec![record]);
+            }
+        }
+    }
+    out
+}
+
+async fn put(firehose: &Firehose, cx: &Cx, name: &StreamName, records: Vec<Bytes>) -> Result<(), Error> {
+    let command = Command::Put { stream: name.clone(), records };
+    firehose.submit(cx, name, command).await.map(drop).map_err(|error| match &*error.code {
+        "ThrottlingException" | "ServiceUnavailable" => error::service_unavailable_exception("Slow down."),
+        _ => error,
+    })
+}
+
+fn record_id(firehose: &Firehose) -> String {
+    let mut bytes = [0u8; ID_BYTES];
+    firehose.core.ids().fill(&mut bytes);
+    BASE64.encode(bytes)
+}

@@ -1,0 +1,178 @@
+//! Prefixes of object keys, with their expressions.
+//!
+//! `!{timestamp:pattern}` gives a moment in the form of Java's `DateTimeFormatter`,
+//! `!{firehose:random-string}` eleven random characters, `!{firehose:error-output-type}`, in the prefix of
+//! errors alone, what went wrong. Rules: <https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>.
+
+mod java;
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use ropeway_core::Time;
+
+use java::Pattern;
+
+/// Most characters of a prefix once it is evaluated.
+const MAX_EVALUATED: usize = 512;
+/// What `!{firehose:error-output-type}` says of objects that S3 did not take under their own prefix.
+const ERROR_TYPE: &str = "delivery-failed";
+/// Length of a random string.
+pub const RANDOM: usize = 11;
+
+/// A prefix, parsed.
+#[derive(Debug, Clone)]
+pub struct Prefix(Vec<Part>);
+
+#[derive(Debug, Clone)]
+enum Part {
+    Literal(String),
+    Time(Pattern),
+    Random,
+    ErrorType,
+}
+
+/// The two prefixes of a destination, and its time zone.
+#[derive(Debug, Clone)]
+pub struct Prefixes {
+    objects: Prefix,
+    errors: Prefix,
+    zone: TimeZone,
+}
+
+impl Prefixes {
+    /// Parses and checks a destination's prefixes. `Err`: the constraint that they do not satisfy.
+    pub fn parse(prefix: &str, error_prefix: &str, zone: &str) -> Result<Prefixes, String> {
+        let mut objects = Prefix::parse(prefix)?;
+        let mut errors = Prefix::parse(error_prefix)?;
+        if objects.has(|part| matches!(part, Part::ErrorType)) {
+            return Err("Prefix cannot contain !{firehose:error-output-type}".to_owned());
+        }
+        if objects.has_expressions() && error_prefix.is_empty() {
+            return Err(
+                "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions".to_owned()
+            );
+        }
+        let names_error = errors.has(|part| matches!(part, Part::ErrorType));
+        if errors.has_expressions() && !names_error {
+            let why =
+                "ErrorOutputPrefix must contain !{firehose:error-output-type} when it contains expressions";
+            return Err(why.to_owned());
+        }
+        if !errors.has_expressions() {
+            let before = if error_prefix.is_empty() { prefix } else { error_prefix };
+            errors = Prefix(vec![
+                Part::Literal(before.to_owned()),
+                Part::ErrorType,
+                Part::Literal("/".to_owned()),
+            ]);
+            errors.0.push(Part::Time(Pattern::hourly()));
+        }
+        if !objects.has(|part| matches!(part, Part::Time(_))) {
+            objects.0.push(Part::Time(Pattern::hourly()));
+        }
+        let zone = match zone {
+            "" | "UTC" => TimeZone::UTC,
+            name => TimeZone::get(name).map_err(|_| format!("CustomTimeZone {name} is not a time zone"))?,
+        };
+        Ok(Prefixes { objects, errors, zone })
+    }
+
+    /// Checks the lengths that the prefixes have at a moment.
+    pub fn check_lengths(&self, at: Time) -> Result<(), String> {
+        let random = "x".repeat(RANDOM);
+        for (name, text) in
+            [("Prefix", self.object(at, &random)), ("ErrorOutputPrefix", self.error(at, &random))]
+        {
+            if text.chars().count() > MAX_EVALUATED {
+                return Err(format!(
+                    "{name} cannot be longer than {MAX_EVALUATED} characters when evaluated"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The prefix of objects whose first record was accepted at a moment.
+    pub fn object(&self, at: Time, random: &str) -> String {
+        self.objects.evaluate(&zoned(at, &self.zone), random)
+    }
+
+    /// The prefix for such objects should S3 not take them.
+    pub fn error(&self, at: Time, random: &str) -> String {
+        self.errors.evaluate(&zoned(at, &self.zone), random)
+    }
+}
+
+/// A moment in a time zone; what lies outside of the years that there are is brought to their edge.
+fn zoned(at: Time, zone: &TimeZone) -> Zoned {
+    let edge = if at.millis() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(edge).to_zoned(zone.clone())
+}
+
+/// The name of an object behind its prefix: stream, version, moment (UTC), id.
+pub fn object_name(stream: &str, version: u64, at: Time, id: &str) -> String {
+    let at = zoned(at, &TimeZone::UTC).strftime("%Y-%m-%d-%H-%M-%S");
+    format!("{stream}-{version}-{at}-{id}")
+}
+
+impl Prefix {
+    fn parse(text: &str) -> Result<Prefix, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((literal, tail)) = rest.split_once("!{") {
+            let (expression, behind) = tail.split_once('}').ok_or_else(|| {
+                "The characters !{ may only begin an expression !{namespace:value}".to_owned()
+            })?;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(literal.to_owned()));
+            }
+            parts.push(Part::parse(expression)?);
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Literal(rest.to_owned()));
+        }
+        Ok(Prefix(parts))
+    }
+
+    fn has(&self, what: impl Fn(&Part) -> bool) -> bool {
+        self.0.iter().any(what)
+    }
+
+    fn has_expressions(&self) -> bool {
+        self.has(|part| !matches!(part, Part::Literal(_)))
+    }
+
+    fn evaluate(&self, at: &Zoned, random: &str) -> String {
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Time(pattern) => pattern.write(at, &mut out),
+                Part::Random => out.push_str(random),
+                Part::ErrorType => out.push_str(ERROR_TYPE),
+            }
+        }
+        out
+    }
+}
+
+impl Part {
+    fn parse(expression: &str) -> Result<Part, String> {
+        let (namespace, value) = expression
+            .split_once(':')
+            .ok_or_else(|| format!("!{{{expression}}} is not of the form !{{namespace:value}}"))?;
+        match (namespace, value) {
+            ("timestamp", pattern) => Pattern::parse(pattern).map(Part::Time),
+            ("firehose", "random-string") => Ok(Part::Random),
+            ("firehose", "error-output-type") => Ok(Part::ErrorType),
+            ("partitionKeyFromQuery" | "partitionKeyFromLambda", _) => {
+                Err(format!("!{{{namespace}:…}} is of dynamic partitioning, which is not implemented"))
+            }
+            _ => Err(format!("!{{{expression}}} is not a supported expression")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
