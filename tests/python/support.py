@@ -8,6 +8,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ROPEWAY_BIN", str(ROOT / "target/debug/ropeway"))
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+AWS = [sys.executable, str(Path(sys.executable).parent / "aws")]
 READY = re.compile(r"Ropeway is ready at (\S+) \(data in (.*)\)$")
 EXPORT = re.compile(r"(AWS_[A-Z_]+)=(\S+)")
 
@@ -121,6 +123,13 @@ class Server:
         token = {"AWS_SESSION_TOKEN": key[2]} if len(key) > 2 else {}
         return clean_environment(AWS_ENDPOINT_URL=self.endpoint, AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION,
                                  AWS_ACCESS_KEY_ID=key[0], AWS_SECRET_ACCESS_KEY=key[1], **token, **more)
+
+    def run(self, *command, key=None, check=True, **more):
+        """Runs a command that finds this server by its environment."""
+        done = subprocess.run([str(word) for word in command], env=self.environment(key), capture_output=True,
+                              text=True, timeout=120, **more)
+        assert not check or done.returncode == 0, done
+        return done
 
     def internal(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
