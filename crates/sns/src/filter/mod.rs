@@ -157,3 +157,6 @@ impl Rule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
