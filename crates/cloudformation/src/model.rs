@@ -254,6 +254,9 @@ pub struct Resource {
     pub operation: String,
     /// How often the call under way has failed for reasons that may pass.
     pub attempts: u32,
+    /// The sets of properties, as JSON, that may be in effect in part: those from before an update that is not
+    /// over, and those of updates that failed. Empty when what is in effect is what the state says.
+    pub in_effect: Vec<String>,
 }
 
 /// What a resource was when its stack was last whole.

@@ -108,7 +108,7 @@ async fn retire_others(tx: &mut Tx, key: &StackKey, name: &str) -> Result<(), Er
     Ok(())
 }
 
-async fn drop_set(tx: &mut Tx, key: &StackKey, set: &ChangeSet) -> Result<(), Error> {
+pub async fn drop_set(tx: &mut Tx, key: &StackKey, set: &ChangeSet) -> Result<(), Error> {
     rows::delete(tx, &key.definition(&change_set_slot(&set.id))).await?;
     rows::delete(tx, &key.change_set(&set.name)).await?;
     directory::remove_with(tx, &keys::change_sets_list(&key.scope), &set.id)?;

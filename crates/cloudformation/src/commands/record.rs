@@ -1,11 +1,13 @@
 //! What operations note, and the events that come of it.
 
+use std::collections::BTreeMap;
+
 use ropeway_core::{Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Change, Output, retention};
+use super::{Change, Output, change_sets, retention};
 use crate::keys::StackKey;
-use crate::model::{DEPLOYED, Definition, Event, Operation, PLANNED, Stack};
+use crate::model::{ChangeSet, DEPLOYED, Definition, Event, Operation, PLANNED, Stack};
 use crate::{keys, rows};
 
 /// The type of a stack in its own events.
@@ -77,6 +79,10 @@ async fn finish(tx: &mut Tx, key: &StackKey, stack: &mut Stack, deleted: bool) -
         let holder: Option<String> = rows::read(tx, &keys::name(&key.scope, &key.name)).await?;
         if holder.as_deref() == Some(&key.id) {
             rows::delete(tx, &keys::name(&key.scope, &key.name)).await?;
+        }
+        let sets: BTreeMap<String, ChangeSet> = rows::all(tx, &key.change_sets()).await?;
+        for set in sets.values() {
+            change_sets::drop_set(tx, key, set).await?;
         }
         retention::begin(tx, key);
     }

@@ -74,11 +74,11 @@ pub async fn create_stack(
     stack.timeout_minutes = input.timeout_in_minutes;
     stack.protected = input.enable_termination_protection.unwrap_or(false);
     stack.role_arn = input.role_arn;
-    let (key, operation_id) = (stack.key.clone(), operation.id.clone());
+    let key = stack.key.clone();
     let command = Command::Create(Box::new(stack), Box::new(definition), Box::new(operation));
     let key = started(service.on_stack(cx, &key, command).await?)?;
     enlist(service, cx, &key).await?;
-    Ok(CreateStackOutput { stack_id: Some(key.arn()), operation_id: Some(operation_id) })
+    Ok(CreateStackOutput { stack_id: Some(key.arn()), operation_id: None })
 }
 
 fn no_template() -> Error {
@@ -145,11 +145,10 @@ pub async fn update_stack(
     if !repeated && whole && service.plan(cx, &key, &before, &definition).await?.is_empty {
         return Err(error::validation("No updates are to be performed."));
     }
-    let operation_id = operation.id.clone();
     let command =
         Command::Update(key.clone(), stack.events, Box::new(definition), Box::new(operation), input.role_arn);
     let key = started(service.on_stack(cx, &key, command).await?)?;
-    Ok(UpdateStackOutput { stack_id: Some(key.arn()), operation_id: Some(operation_id) })
+    Ok(UpdateStackOutput { stack_id: Some(key.arn()), operation_id: None })
 }
 
 pub async fn delete_stack(

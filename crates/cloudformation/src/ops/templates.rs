@@ -34,8 +34,10 @@ pub async fn get_template(
             service.stack_of(cx, name, error::stack_id_missing).await?.1.template
         }
     };
-    // Without transforms, what is processed is what was given: any stage is the same text.
-    debug_assert!(input.template_stage.as_deref().is_none_or(|stage| STAGES.contains(&stage)));
+    // Without transforms, what is processed is what was given: either stage is the same text.
+    if let Some(stage) = input.template_stage.filter(|stage| !STAGES.contains(&stage.as_str())) {
+        return Err(error::validation(format!("TemplateStage {stage} does not exist")));
+    }
     let stages = STAGES.iter().map(|stage| (*stage).to_owned()).collect();
     Ok(GetTemplateOutput { template_body: Some(template), stages_available: Some(stages) })
 }

@@ -71,7 +71,8 @@ impl Queue {
         let given = ATTRIBUTES.iter().map(|(name, _)| (*name, property(properties, name)));
         // A standard queue has no such attribute: `false` is how a template says so.
         let given = given
-            .filter(|(name, value)| !value.is_null() && !(*name == "FifoQueue" && **value == json!(false)));
+            .filter(|(_, value)| !value.is_null())
+            .filter(|(name, value)| *name != "FifoQueue" || **value == json!(true));
         given.map(|(name, value)| (name.to_owned(), json!(text(value)))).collect()
     }
 

@@ -11,6 +11,9 @@ use crate::template::{DeletionPolicy, Evaluation, Template};
 impl Run<'_> {
     /// Deletes every resource, in the reverse order of their dependencies; true: the operation is over.
     pub(super) async fn delete(&mut self) -> Result<bool, Stop> {
+        if let Some(why) = self.refused.clone() {
+            return self.undeletable(why).await;
+        }
         let released = self.release_exports().await;
         match released {
             Err(Stop::Failed(failed)) => return self.undeletable(failed.reason).await,

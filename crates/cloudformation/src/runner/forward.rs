@@ -25,6 +25,13 @@ struct Wanted {
     named: bool,
 }
 
+impl Wanted {
+    /// Whether it shall have another name than what is there.
+    fn renames(&self, found: &Resource) -> bool {
+        self.named && self.state.name != found.state.name
+    }
+}
+
 impl Run<'_> {
     /// Makes the stack what was planned; true: the operation is over.
     pub(super) async fn forward(&mut self) -> Result<bool, Stop> {
@@ -64,24 +71,41 @@ impl Run<'_> {
         self.check_limits()?;
         let wanted = self.wanted(evaluation, id).await?;
         match self.resource(id).cloned() {
+            Some(found)
+                if found.status == "CREATE_FAILED" && found.state.exists && !wanted.renames(&found) =>
+            {
+                self.complete_creation(found, wanted).await
+            }
             Some(found) if found.state.exists => self.change(found, wanted).await,
             found => self.add(id, wanted, found.map(|found| found.baseline)).await,
         }
     }
 
+    /// Goes on with a creation of which a failed update has left a part.
+    async fn complete_creation(&mut self, found: Resource, wanted: Wanted) -> Result<(), Stop> {
+        let state = State { name: found.state.name.clone(), ..wanted.state };
+        let resource = Resource {
+            state,
+            status: "CREATE_IN_PROGRESS".to_owned(),
+            operation: self.snapshot.operation.id.clone(),
+            attempts: 0,
+            ..found
+        };
+        self.begin_creation(resource, false, None).await
+    }
+
     /// Goes on with what was under way when the last run ended.
     async fn resume(&mut self, found: Resource) -> Result<(), Stop> {
-        match (&found.baseline, &found.state.physical_id) {
-            (_, None) => self.finish_creation(found).await,
-            (Baseline::Was(old), Some(_)) => {
-                let old = State::clone(old);
-                self.finish_update(found, &old).await
-            }
-            (_, Some(_)) => Err(Stop::Failed(Failed::because("an update without a state before it"))),
+        match found.state.physical_id {
+            None => self.finish_creation(found).await,
+            Some(_) => self.finish_update(found).await,
         }
     }
 
     fn check_limits(&self) -> Result<(), Stop> {
+        if let Some(why) = &self.refused {
+            return Err(Stop::Failed(Failed::because(why)));
+        }
         if self.snapshot.operation.cancelled {
             return Err(Stop::Failed(Failed::because("User Initiated Cancel")));
         }
@@ -153,6 +177,7 @@ impl Run<'_> {
             leftovers: Vec::new(),
             operation: String::new(),
             attempts: 0,
+            in_effect: Vec::new(),
         }
     }
 
@@ -233,9 +258,9 @@ impl Run<'_> {
     async fn change(&mut self, found: Resource, wanted: Wanted) -> Result<(), Stop> {
         let (old, new) = (properties(&found.state), properties(&wanted.state));
         match recreated(&found.resource_type, &old, &new)? {
-            None => self.keep(found, wanted.state).await,
+            None if !found.status.ends_with("_FAILED") => self.keep(found, wanted.state).await,
             Some(true) => self.replace(found, wanted).await,
-            Some(false) => {
+            None | Some(false) => {
                 let old = found.state.clone();
                 let state = State {
                     name: old.name.clone(),
@@ -244,9 +269,10 @@ impl Run<'_> {
                     exists: true,
                     ..wanted.state
                 };
-                let resource = self.begun(Resource { state, ..found }, old.clone());
+                let in_effect = in_effect(&found);
+                let resource = self.begun(Resource { state, in_effect, ..found }, old);
                 self.record(turned(resource.clone(), "UPDATE_IN_PROGRESS", None)).await?;
-                self.finish_update(resource, &old).await
+                self.finish_update(resource).await
             }
         }
     }
@@ -274,11 +300,15 @@ impl Run<'_> {
         self.record(vec![Change::Put(Box::new(kept))]).await
     }
 
-    async fn finish_update(&mut self, resource: Resource, old: &State) -> Result<(), Stop> {
+    async fn finish_update(&mut self, resource: Resource) -> Result<(), Stop> {
         let new = resource.state.clone();
-        match self.call_update(&resource, old, &new).await? {
+        match self.call_update(&resource, &new).await? {
             Ok(made) => self.record(turned(with(resource, made), "UPDATE_COMPLETE", None)).await,
-            Err(broken) => Err(self.break_off(resource, "UPDATE", &broken.reason).await?),
+            Err(broken) => {
+                let in_effect = in_effect(&resource);
+                let resource = Resource { in_effect, ..resource };
+                Err(self.break_off(resource, "UPDATE", &broken.reason).await?)
+            }
         }
     }
 
@@ -293,7 +323,8 @@ impl Run<'_> {
             return Err(self.break_off(found, "UPDATE", &reason).await?);
         }
         let old = found.state.clone();
-        let mut resource = self.begun(Resource { state: wanted.state, ..found.clone() }, old.clone());
+        let replaced = Resource { state: wanted.state, in_effect: Vec::new(), ..found.clone() };
+        let mut resource = self.begun(replaced, old.clone());
         if found.baseline != Baseline::Same {
             // Made by an update that failed: nothing goes back to it.
             resource.leftovers.push(old);
@@ -361,7 +392,16 @@ pub(super) fn with(resource: Resource, made: Made) -> Resource {
         exists: true,
         ..resource.state
     };
-    Resource { state, attempts: 0, ..resource }
+    Resource { state, attempts: 0, in_effect: Vec::new(), ..resource }
+}
+
+/// Every set of properties that may be in effect once an update of the resource has begun.
+pub(super) fn in_effect(resource: &Resource) -> Vec<String> {
+    let mut all = resource.in_effect.clone();
+    if !all.contains(&resource.state.properties) {
+        all.push(resource.state.properties.clone());
+    }
+    all
 }
 
 /// Whether a change of properties makes a new resource; none: nothing changes.

@@ -120,6 +120,8 @@ pub(crate) struct Run<'a> {
     imports: BTreeMap<String, String>,
     /// Exports that do not exist.
     absent: BTreeSet<String>,
+    /// Why the operation's role cannot be assumed.
+    refused: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -143,13 +145,14 @@ impl<'a> Run<'a> {
             snapshot: *snapshot,
             imports: BTreeMap::new(),
             absent: BTreeSet::new(),
+            refused: None,
         };
         run.assume_role();
         Ok(Some(run))
     }
 
-    /// Acts as the operation's role from now on. A role that cannot be assumed (any more) denies every call:
-    /// the principal is then one that nothing is allowed.
+    /// Acts as the operation's role from now on. A role that cannot be assumed (any more) fails the operation;
+    /// whatever it calls nevertheless, it calls as one whom nothing is allowed.
     fn assume_role(&mut self) {
         let Some(role) = &self.snapshot.operation.role_arn else { return };
         let mut keys = Keys::default();
@@ -159,7 +162,7 @@ impl<'a> Run<'a> {
         let principal = match self.deployer.roles.assume_for_service(role, HOST, session, &keys) {
             Ok(principal) => principal,
             Err(why) => {
-                tracing::warn!(role, why, "the role of a stack cannot be assumed");
+                self.refused = Some(format!("Role {role} is invalid or cannot be assumed: {why}"));
                 Principal::anonymous()
             }
         };

@@ -1,5 +1,6 @@
 //! Putting back what a failed update has changed.
 
+use super::forward::in_effect;
 use super::step::turned;
 use super::{Run, Stop};
 use crate::commands::Change;
@@ -38,6 +39,7 @@ impl Run<'_> {
             baseline: Baseline::Same,
             operation: String::new(),
             attempts: 0,
+            in_effect: Vec::new(),
             ..resource
         };
         if self.snapshot.operation.skip.contains(&resource.logical_id) {
@@ -53,7 +55,7 @@ impl Run<'_> {
             self.record(turned(back, "UPDATE_COMPLETE", None)).await?;
             return Ok(true);
         }
-        if resource.state.properties == old.properties {
+        if in_effect(&resource).iter().all(|properties| *properties == old.properties) {
             let back = settled(resource, old);
             self.record(vec![Change::Put(Box::new(back))]).await?;
             return Ok(true);
@@ -62,7 +64,7 @@ impl Run<'_> {
             let begun = Resource { operation: self.rolling(), attempts: 0, ..resource.clone() };
             self.record(turned(begun, "UPDATE_IN_PROGRESS", None)).await?;
         }
-        match self.call_update(&resource, &resource.state, &old).await? {
+        match self.call_update(&resource, &old).await? {
             Ok(made) => {
                 let back = super::forward::with(settled(self.noted(resource), old), made);
                 self.record(turned(back, "UPDATE_COMPLETE", None)).await?;

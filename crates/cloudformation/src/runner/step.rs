@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ropeway_wire::Error;
 use serde_json::Value as Json;
 
+use super::forward::in_effect;
 use super::{PAUSE, Run, Stop};
 use crate::commands::Change;
 use crate::model::{Event, Resource, State};
@@ -101,16 +102,26 @@ impl Run<'_> {
         self.judge(resource, made).await
     }
 
-    /// Changes what is there from `old` into what `new` says.
+    /// Makes what is there what `new` says, from whatever may be in effect of it.
     pub(super) async fn call_update(
         &mut self,
         resource: &Resource,
-        old: &State,
         new: &State,
     ) -> Result<Result<Made, Broken>, Stop> {
-        let (before, after) = (properties(old), properties(new));
         let provider = provider(&resource.resource_type)?;
-        let made = provider.update(&subject(self, resource, new, &after), &before).await;
+        let after = properties(new);
+        let mut made = Err(Failure::Pending);
+        let mut all = in_effect(resource);
+        if all.len() > 1 {
+            all.retain(|before| *before != new.properties);
+        }
+        for before in all {
+            let before = serde_json::from_str(&before).unwrap_or_default();
+            made = provider.update(&subject(self, resource, new, &after), &before).await;
+            if made.is_err() {
+                break;
+            }
+        }
         self.judge(resource, made).await
     }
 

@@ -231,3 +231,76 @@ async fn names_what_is_not_there() {
     let input = DescribeStacksInput { stack_name: None, next_token: Some("!".to_owned()) };
     assert!(world.cfn.describe_stacks(&world.cx, input).await.is_err());
 }
+
+#[tokio::test]
+async fn an_update_that_is_not_rolled_back_can_be_mended() {
+    let world = World::new().await;
+    let id = world.create("shop", FAN_OUT).await.unwrap();
+    world.settled(&id).await;
+    world.deny("sqs:SetQueueAttributes");
+    let next = FAN_OUT.replace("Default: 30", "Default: 31").replace("Payments", "Bills");
+    let input = UpdateStackInput {
+        stack_name: "shop".to_owned(),
+        template_body: Some(next.clone()),
+        disable_rollback: Some(true),
+        ..UpdateStackInput::default()
+    };
+    world.cfn.update_stack(&world.cx, input).await.unwrap();
+    let stack = world.settled(&id).await;
+    assert_eq!(stack.stack_status, "UPDATE_FAILED");
+    assert!(stack.stack_status_reason.unwrap().starts_with("The following resource(s) failed to update: ["));
+    world.allow_all();
+    world.update("shop", &next).await.unwrap();
+    assert_eq!(world.settled(&id).await.stack_status, "UPDATE_COMPLETE");
+    assert_eq!(world.queue("api-orders").await["VisibilityTimeout"], "31");
+    let inventory = world.inventory().await;
+    assert_eq!(inventory.len(), 4, "{inventory:?}");
+    assert!(inventory.iter().all(|entry| !entry.starts_with("shop-Payments")), "{inventory:?}");
+}
+
+#[tokio::test]
+async fn a_rollback_that_fails_can_be_continued() {
+    let world = World::new().await;
+    let template = "
+Resources:
+  A: {Type: AWS::SQS::Queue, Properties: {QueueName: a, DelaySeconds: 1}}
+  B: {Type: AWS::SNS::Topic, DependsOn: A, Properties: {TopicName: b, DisplayName: one}}
+";
+    let id = world.create("s", template).await.unwrap();
+    world.settled(&id).await;
+    let made = world.script.log().len();
+    // The update of A succeeds, that of B fails, the rollback of A fails.
+    world.script.fault(1, Fault::Refuse);
+    world.script.fault(2, Fault::Refuse);
+    world
+        .update("s", &template.replace("DelaySeconds: 1", "DelaySeconds: 2").replace("one", "two"))
+        .await
+        .unwrap();
+    let stack = world.settled(&id).await;
+    assert_eq!(stack.stack_status, "UPDATE_ROLLBACK_FAILED", "{:?}", &world.script.log()[made..]);
+    assert_eq!(world.queue("a").await["DelaySeconds"], "2");
+    assert!(world.update("s", template).await.is_err());
+    let input = ContinueUpdateRollbackInput { stack_name: "s".to_owned(), ..Default::default() };
+    world.cfn.continue_update_rollback(&world.cx, input).await.unwrap();
+    assert_eq!(world.settled(&id).await.stack_status, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(world.queue("a").await["DelaySeconds"], "1");
+}
+
+#[tokio::test]
+async fn an_update_can_be_cancelled() {
+    let world = World::new().await;
+    let id = world.create("shop", FAN_OUT).await.unwrap();
+    world.settled(&id).await;
+    let before = world.inventory().await;
+    let cancel = || CancelUpdateStackInput { stack_name: "shop".to_owned(), client_request_token: None };
+    assert!(world.cfn.cancel_update_stack(&world.cx, cancel()).await.is_err());
+    let made = world.script.log().len();
+    world.script.fault(0, Fault::Throttle);
+    world.update("shop", &FAN_OUT.replace("api-orders", "api-new-orders")).await.unwrap();
+    while world.script.log().len() == made {
+        tokio::task::yield_now().await;
+    }
+    world.cfn.cancel_update_stack(&world.cx, cancel()).await.unwrap();
+    assert_eq!(world.settled(&id).await.stack_status, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(world.inventory().await, before);
+}

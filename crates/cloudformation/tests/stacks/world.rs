@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ropeway_api::cloudformation::*;
-use ropeway_api::{cloudformation, sns, sqs};
+use ropeway_api::{cloudformation, iam, s3, sns, sqs};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, BoxFuture, Builder, Clock, Core, Ids, Time};
+use ropeway_store::blobs::BlobStore;
 use ropeway_store::{MemoryStore, Store};
 use ropeway_wire::{
     AccessRequest, Answer, Call, Cx, Dispatch, Error, Gate, Input, Keys, LocalAnswer, LocalCall, Principal,
@@ -127,6 +128,8 @@ pub struct World {
     pub guard: Arc<Guard>,
     pub cfn: ropeway_cloudformation::CloudFormation,
     pub cx: Cx,
+    /// Where objects' bodies are.
+    _folder: tempfile::TempDir,
 }
 
 impl World {
@@ -146,10 +149,15 @@ impl World {
         let options = ropeway_sqs::Options { strict_delays: false, ..ropeway_sqs::Options::default() };
         let setup =
             ropeway_sqs::Setup { gate: gate.clone(), master: MasterKey::from_bytes([7; 32]), options };
+        let access = Arc::new(ropeway_iam::Access::new(&setup.master, clock.clone()));
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(BlobStore::open_local(folder.path()).unwrap());
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let core = Builder::new(shared, clock.clone(), ids.clone())
             .machine(ropeway_sqs::machine(setup.clone()))
             .machine(ropeway_sns::machine(gate.clone()))
+            .machine(ropeway_s3::machine(gate.clone()))
+            .machine(access.machines())
             .machine(ropeway_cloudformation::machine())
             .start(vec![Handle::current()])
             .await
@@ -159,11 +167,15 @@ impl World {
         let wire = |inner: Arc<dyn Dispatch>| -> Arc<dyn Dispatch> {
             Arc::new(Wire { inner, script: Arc::clone(&script) })
         };
+        let s3_service = ropeway_s3::S3Service::new(core.clone(), blobs, &setup.master);
+        let iam_service = ropeway_iam::IamService::new(core.clone(), access);
         let sqs_service = ropeway_sqs::SqsService::new(core.clone(), setup);
         let sns_service = ropeway_sns::service(core.clone(), guard.clone());
         services.set(vec![
             wire(Arc::new(sqs::SqsDispatch(Arc::new(sqs_service)))),
             wire(Arc::new(sns::SnsDispatch(Arc::new(sns_service)))),
+            wire(Arc::new(s3::S3Dispatch(Arc::new(s3_service)))),
+            wire(Arc::new(iam::IamDispatch(Arc::new(iam_service)))),
         ]);
         let deployer =
             ropeway_cloudformation::actor(core.clone(), services.clone(), gate.clone(), guard.clone());
@@ -172,7 +184,7 @@ impl World {
         let mut cx = Cx::from_within(gate, Principal::root(ACCOUNT), "us-east-1", &trace, clock.now());
         cx.endpoint = "http://localhost:4566".to_owned();
         let cfn = make(&core, &services);
-        World { store, clock, ids, services, script, guard, cfn, cx }
+        World { store, clock, ids, services, script, guard, cfn, cx, _folder: folder }
     }
 
     pub fn deny(&self, action: &str) {
