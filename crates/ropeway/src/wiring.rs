@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{iam, s3, sns, sqs, sts};
+use ropeway_api::{cloudformation, firehose, iam, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids};
@@ -40,11 +40,14 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let blobs = Arc::new(blobs.map_err(|e| Failure::Failed(e.to_string()))?);
     let access = access(settings, &master, &clock);
     let gate: Arc<dyn Gate> = access.clone();
+    let roles: Arc<dyn Roles> = access.clone();
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
         .machine(ropeway_sns::machine(Arc::clone(&gate)))
-        .machine(ropeway_s3::machine(Arc::clone(&gate)));
+        .machine(ropeway_s3::machine(Arc::clone(&gate)))
+        .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
+        .machine(ropeway_cloudformation::machine());
     let core = builder.start(vec![Handle::current()]).await?;
     let services = Arc::new(Services::default());
     let made = make_services(&core, &access, &blobs, &master, &services, settings);
@@ -90,11 +93,7 @@ fn master_key(settings: &Settings, ids: &Ids) -> Result<MasterKey, Failure> {
     let fresh = !settings.data_dir.join(STORE_DIR).exists();
     let path: &Path = &settings.master_key;
     MasterKey::load(path, ids, fresh).map_err(|error| {
-        let lost = if fresh {
-            ""
-        } else {
-            ". Without it, nothing that is stored can be read: bring it back from a copy"
-        };
+        let lost = if fresh { "" } else { ". Without it, nothing that is stored can be read: bring it back from a copy" };
         Failure::Failed(format!("the master key {}: {error}{lost}", path.display()))
     })
 }
@@ -125,19 +124,28 @@ fn make_services(
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
     let s3_service = Arc::new(ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master));
-    let sqs_service =
-        Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
+    let sqs_service = Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));
+    let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles)));
+    let stacks = Arc::new(ropeway_cloudformation::service(core.clone(), Arc::clone(services)));
     let iam_service = Arc::new(ropeway_iam::IamService::new(core.clone(), Arc::clone(access)));
     let sts_service = Arc::new(ropeway_iam::StsService::new(core.clone(), Arc::clone(access)));
     let dispatches: Vec<Arc<dyn Dispatch>> = vec![
         Arc::new(sqs::SqsDispatch(sqs_service)),
         Arc::new(sns::SnsDispatch(sns_service)),
         Arc::new(s3::S3Dispatch(s3_service)),
+        Arc::new(firehose::FirehoseDispatch(streams)),
+        Arc::new(cloudformation::CloudformationDispatch(stacks)),
         Arc::new(iam::IamDispatch(iam_service)),
         Arc::new(sts::StsDispatch(sts_service)),
     ];
-    let actors: [(Space, Arc<dyn Actor>); 1] =
-        [(Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs))))];
+    let deliveries =
+        ropeway_firehose::FirehoseActor::new(core.clone(), Arc::clone(services), Arc::clone(&gate), Arc::clone(&roles));
+    let deployer = ropeway_cloudformation::actor(core.clone(), Arc::clone(services), gate, roles);
+    let actors: [(Space, Arc<dyn Actor>); 3] = [
+        (Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs)))),
+        (Space::Firehose, Arc::new(deliveries)),
+        (Space::CloudFormation, Arc::new(deployer)),
+    ];
     Made { dispatches, actors: actors.into() }
 }
