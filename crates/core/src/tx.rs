@@ -161,7 +161,7 @@ impl Tx {
         limit: usize,
     ) -> Result<Rows, Fault> {
         let from = match after {
-            Some(after) if after > prefix => Bound::Excluded(after.clone()),
+            Some(after) if after >= prefix => Bound::Excluded(after.clone()),
             _ => Bound::Included(prefix.clone()),
         };
         let to = keys::after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);

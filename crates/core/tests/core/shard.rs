@@ -147,6 +147,7 @@ async fn a_list_is_read_page_by_page() {
     assert_eq!(only(apply(read("b", None)).await), ["b-1", "b-2"]);
     assert_eq!(only(apply(read("b", Some("b-2"))).await), ["b-3"]);
     assert_eq!(only(apply(read("b", Some("c"))).await), [""; 0]);
+    assert_eq!(only(apply(read("a", Some("a"))).await), [""; 0], "the prefix itself is a name");
     assert_eq!(only(apply(read("b", Some("a"))).await), ["b-1", "b-2"]);
     apply(directory::Command::Remove { list: list.to_owned(), name: "b-1".to_owned() }).await;
     assert_eq!(only(apply(read("b", None)).await), ["b-2", "b-3"]);

@@ -73,6 +73,8 @@ pub enum Ask {
 #[derive(Default)]
 pub struct Ledger {
     count: u64,
+    /// The count's row is older.
+    changed: bool,
     timers: std::collections::BTreeSet<(Time, String)>,
     stick: Option<bool>,
     turns: Arc<AtomicU32>,
@@ -124,8 +126,8 @@ impl Machine for Ledger {
     async fn apply(&mut self, tx: &mut Tx, command: Ask) -> Result<Vec<String>, ToyError> {
         match command {
             Ask::Count => {
-                tx.write(key(Space::Sqs, 0).build(), &(self.count + 1))?;
                 self.count += 1;
+                self.changed = true;
             }
             Ask::Look => {}
             Ask::Fail => {
@@ -168,6 +170,7 @@ impl Machine for Ledger {
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         self.turns.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(**tx.trace(), *"", "nobody asked for this");
         match self.stick {
             Some(true) => return Err(Fault::Damaged("as asked".to_owned())),
             Some(false) => return Ok(()),
@@ -180,7 +183,14 @@ impl Machine for Ledger {
         Ok(())
     }
 
+    fn before_commit(&mut self, tx: &mut Tx) {
+        if std::mem::take(&mut self.changed) {
+            tx.write(key(Space::Sqs, 0).build(), &self.count).unwrap();
+        }
+    }
+
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
+        assert_eq!(*tx.trace(), trace(), "an effect's end belongs to what caused it");
         let text: String = match postcard::from_bytes::<Post>(settled.payload) {
             Ok(Post::Take(text)) if !settled.lane.starts_with("act") => text,
             _ => postcard::from_bytes(settled.payload)?,
@@ -218,6 +228,7 @@ impl Machine for Mailbox {
 
     async fn apply(&mut self, tx: &mut Tx, command: Post) -> Result<Vec<String>, ToyError> {
         match command {
+            Post::Take(_) if *tx.trace() != trace() => panic!("an effect belongs to what caused it"),
             Post::Take(_) if !self.open => return Err(Fault::Overloaded.into()),
             Post::Take(text) if text.starts_with("no") => return Err(ToyError::Refused(text)),
             Post::Take(text) => append(tx, Space::Sns, 0, &text).await?,
