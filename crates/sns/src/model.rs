@@ -26,6 +26,18 @@ pub struct Topic {
     pub deleted: u64,
     /// Subscriptions with a filter policy.
     pub filters: u32,
+    /// `MaximumMessageSize`, in bytes, where it was set.
+    pub max_bytes: Option<u32>,
+}
+
+/// Largest message with its attributes where a topic does not say less, in bytes.
+pub const MAX_BYTES: u32 = 256 * 1024;
+
+impl Topic {
+    /// Largest message with its attributes, and all of a batch together, in bytes.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes.unwrap_or(MAX_BYTES) as usize
+    }
 }
 
 /// What a subscription's deliveries go to.
@@ -96,6 +108,8 @@ pub struct Publication {
     pub group: Option<String>,
     /// The address that the publisher used.
     pub base_url: String,
+    /// Bytes of the message as it was published, with its attributes.
+    pub bytes: u32,
 }
 
 impl Publication {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::{World, map, queue, topic};
 use ropeway_api::sns::{
     CreateTopicInput, MessageAttributeValue, PublishBatchInput, PublishBatchRequestEntry, PublishInput,
-    Sns as _, SubscribeInput, UnsubscribeInput,
+    SetTopicAttributesInput, Sns as _, SubscribeInput, UnsubscribeInput,
 };
 use ropeway_core::effects::AttributeValue;
 use serde_json::{Value as Json, json};
@@ -264,6 +264,21 @@ async fn messages_are_checked_in_the_services_words() {
     let said = async |input| refusal(input).await.1;
     assert_eq!(said(message(&arn, "")).await, "Invalid parameter: Empty message");
     assert_eq!(said(message(&arn, &"x".repeat(262_145))).await, "Invalid parameter: Message too long");
+    assert!(
+        said(message(&arn, "a\u{1}b"))
+            .await
+            .starts_with("Invalid parameter: Message Reason: valid characters")
+    );
+    let small = SetTopicAttributesInput {
+        topic_arn: arn.clone(),
+        attribute_name: "MaximumMessageSize".to_owned(),
+        attribute_value: Some("1024".to_owned()),
+    };
+    world.sns.set_topic_attributes(&world.cx(), small.clone()).await.unwrap();
+    assert_eq!(said(message(&arn, &"x".repeat(1025))).await, "Invalid parameter: Message too long");
+    let large = SetTopicAttributesInput { attribute_value: Some("262145".to_owned()), ..small };
+    let error = world.sns.set_topic_attributes(&world.cx(), large).await.unwrap_err();
+    assert_eq!((&*error.code, error.message.contains("MaximumMessageSize")), ("NotImplemented", true));
     let subject = |subject: &str| PublishInput { subject: Some(subject.to_owned()), ..message(&arn, "m") };
     assert_eq!(said(subject("")).await, "Invalid parameter: Subject");
     assert_eq!(said(subject(&"s".repeat(101))).await, "Invalid parameter: Subject");
@@ -314,4 +329,55 @@ async fn nothing_comes_after_unsubscribing() {
     world.sns.publish(&world.cx(), message(&arn, "m")).await.unwrap();
     world.core.stop().await.unwrap();
     assert!(world.queues.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn the_largest_message_reaches_every_queue() {
+    let mut world = World::new().await;
+    let arn = make_topic(&world, "orders").await;
+    for number in 0..5 {
+        subscribe(&world, &arn, &queue(&format!("q{number}")), &[("RawMessageDelivery", "true")]).await;
+    }
+    // Too much for one commit with all its deliveries, so kept in pieces and sent in steps.
+    let text = "x".repeat(262_144);
+    let id = world.sns.publish(&world.cx(), message(&arn, &text)).await.unwrap().message_id;
+    assert!(id.is_some());
+    let mut got = BTreeSet::new();
+    for _ in 0..5 {
+        let delivery = world.queues.recv().await.unwrap();
+        assert_eq!(delivery.body.len(), text.len());
+        assert_eq!(delivery.trace_header.as_deref(), Some("Root=1-00000000-000000000000000000000001"));
+        assert!(got.insert(delivery.queue), "each once");
+    }
+}
+
+#[tokio::test]
+async fn a_publish_in_steps_goes_on_after_a_crash() {
+    let store = ropeway_store::MemoryStore::new(4);
+    {
+        let world = World::over(store.clone(), 1).await;
+        let arn = make_topic(&world, "orders").await;
+        for number in 0..250 {
+            subscribe(&world, &arn, &queue(&format!("q{number}")), &[("RawMessageDelivery", "true")]).await;
+        }
+        store.hold();
+        let cx = world.cx();
+        let answer = world.sns.publish(&cx, message(&arn, "kept"));
+        let sync = async {
+            while store.waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            store.sync(1);
+        };
+        let (answer, ()) = tokio::join!(answer, sync);
+        answer.unwrap();
+        // The row that names the work is on disk, but none of its deliveries is.
+        store.crash(0);
+    }
+    let mut world = World::over(store, 2).await;
+    let mut got = BTreeSet::new();
+    for _ in 0..250 {
+        got.insert(world.queues.recv().await.unwrap().queue);
+    }
+    assert_eq!(got.len(), 250);
 }

@@ -266,10 +266,14 @@ impl Machine for FirehoseMachine {
     /// A flush came to its end: its records go.
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
         if !settled.lane.starts_with("arn:aws:firehose:") {
-            return match settled.result {
-                Ok(_) => Ok(()),
-                Err(why) => Err(Fault::Damaged(format!("{}: {why}", settled.lane))),
-            };
+            if let Err(why) = settled.result {
+                tracing::error!(
+                    lane = settled.lane,
+                    why,
+                    "an order of the streams' own was refused for good"
+                );
+            }
+            return Ok(());
         }
         let flush: Flush = postcard::from_bytes(settled.payload)?;
         if let Err(why) = settled.result {

@@ -14,6 +14,8 @@ use crate::model::{Buffer, Destination, Stream};
 /// Most tags of a stream:
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_TagDeliveryStream.html>.
 const MAX_TAGS: usize = 50;
+/// Most bytes of a stream's tags, keys and values: what its row has room for beside its destination.
+const MAX_TAG_BYTES: usize = 40 * 1024;
 
 /// The error for a stream that isn't there.
 pub fn not_found(name: &StreamName) -> Error {
@@ -22,12 +24,12 @@ pub fn not_found(name: &StreamName) -> Error {
 }
 
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
-    match tags.len() {
-        0..=MAX_TAGS => Ok(()),
-        _ => Err(error::limit_exceeded_exception(format!(
-            "A delivery stream may have {MAX_TAGS} tags at most"
-        ))),
+    let bytes: usize = tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if tags.len() > MAX_TAGS || bytes > MAX_TAG_BYTES {
+        let why = format!("A delivery stream may have {MAX_TAGS} tags at most, of {MAX_TAG_BYTES} bytes");
+        return Err(error::limit_exceeded_exception(why));
     }
+    Ok(())
 }
 
 impl FirehoseMachine {

@@ -90,7 +90,8 @@ fn groups(records: Vec<Bytes>) -> Vec<Vec<Bytes>> {
 async fn put(firehose: &Firehose, cx: &Cx, name: &StreamName, records: Vec<Bytes>) -> Result<(), Error> {
     let command = Command::Put { stream: name.clone(), records };
     firehose.submit(cx, name, command).await.map(drop).map_err(|error| match &*error.code {
-        "ThrottlingException" | "ServiceUnavailable" => error::service_unavailable_exception("Slow down."),
+        "ThrottlingException" => error::service_unavailable_exception("Slow down."),
+        "ServiceUnavailable" => error::service_unavailable_exception(error.message),
         _ => error,
     })
 }

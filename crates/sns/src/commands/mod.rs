@@ -126,6 +126,8 @@ pub struct WantedTopic {
     pub policy: Option<String>,
     /// tags
     pub tags: Option<BTreeMap<String, String>>,
+    /// `MaximumMessageSize`
+    pub max_bytes: Option<u32>,
 }
 
 /// A change of a topic.
@@ -153,6 +155,8 @@ pub enum TopicChange {
     Tag(BTreeMap<String, String>),
     /// Removes tags.
     Untag(Vec<String>),
+    /// `MaximumMessageSize`
+    MaxBytes(u32),
 }
 
 /// What a command answers.

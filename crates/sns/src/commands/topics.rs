@@ -12,6 +12,8 @@ use crate::settings::invalid;
 
 /// Most tags of a topic: <https://docs.aws.amazon.com/sns/latest/dg/sns-tags.html>.
 const MAX_TAGS: usize = 50;
+/// Most bytes of a topic's tags, keys and values: what its row has room for beside its policy.
+const MAX_TAG_BYTES: usize = 28 * 1024;
 
 impl SnsMachine {
     pub(super) async fn create_topic(
@@ -33,6 +35,7 @@ impl SnsMachine {
             subscriptions: 0,
             deleted: 0,
             filters: 0,
+            max_bytes: wanted.max_bytes,
             arn,
         };
         check_tags(&topic)?;
@@ -94,13 +97,15 @@ fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(),
         }
         TopicChange::RemovePermission { label } => topic.policy = policy::remove(&topic.policy, &label),
         TopicChange::Tag(tags) => topic.tags.extend(tags),
+        TopicChange::MaxBytes(bytes) => topic.max_bytes = Some(bytes),
         TopicChange::Untag(keys) => topic.tags.retain(|key, _| !keys.contains(key)),
     }
     Ok(())
 }
 
 fn check_tags(topic: &Topic) -> Result<(), Error> {
-    if topic.tags.len() > MAX_TAGS {
+    let bytes: usize = topic.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if topic.tags.len() > MAX_TAGS || bytes > MAX_TAG_BYTES {
         let why = "Could not complete request: tag quota of per resource exceeded";
         return Err(error::tag_limit_exceeded_exception(why));
     }
@@ -111,7 +116,8 @@ fn check_tags(topic: &Topic) -> Result<(), Error> {
 fn is_as_wanted(topic: &Topic, wanted: &WantedTopic) -> Result<(), Error> {
     let name = wanted.display_name.as_ref().is_none_or(|name| *name == topic.display_name);
     let policy = wanted.policy.as_ref().is_none_or(|policy| policy::same(policy, &topic.policy));
-    if !name || !policy {
+    let bytes = wanted.max_bytes.is_none_or(|bytes| bytes as usize == topic.max_bytes());
+    if !name || !policy || !bytes {
         return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
     }
     if wanted.tags.as_ref().is_some_and(|tags| *tags != topic.tags) {

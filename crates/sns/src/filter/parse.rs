@@ -11,8 +11,8 @@ use super::{Filter, Node, Rule, Scope, Test};
 const MAX_KEYS: usize = 5;
 /// Most combinations of a policy's values.
 const MAX_COMBINATIONS: u64 = 150;
-/// Largest policy, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
+/// Largest policy, in bytes: what a subscription's row has room for. AWS takes 256 KB.
+const MAX_BYTES: usize = 48 * 1024;
 /// Deepest nesting of a policy.
 const MAX_DEPTH: u64 = 32;
 /// Most points of a policy's wildcards: one for a pattern with one star, three for one with more.

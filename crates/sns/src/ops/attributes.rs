@@ -91,6 +91,9 @@ fn attribute(name: &str, given: MessageAttributeValue) -> Result<MessageAttribut
         ("Number", Some(text), None) if text.trim().parse::<f64>().is_err() => {
             return Err(bad(format!("Could not cast message attribute '{name}' value to number.")));
         }
+        (_, Some(text), None) if !super::publish::is_text(&text) => {
+            return Err(bad(format!("The message attribute '{name}' has invalid characters in its value.")));
+        }
         (_, Some(text), None) => AttributeValue::Text(text),
         _ => return Err(field("String")),
     };

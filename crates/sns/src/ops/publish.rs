@@ -13,12 +13,9 @@ use serde_json::{Map, Value as Json};
 use super::{Sns, attributes, topic_of, unexpected};
 use crate::commands::{Command, Output};
 use crate::keys::TopicName;
-use crate::model::Publication;
+use crate::model::{MAX_BYTES, Publication};
 use crate::settings::{invalid, refused};
 
-/// Largest message with its attributes, and all of a batch together, in bytes:
-/// <https://docs.aws.amazon.com/general/latest/gr/sns.html>.
-pub const MAX_BYTES: usize = 256 * 1024;
 /// Most entries of a batch.
 const MAX_ENTRIES: usize = 10;
 /// Most characters of a subject.
@@ -60,7 +57,12 @@ pub async fn publish_batch(
     let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
     check_batch(&entries)?;
     // A topic that isn't there is the whole batch's error, not that of its entries.
-    sns.submit(cx, &topic, Command::ReadTopic { topic: topic.clone() }).await?;
+    let read = Command::ReadTopic { topic: topic.clone() };
+    let Output::Topic(found) = sns.submit(cx, &topic, read).await? else { return Err(unexpected()) };
+    if entries.iter().map(size).sum::<usize>() > found.max_bytes() {
+        let why = "The length of all the messages put together is more than the limit.";
+        return Err(error::batch_request_too_long_exception(why));
+    }
     let results = entries.into_iter().map(|entry| async {
         let id = entry.id.clone();
         (id, publish_entry(sns, cx, &topic, entry).await)
@@ -123,19 +125,17 @@ fn check_batch(entries: &[PublishBatchRequestEntry]) -> Result<(), Error> {
         let why = "Two or more batch entries in the request have the same Id.";
         return Err(error::batch_entry_ids_not_distinct_exception(why));
     }
-    let size = |entry: &PublishBatchRequestEntry| {
-        let attributes = entry.message_attributes.iter().flatten().map(|(name, value)| {
-            let text = value.string_value.as_ref().map_or(0, String::len);
-            let bytes = value.binary_value.as_ref().map_or(0, bytes::Bytes::len);
-            name.len() + value.data_type.len() + text + bytes
-        });
-        entry.message.len() + attributes.sum::<usize>()
-    };
-    if entries.iter().map(size).sum::<usize>() > MAX_BYTES {
-        let why = "The length of all the messages put together is more than the limit.";
-        return Err(error::batch_request_too_long_exception(why));
-    }
     Ok(())
+}
+
+/// Bytes that an entry counts for.
+fn size(entry: &PublishBatchRequestEntry) -> usize {
+    let attributes = entry.message_attributes.iter().flatten().map(|(name, value)| {
+        let text = value.string_value.as_ref().map_or(0, String::len);
+        let bytes = value.binary_value.as_ref().map_or(0, bytes::Bytes::len);
+        name.len() + value.data_type.len() + text + bytes
+    });
+    entry.message.len() + attributes.sum::<usize>()
 }
 
 /// What is published, as it came.
@@ -153,9 +153,9 @@ impl Content {
             return Err(invalid("Empty message"));
         }
         let attributes = attributes::checked(self.attributes)?;
-        if self.message.len() + attributes::size(&attributes) > MAX_BYTES {
-            return Err(invalid("Message too long"));
-        }
+        let bytes = self.message.len() + attributes::size(&attributes);
+        let bytes = u32::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_BYTES);
+        let bytes = bytes.ok_or_else(|| invalid("Message too long"))?;
         if self.subject.as_deref().is_some_and(|subject| !is_subject(subject)) {
             return Err(invalid("Subject"));
         }
@@ -171,6 +171,11 @@ impl Content {
             Some("json") => (message, by_protocol) = split(&message)?,
             Some(_) => return Err(invalid("MessageStructure")),
         }
+        if !by_protocol.values().chain([&message]).all(|text| is_text(text)) {
+            return Err(invalid(
+                "Message Reason: valid characters are #x9 | #xA | #xD | [#x20 to #xD7FF] | [#xE000 to #xFFFD] | [#x10000 to #x10FFFF]",
+            ));
+        }
         Ok(Publication {
             topic: topic.arn(),
             message,
@@ -179,6 +184,7 @@ impl Content {
             attributes,
             group: self.group,
             base_url: cx.endpoint.clone(),
+            bytes,
         })
     }
 }
@@ -187,6 +193,14 @@ impl Content {
 fn is_subject(subject: &str) -> bool {
     let printable = subject.chars().all(|c| c == ' ' || c.is_ascii_graphic());
     printable && (1..=MAX_SUBJECT).contains(&subject.len()) && !subject.starts_with(' ')
+}
+
+/// The characters that SNS takes: <https://aws.amazon.com/sns/faqs/>. The others would need six bytes
+/// each in an envelope.
+pub fn is_text(text: &str) -> bool {
+    text.chars().all(
+        |c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+    )
 }
 
 fn is_group(group: &str) -> bool {

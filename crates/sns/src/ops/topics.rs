@@ -14,10 +14,12 @@ use ropeway_wire::{Cx, Error};
 use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
 use crate::commands::{Command, Output, TopicChange, WantedTopic};
 use crate::keys::{self, TopicName};
-use crate::model::Topic;
+use crate::model::{MAX_BYTES, Topic};
 use crate::policy;
 use crate::settings::{invalid, refused};
 
+/// Most that AWS takes for `MaximumMessageSize`.
+const MOST_BYTES: u32 = 1024 * 1024;
 /// Most characters of a display name.
 const MAX_DISPLAY_NAME: usize = 100;
 
@@ -54,6 +56,7 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
     for (name, value) in attributes {
         match change(&name, value).map_err(|error| with_reason("Attributes", error))? {
             Some(TopicChange::DisplayName(text)) => wanted.display_name = Some(text),
+            Some(TopicChange::MaxBytes(bytes)) => wanted.max_bytes = Some(bytes),
             Some(TopicChange::Policy(text)) => wanted.policy = Some(text).filter(|text| !text.is_empty()),
             _ => {}
         }
@@ -87,6 +90,13 @@ fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
             }
             Ok(Some(TopicChange::Policy(value)))
         }
+        "MaximumMessageSize" => match value.parse() {
+            Ok(bytes @ 1024..=MAX_BYTES) => Ok(Some(TopicChange::MaxBytes(bytes))),
+            Ok(1024..=MOST_BYTES) => {
+                Err(refused(format_args!("A MaximumMessageSize above {MAX_BYTES} bytes")))
+            }
+            _ => Err(invalid("MaximumMessageSize")),
+        },
         _ => match REFUSED.iter().find(|(refused, ..)| *refused == name) {
             Some((_, taken, _)) if value == *taken => Ok(None),
             Some((.., what)) => Err(refused(what)),
@@ -119,6 +129,8 @@ pub async fn get_topic_attributes(
 }
 
 fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
+    // AWS tells this one only where it was set.
+    let max_bytes = topic.max_bytes.map(|bytes| ("MaximumMessageSize", bytes.to_string()));
     let attributes = [
         ("TopicArn", topic.arn),
         ("Owner", name.scope.account.clone()),
@@ -129,7 +141,7 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         ("SubscriptionsDeleted", topic.deleted.to_string()),
         ("EffectiveDeliveryPolicy", DELIVERY_POLICY.to_owned()),
     ];
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    attributes.into_iter().chain(max_bytes).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 pub async fn set_topic_attributes(
