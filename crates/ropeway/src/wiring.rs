@@ -93,7 +93,11 @@ fn master_key(settings: &Settings, ids: &Ids) -> Result<MasterKey, Failure> {
     let fresh = !settings.data_dir.join(STORE_DIR).exists();
     let path: &Path = &settings.master_key;
     MasterKey::load(path, ids, fresh).map_err(|error| {
-        let lost = if fresh { "" } else { ". Without it, nothing that is stored can be read: bring it back from a copy" };
+        let lost = if fresh {
+            ""
+        } else {
+            ". Without it, nothing that is stored can be read: bring it back from a copy"
+        };
         Failure::Failed(format!("the master key {}: {error}{lost}", path.display()))
     })
 }
@@ -124,7 +128,8 @@ fn make_services(
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
     let s3_service = Arc::new(ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master));
-    let sqs_service = Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
+    let sqs_service =
+        Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));
     let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles)));
     let stacks = Arc::new(ropeway_cloudformation::service(core.clone(), Arc::clone(services)));
@@ -139,8 +144,12 @@ fn make_services(
         Arc::new(iam::IamDispatch(iam_service)),
         Arc::new(sts::StsDispatch(sts_service)),
     ];
-    let deliveries =
-        ropeway_firehose::FirehoseActor::new(core.clone(), Arc::clone(services), Arc::clone(&gate), Arc::clone(&roles));
+    let deliveries = ropeway_firehose::FirehoseActor::new(
+        core.clone(),
+        Arc::clone(services),
+        Arc::clone(&gate),
+        Arc::clone(&roles),
+    );
     let deployer = ropeway_cloudformation::actor(core.clone(), Arc::clone(services), gate, roles);
     let actors: [(Space, Arc<dyn Actor>); 3] = [
         (Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs)))),

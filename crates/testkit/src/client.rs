@@ -31,7 +31,11 @@ impl Client {
     ///
     /// # Errors
     /// Why there was no whole answer: then nothing is known of the request.
-    pub fn sqs(&self, operation: &str, input: &serde_json::Value) -> Result<(u16, serde_json::Value), String> {
+    pub fn sqs(
+        &self,
+        operation: &str,
+        input: &serde_json::Value,
+    ) -> Result<(u16, serde_json::Value), String> {
         let target = format!("AmazonSQS.{operation}");
         let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
         let reply = self.send("sqs", "POST", "/", &headers, input.to_string().as_bytes())?;
@@ -43,7 +47,14 @@ impl Client {
     ///
     /// # Errors
     /// Why there was no whole answer.
-    pub fn send(&self, service: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, String> {
+    pub fn send(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Reply, String> {
         let mut request = http::Request::builder().method(method).uri(path).header("host", &self.host);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -62,7 +73,12 @@ impl Client {
 
     fn exchange(&self, parts: &http::request::Parts, body: &[u8]) -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(&self.host)?;
-        let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", parts.method, parts.uri, body.len());
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n",
+            parts.method,
+            parts.uri,
+            body.len()
+        );
         for (name, value) in &parts.headers {
             head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
         }
@@ -81,7 +97,8 @@ fn parse(bytes: &[u8]) -> Result<Reply, String> {
     let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).to_ascii_lowercase();
     let body = bytes.get(end + 4..).unwrap_or_default().to_vec();
     let status = head.split_whitespace().nth(1).and_then(|s| s.parse().ok()).ok_or("no status")?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     match length {
         Some(length) if length != body.len() => Err(format!("{} of {length} bytes", body.len())),
         _ => Ok(Reply { status, body }),

@@ -34,7 +34,8 @@ impl Ground {
 
     fn recorded(&self, fault: Option<Fault>) -> Result<Server, String> {
         // The disk is small, and so must be the reserve.
-        let setting = Setting { arguments: vec!["--reserve-mib".to_owned(), "1".to_owned()], ..Setting::default() };
+        let setting =
+            Setting { arguments: vec!["--reserve-mib".to_owned(), "1".to_owned()], ..Setting::default() };
         let mut command = Server::command(&self.data(), &setting);
         self.shim.record(&mut command, &self.watched, &self.log);
         if let Some(fault) = fault {
@@ -79,7 +80,8 @@ impl Acknowledged {
         let client = Client::new(endpoint);
         let there = messages(&client);
         let expected = self.messages.iter().filter(|(_, at)| counts(**at));
-        let mut missing: Vec<String> = expected.map(|(name, _)| name.clone()).filter(|n| !there.contains(n)).collect();
+        let mut missing: Vec<String> =
+            expected.map(|(name, _)| name.clone()).filter(|n| !there.contains(n)).collect();
         for (name, (body, _)) in self.objects.iter().filter(|(_, (_, at))| counts(*at)) {
             let reply = client.send("s3", "GET", &format!("/power/{name}"), &[], b"").unwrap();
             if reply.status != 200 || reply.body != *body {
@@ -191,7 +193,11 @@ fn fail_in_turn(call: Call, errno: i32) {
             server.kill();
         }
         let server = Server::start(&ground.data());
-        assert_eq!(acknowledged.missing_at(&server.endpoint, |_| true), Vec::<String>::new(), "call {nth} failed with {errno}");
+        assert_eq!(
+            acknowledged.missing_at(&server.endpoint, |_| true),
+            Vec::<String>::new(),
+            "call {nth} failed with {errno}"
+        );
         if !Log::read(&ground.log).unwrap().faulted() {
             assert_eq!(acknowledged.messages.len(), 30, "without a fault everything is acknowledged");
             return;

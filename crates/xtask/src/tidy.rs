@@ -36,7 +36,7 @@ pub fn run(root: &Path) -> Result<(), String> {
     let mut problems = Vec::new();
     let files = tracked(root)?;
     for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs")) {
-        if !file.starts_with("crates/api/src") {
+        if !file.starts_with("crates/api/src") && !is_test(file) {
             lengths(root, file, &mut problems)?;
         }
     }
@@ -46,6 +46,11 @@ pub fn run(root: &Path) -> Result<(), String> {
     unread_inputs(root, &mut problems)?;
     licences(root, &mut problems)?;
     if problems.is_empty() { Ok(()) } else { Err(format!("not tidy:\n  {}", problems.join("\n  "))) }
+}
+
+/// Tests may hold long tables.
+fn is_test(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs")
 }
 
 fn tracked(root: &Path) -> Result<Vec<PathBuf>, String> {
@@ -71,12 +76,7 @@ fn lengths(root: &Path, file: &Path, problems: &mut Vec<String>) -> Result<(), S
     }
     for (number, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
-        let words = trimmed
-            .split_whitespace()
-            .take_while(|word| !word.contains('('))
-            .chain(trimmed.split('(').next());
-        let declares = words.into_iter().any(|word| word == "fn") && !trimmed.starts_with("//");
-        if !declares || trimmed.ends_with(';') {
+        if !declares_function(trimmed) || trimmed.ends_with(';') {
             continue;
         }
         let indent = &line[..line.len() - trimmed.len()];
@@ -91,6 +91,13 @@ fn lengths(root: &Path, file: &Path, problems: &mut Vec<String>) -> Result<(), S
         }
     }
     Ok(())
+}
+
+fn declares_function(line: &str) -> bool {
+    let words = line.split_whitespace();
+    let mut rest = words
+        .skip_while(|word| word.starts_with("pub") || ["const", "async", "unsafe", "extern"].contains(word));
+    rest.next() == Some("fn")
 }
 
 /// Links between documents that lead nowhere.
@@ -120,6 +127,9 @@ fn unread_inputs(root: &Path, problems: &mut Vec<String>) -> Result<(), String> 
         let crate_dir = root.join("crates").join(if id == "sts" { "iam" } else { id });
         let mut code = String::new();
         collect(&crate_dir.join("src"), &mut code)?;
+        // What an overlay makes condition keys and resources of is read by generated code.
+        let generated = api.lines().filter(|line| line.contains("keys.add") || line.contains("resource::"));
+        generated.for_each(|line| code.push_str(line));
         for (owner, field) in input_fields(&api) {
             let read = [format!(".{field}"), format!("{field},"), format!("{field} }}"), format!("{field}:")];
             if !read.iter().any(|form| contains_word(&code, form, &field)) {

@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: writes `crates/api/src` from botocore's service models and the overlays.
 
 mod emit;
+mod inventory;
 mod members;
 mod model;
 mod names;
@@ -20,6 +21,7 @@ pub const BOTOCORE: &str = "1.44.5";
 pub fn run(root: &Path, check: bool) -> Result<(), String> {
     let overlays = overlays(&root.join("crates/api/services"))?;
     let mut files = BTreeMap::new();
+    let mut inventory = inventory::beginning();
     for (id, overlay) in &overlays {
         let data = python::botocore_data(root, BOTOCORE)?;
         let model = load(&data, &overlay.model)?;
@@ -27,25 +29,26 @@ pub fn run(root: &Path, check: bool) -> Result<(), String> {
             Some(version) => Some(load(&python::botocore_data(root, version)?, &overlay.model)?),
             None => None,
         };
-        let source = emit::Emitter::new(id, overlay, &model, query.as_ref())
-            .service()
-            .map_err(|e| format!("{id}: {e}"))?;
-        files.insert(format!("{id}.rs"), source);
+        let source = emit::Emitter::new(id, overlay, &model, query.as_ref()).service();
+        let source = source.map_err(|e| format!("{id}: {e}"))?;
+        files.insert(format!("crates/api/src/{id}.rs"), format(root, &source)?);
+        inventory.push_str(&inventory::service(overlay, &model));
     }
-    files.insert("lib.rs".to_owned(), library(overlays.keys()));
-    for (name, source) in files {
-        let path = root.join("crates/api/src").join(&name);
-        let formatted = format(root, &source)?;
-        let current = std::fs::read_to_string(&path).unwrap_or_default();
-        if current == formatted {
-            continue;
-        }
-        if check {
-            return Err(format!("crates/api/src/{name} is not what `cargo xtask codegen` writes"));
-        }
-        std::fs::write(&path, formatted).map_err(|e| format!("{}: {e}", path.display()))?;
+    files.insert("crates/api/src/lib.rs".to_owned(), format(root, &library(overlays.keys()))?);
+    files.insert("docs/services.md".to_owned(), inventory);
+    files.iter().try_for_each(|(name, text)| update(root, name, text, check))
+}
+
+/// Writes a file if it differs, or says that it does.
+fn update(root: &Path, name: &str, text: &str, check: bool) -> Result<(), String> {
+    let path = root.join(name);
+    if std::fs::read_to_string(&path).unwrap_or_default() == text {
+        return Ok(());
     }
-    Ok(())
+    if check {
+        return Err(format!("{name} is not what `cargo xtask codegen` writes"));
+    }
+    std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn overlays(dir: &Path) -> Result<BTreeMap<String, Overlay>, String> {
