@@ -1,6 +1,6 @@
 //! The whole measurement: ceilings and scenarios in one run, as ratios.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::load::{Measured, Plan};
@@ -96,7 +96,7 @@ async fn measure(
 }
 
 /// Rates with many messages stored, and what a start with them costs.
-async fn stored(all: &All, data: &PathBuf, duration: Duration) -> Result<(), String> {
+async fn stored(all: &All, data: &Path, duration: Duration) -> Result<(), String> {
     let server = Process::server(&all.server, data)?;
     let mut connection = crate::client::Connection::open(&server.endpoint).await?;
     let body = serde_json::json!({ "QueueName": "bench-stored" }).to_string();

@@ -3471,7 +3471,7 @@ pub mod schemas {
         kind: Kind::Structure {
             members: &[
                 Member::new("QueueUrl", &schema::STRING).required(),
-                Member::new("Tags", &schemas::TAG_MAP).required().flattened(),
+                Member::new("Tags", &schemas::TAG_MAP).xml("Tag").required().flattened(),
             ],
             payload: None,
         },

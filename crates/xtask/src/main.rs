@@ -1,5 +1,7 @@
 //! Set-up, code generation, checks, tests: `cargo xtask help`.
 
+#![allow(clippy::disallowed_methods, reason = "a developers' tool, with a clock and threads of its own")]
+
 mod bench;
 mod codegen;
 mod demo;

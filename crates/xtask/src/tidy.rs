@@ -171,10 +171,10 @@ fn input_fields(api: &str) -> Vec<(String, String)> {
             current = Some((rest.split([' ', '<', '(']).next().unwrap_or_default().to_owned(), Vec::new()));
         } else if line == "}" {
             structures.extend(current.take());
-        } else if let (Some((_, fields)), Some(rest)) = (&mut current, line.strip_prefix("    pub ")) {
-            if let Some((field, kind)) = rest.split_once(':') {
-                fields.push((field.to_owned(), kind.to_owned()));
-            }
+        } else if let (Some((_, fields)), Some(rest)) = (&mut current, line.strip_prefix("    pub "))
+            && let Some((field, kind)) = rest.split_once(':')
+        {
+            fields.push((field.to_owned(), kind.to_owned()));
         }
     }
     let mut todo: Vec<String> = structures.keys().filter(|name| name.ends_with("Input")).cloned().collect();

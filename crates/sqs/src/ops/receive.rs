@@ -94,6 +94,9 @@ async fn poll(
             Err(SqsError::Fault(Fault::Stopping)) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
+        if service.core.signals().is_closed() {
+            return Ok(Vec::new());
+        }
         tokio::select! {
             () = notified => {}
             () = clock.sleep_until(deadline) => return Ok(Vec::new()),

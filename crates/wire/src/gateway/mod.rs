@@ -143,7 +143,8 @@ impl Gateway {
             matches!(&found, Found::Operation(operation, _) if protocol::streams_input(operation, protocol));
         let head = Head { parts: &parts, origin, request_id };
         let checked = self.authenticate(service, protocol, head, raw, streams).await?;
-        let (operation, labels) = operation(service, &parts, found, &checked.body)?;
+        let body = with_queue_of_path(service, protocol, &parts, checked.body);
+        let (operation, labels) = operation(service, &parts, found, &body)?;
         *name = operation.name;
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
         let call = Call {
@@ -156,7 +157,7 @@ impl Gateway {
             query,
             headers: parts.headers,
             labels,
-            body: checked.body,
+            body,
         };
         Ok(dispatch.call(call).await)
     }
@@ -271,6 +272,32 @@ fn refuse_key(family: Family, error: KeyError, claim: &Claim<'_>, token: Option<
         KeyError::InvalidToken => family.invalid_token(token.unwrap_or_default()),
         KeyError::ExpiredToken => family.expired_token(token.unwrap_or_default()),
     }
+}
+
+/// SQS's Query protocol may name the queue by the path (`POST /000000000000/orders`) instead of by
+/// `QueueUrl` (Developer Guide, "Making Query API requests").
+fn with_queue_of_path(
+    service: &Service,
+    protocol: Protocol,
+    parts: &Parts,
+    body: RequestBody,
+) -> RequestBody {
+    let path = parts.uri.path();
+    let names_queue = path.trim_matches('/').split('/').count() == 2;
+    let RequestBody::Bytes(form) = &body else { return body };
+    if service.id != "sqs" || protocol != Protocol::AwsQuery || !names_queue {
+        return body;
+    }
+    let said = |text: &[u8]| text.split(|b| *b == b'&').any(|pair| pair.starts_with(b"QueueUrl="));
+    if said(form) || said(parts.uri.query().unwrap_or_default().as_bytes()) {
+        return body;
+    }
+    let mut longer = form.to_vec();
+    if !longer.is_empty() {
+        longer.push(b'&');
+    }
+    longer.extend_from_slice(format!("QueueUrl={path}").as_bytes());
+    RequestBody::Bytes(Bytes::from(longer))
 }
 
 /// The operation, now that the body is there.

@@ -59,17 +59,19 @@ impl Emitter<'_> {
         shape: &Shape,
     ) -> Result<(String, bool), String> {
         let query = self.query.and_then(|model| model.shapes.get(owner));
-        let (reference, shape) = match query.and_then(|shape| query_use(shape, name)) {
+        // A name on the shape itself is only used by the old Query models.
+        let (reference, shape, of_shape) = match query.and_then(|shape| query_use(shape, name)) {
             Some(old) => {
                 let model = self.query.unwrap_or(self.model);
-                (old, model.shape(&old.shape)?)
+                let shape = model.shape(&old.shape)?;
+                (old, shape, shape.location_name.clone())
             }
-            None => (reference, shape),
+            None => (reference, shape, None),
         };
         let flattened = reference.flattened || shape.flattened;
         let element = shape.member.as_ref().and_then(|m| m.location_name.clone());
         let own = if reference.location.is_none() { reference.location_name.clone() } else { None };
-        let own = own.unwrap_or_else(|| name.to_owned());
+        let own = own.or(of_shape).unwrap_or_else(|| name.to_owned());
         Ok((if flattened { element.unwrap_or(own) } else { own }, flattened))
     }
 }
