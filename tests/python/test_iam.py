@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from botocore.exceptions import ClientError
 
-from support import (ACCOUNT, REGION, allow, counts, deny, document, make_user, queue_arn, receive, refused, trust,
+from support import (ACCOUNT, REGION, Server, allow, counts, deny, document, make_user, queue_arn, receive, refused, trust,
                      unique)
 
 ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}"
@@ -46,7 +46,6 @@ def test_without_dev_only_the_printed_credentials_are_good(strict):
 
 
 def test_another_default_account(tmp_path):
-    from support import Server
     server = Server(tmp_path / "data", "--account", "424242424242")
     try:
         assert who(server, ("test", "test"))["Account"] == "424242424242"
