@@ -14,15 +14,7 @@ pub fn vectors(root: &Path) -> Result<(), String> {
     }
     make_empty(&dir)?;
     run(Command::new("python3")
-        .args([
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--no-build-isolation",
-        ])
+        .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
         .args(["--no-binary", ":all:", "--dest"])
         .arg(&dir)
         .arg(format!("botocore=={BOTOCORE}")))?;
