@@ -132,7 +132,9 @@ def test_a_stack_with_every_function(server, cfn, name):
     assert out["Encoded"] == "cGxhaW4=" and out["Cidr"] == "10.0.1.0/24" and "Prod" not in out
     found = sqs.get_queue_attributes(QueueUrl=out["QueueUrl"], AttributeNames=["All"])["Attributes"]
     assert (found["MessageRetentionPeriod"], found["ReceiveMessageWaitTimeSeconds"], found["VisibilityTimeout"]) == ("120", "5", "30")
-    assert sqs.list_queue_tags(QueueUrl=out["QueueUrl"])["Tags"]["stack"] == name
+    # A stack's tags are its resources' too (API reference, CreateStack).
+    tags = sqs.list_queue_tags(QueueUrl=out["QueueUrl"])["Tags"]
+    assert tags["stack"] == name and tags["team"] == "blue"
     sns.publish(TopicArn=out["TopicArn"], Message="through the stack")
     assert "through the stack" in sqs.receive_message(QueueUrl=out["QueueUrl"], WaitTimeSeconds=20)["Messages"][0]["Body"]
     made = resources(cfn, name)
@@ -334,6 +336,20 @@ def test_templates_can_be_looked_at(cfn):
     assert {p["ParameterKey"] for p in found["Parameters"]} == {"Stage", "Names", "Wait"}
     summary = cfn.get_template_summary(TemplateBody=EVERYTHING)
     assert set(summary["ResourceTypes"]) == {"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SNS::Topic", "AWS::S3::Bucket"}
+
+
+def test_a_template_may_be_read_from_a_bucket(server, cfn, s3, bucket, name):
+    s3.put_object(Bucket=bucket, Key="a/template.json", Body=json.dumps(one_queue(name)).encode())
+    url = f"{server.endpoint}/{bucket}/a/template.json"
+    stack = cfn.create_stack(StackName=name, TemplateURL=url)["StackId"]
+    assert outputs(settled(cfn, stack, "CREATE_COMPLETE"))["Url"].endswith(name)
+    with refused("ValidationError", 400):
+        cfn.create_stack(StackName=f"{name}-none", TemplateURL=url + "-none")
+    with refused("ValidationError", 400):
+        cfn.create_stack(StackName=f"{name}-none", TemplateURL="http://127.0.0.1:1/bucket/key")
+    large = one_queue(name) | {"Metadata": {"note": "x" * 51_200}}
+    with refused("ValidationError", 400, "51200"):
+        cfn.create_stack(StackName=f"{name}-none", TemplateBody=json.dumps(large))
 
 
 def test_a_stack_can_do_what_its_creator_may(server, iam, name):

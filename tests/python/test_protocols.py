@@ -259,6 +259,16 @@ def test_expect_100_continue(server, name):
         assert b" 200 OK" in connection.recv(1000)
 
 
+def test_a_body_in_chunks_of_http(server, name):
+    body = json.dumps({"QueueName": name}).encode()
+    headers = signed(server, "sqs", body, {"Content-Type": "application/x-amz-json-1.0",
+                                           "X-Amz-Target": "AmazonSQS.CreateQueue"})
+    head = head_of(server, headers, body).replace(f"Content-Length: {len(body)}".encode(), b"Transfer-Encoding: chunked")
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:])) + b"0\r\n\r\n"
+    with raw(server, head + chunks) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_refused_upload_is_not_waited_for(server, bucket):
     """The body of a gigabyte is not sent: the refusal comes on the head alone."""
     headers = {"Expect": "100-continue"}
