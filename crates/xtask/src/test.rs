@@ -22,7 +22,10 @@ const STEPS: &[Step] = &[
     }),
     ("build", |root| execute(&mut cargo(root, &["build", "--quiet", "--workspace", "--bins"]))),
     ("rust", |root| {
-        execute(cargo(root, &["test", "--quiet", "--workspace"]).env("ROPEWAY_BIN", binary(root)))
+        execute(
+            cargo(root, &["test", "--quiet", "--workspace", "--no-fail-fast"])
+                .env("ROPEWAY_BIN", binary(root)),
+        )
     }),
     ("python", python),
     ("node", node),

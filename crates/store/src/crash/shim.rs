@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -82,8 +83,10 @@ impl Shim {
         if library.try_exists()? {
             return Ok(Shim { library });
         }
-        // Tests build it at the same time; each under a name of its own.
-        let own = into.join(format!("{name}-{}", std::process::id()));
+        // Tests build it at the same time, in threads and processes; each under a name of its own.
+        static BUILDS: AtomicU32 = AtomicU32::new(0);
+        let build = BUILDS.fetch_add(1, Ordering::Relaxed);
+        let own = into.join(format!("{name}-{}-{build}", std::process::id()));
         let (source, built) = (own.with_extension("c"), own.with_extension("so"));
         fs::write(&source, SOURCE)?;
         let mut cc = Command::new("cc");
