@@ -181,9 +181,9 @@ def main():
 To go on by hand:
   export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}
   export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}
-  aws sqs list-queues
-  aws sns list-topics
-  aws cloudformation describe-stack-events --stack-name order-events
+  aws --endpoint-url $AWS_ENDPOINT_URL sqs list-queues
+  aws --endpoint-url $AWS_ENDPOINT_URL sns list-topics
+  aws --endpoint-url $AWS_ENDPOINT_URL cloudformation describe-stack-events --stack-name order-events
   {arguments.ropeway} ls order-events
   {arguments.ropeway} destroy order-events""")
         if arguments.stop:
