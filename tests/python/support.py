@@ -210,6 +210,15 @@ def queue_arn(sqs, url):
     return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
+def bodies(messages):
+    return [message["Body"] for message in messages]
+
+
+def attributes(sqs, url, *names):
+    """Attributes of a queue: these, or all."""
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names) or ["All"]).get("Attributes", {})
+
+
 def counts(sqs, url):
     """Visible, in flight, delayed."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",

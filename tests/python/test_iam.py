@@ -1,7 +1,6 @@
 """IAM and STS through boto3: users, keys, roles and policies, and that they decide every call."""
 
 import json
-import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest

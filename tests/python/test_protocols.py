@@ -1,6 +1,5 @@
 """What clients see of the wire: signatures, refusals, validation, compression, HTTP/1.1 and HTTP/2."""
 
-import base64
 import gzip
 import http.client
 import json
