@@ -184,6 +184,17 @@ def test_keys_that_xml_cannot_say(s3, bucket):
     assert keys(s3.list_objects_v2(Bucket=bucket)) == []
 
 
+def test_an_upload_of_such_a_key(s3, bucket):
+    """S3 names it by a reference that lenient parsers take (botocore issue 3496): what was begun is no error."""
+    url = s3.generate_presigned_url("create_multipart_upload", Params={"Bucket": bucket, "Key": "bell\x07"})
+    status, _, body = fetch(url, "POST", b"")
+    assert status == 200 and re.search(rb"<Key>bell&#(x7|x07|7);</Key>", body), body
+    upload = re.search(rb"<UploadId>([^<]+)</UploadId>", body)[1].decode()
+    listed, = s3.list_multipart_uploads(Bucket=bucket, EncodingType="url")["Uploads"]
+    assert (listed["Key"], listed["UploadId"]) == ("bell%07", upload)
+    s3.abort_multipart_upload(Bucket=bucket, Key="bell\x07", UploadId=upload)
+
+
 def test_a_key_that_is_too_long(s3, bucket):
     with refused("KeyTooLongError", 400):
         s3.put_object(Bucket=bucket, Key="x" * 1025, Body=b"")
