@@ -1,5 +1,6 @@
 //! `ropeway start`: serve until told to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,25 @@ const DRAIN: Duration = Duration::from_secs(8);
 pub(crate) fn run(arguments: StartArgs) -> Result<(), Failure> {
     let settings = Settings::from(arguments)?;
     let recent = log::begin();
-    std::fs::create_dir_all(&settings.data_dir)?;
+    make_directory(&settings.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(Switch::new(settings, recent)))
+}
+
+/// Makes a directory and what leads to it, each with its entry on disk: a store in a directory that
+/// a loss of power takes away is lost too.
+fn make_directory(dir: &Path) -> std::io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !dir.is_dir() {
+        make_directory(parent)?;
+        std::fs::create_dir(dir)?;
+    }
+    // The entry may be of a start that was cut off before it synced.
+    std::fs::File::open(parent)?.sync_all()
 }
 
 async fn serve(switch: Arc<Switch>) -> Result<(), Failure> {

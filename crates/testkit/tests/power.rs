@@ -176,6 +176,7 @@ fn the_check_notices_when_nothing_is_synced() {
 /// Fails every so-manieth call; what was acknowledged until then must be there after a restart.
 fn fail_in_turn(call: Call, errno: i32) {
     let mut nth = 1;
+    let (mut faults, mut amid) = (0, 0);
     loop {
         let ground = Ground::new();
         let mut acknowledged = Acknowledged::default();
@@ -200,8 +201,14 @@ fn fail_in_turn(call: Call, errno: i32) {
         );
         if !Log::read(&ground.log).unwrap().faulted() {
             assert_eq!(acknowledged.messages.len(), 30, "without a fault everything is acknowledged");
+            assert!(
+                faults > 5 && amid > 0,
+                "{faults} faults, {amid} of them amid the messages: too few to tell"
+            );
             return;
         }
+        faults += 1;
+        amid += usize::from(!acknowledged.messages.is_empty());
         // Every one at first, then in growing steps.
         nth += 1 + nth / 3;
     }
