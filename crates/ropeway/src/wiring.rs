@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ropeway_api::{cloudformation, firehose, iam, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
-use ropeway_core::{Actor, Builder, Clock, Core, Ids};
+use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
 use ropeway_iam::Access;
 use ropeway_store::blobs::BlobStore;
 use ropeway_store::embedded::{BulkKeys, EmbeddedStore, Options};
@@ -135,6 +135,7 @@ fn make_services(
     let stacks = Arc::new(ropeway_cloudformation::service(core.clone(), Arc::clone(services)));
     let iam_service = Arc::new(ropeway_iam::IamService::new(core.clone(), Arc::clone(access)));
     let sts_service = Arc::new(ropeway_iam::StsService::new(core.clone(), Arc::clone(access)));
+    collect_now_and_then(core.clone(), Arc::clone(&s3_service));
     let dispatches: Vec<Arc<dyn Dispatch>> = vec![
         Arc::new(sqs::SqsDispatch(sqs_service)),
         Arc::new(sns::SnsDispatch(sns_service)),
@@ -157,4 +158,25 @@ fn make_services(
         (Space::CloudFormation, Arc::new(deployer)),
     ];
     Made { dispatches, actors: actors.into() }
+}
+
+/// Deletes bodies that no object names: at start, when a crash may have left some, and every hour.
+#[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
+fn collect_now_and_then(core: Core, s3: Arc<ropeway_s3::S3Service>) {
+    const EVERY_SECS: i64 = 3600;
+    tokio::spawn(async move {
+        let stopping = core.signals().named("s3/collection");
+        while !core.signals().is_closed() {
+            match s3.collect(&Trace::from("collection")).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "bodies that no object names were deleted"),
+                Err(error) => tracing::warn!(%error, "bodies that no object names were not collected"),
+            }
+            let next = core.clock().now().plus_secs(EVERY_SECS);
+            tokio::select! {
+                () = core.clock().sleep_until(next) => {}
+                () = stopping.notified() => {}
+            }
+        }
+    });
 }
