@@ -1,5 +1,6 @@
 //! From an HTTP request to its operation and back: route, authenticate, read the body, dispatch.
 
+mod digest;
 mod metrics;
 mod route;
 
@@ -145,6 +146,9 @@ impl Gateway {
         let checked = self.authenticate(service, protocol, head, raw, streams).await?;
         let body = with_queue_of_path(service, protocol, &parts, checked.body);
         let (operation, labels) = operation(service, &parts, found, &body)?;
+        if let (Protocol::RestXml, RequestBody::Bytes(bytes)) = (protocol, &body) {
+            digest::check(operation, &parts.headers, bytes)?;
+        }
         *name = operation.name;
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
         let call = Call {
