@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         command => client::runtime().and_then(|runtime| runtime.block_on(remote(command))),
     };
     match result {
+        Ok(()) if output::lost() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             output::error(&message);

@@ -1,14 +1,29 @@
 //! What the commands print. The only place that writes to the terminal.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints a line.
+/// A line did not reach where it was printed to.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line; if it is lost, the command fails at its end.
 pub(crate) fn line(text: &str) {
-    // A reader that has gone away needs no line.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    if let Err(why) = writeln!(std::io::stdout().lock(), "{text}")
+        // A reader that has gone away, such as `head`, has all that it wanted.
+        && why.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.store(true, Ordering::Relaxed);
+        error(&format!("a line could not be printed: {why}"));
+    }
+}
+
+/// True if a line was lost.
+pub(crate) fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Prints what went wrong.
 pub(crate) fn error(text: &str) {
+    // There is nowhere else to say that this failed.
     let _ = writeln!(std::io::stderr().lock(), "ropeway: {text}");
 }
