@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::codegen;
 use crate::run::cargo;
 
 /// Most lines of a file.
@@ -130,7 +131,13 @@ fn unread_inputs(root: &Path, problems: &mut Vec<String>) -> Result<(), String> 
         // What an overlay makes condition keys and resources of is read by generated code.
         let generated = api.lines().filter(|line| line.contains("keys.add") || line.contains("resource::"));
         generated.for_each(|line| code.push_str(line));
-        for (owner, field) in input_fields(&api) {
+        if code.contains("let _ = input.") {
+            problems.push(format!(
+                "crates/{id}: `let _ = input.` reads nothing: name the member in `without_effect`"
+            ));
+        }
+        let unread = codegen::without_effect(root, id)?;
+        for (owner, field) in input_fields(&api).into_iter().filter(|pair| !unread.contains(pair)) {
             let read = [format!(".{field}"), format!("{field},"), format!("{field} }}"), format!("{field}:")];
             if !read.iter().any(|form| contains_word(&code, form, &field)) {
                 problems.push(format!("crates/{id}: {owner}.{field} is neither read nor refused"));

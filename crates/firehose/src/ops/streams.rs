@@ -64,8 +64,6 @@ pub async fn delete_delivery_stream(
     cx: &Cx,
     input: DeleteDeliveryStreamInput,
 ) -> Result<DeleteDeliveryStreamOutput, Error> {
-    // To force a deletion is to pass over grants on a KMS key: there are none.
-    let _ = input.allow_force_delete;
     let name = named(cx, &input.delivery_stream_name);
     firehose.submit(cx, &name, Command::Delete { stream: name.clone() }).await?;
     let list = keys::list(&cx.account, &cx.region);
@@ -81,8 +79,7 @@ pub async fn describe_delivery_stream(
 ) -> Result<DescribeDeliveryStreamOutput, Error> {
     let name = named(cx, &input.delivery_stream_name);
     let stream = firehose.read(cx, &name).await?;
-    // A stream has one destination: whatever the limit, it is within, unless the caller has it already.
-    let _ = input.limit;
+    // A stream has one destination: it is there, unless the caller has it already.
     let seen = input.exclusive_start_destination_id.is_some_and(|seen| *seen >= *DESTINATION_ID);
     let mut description = described(&stream);
     if seen {

@@ -23,8 +23,6 @@ use crate::settings::{self, invalid, refused};
 const REFUSED: &[&str] = &["http", "https", "email", "email-json", "sms", "application", "lambda"];
 
 pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<SubscribeOutput, Error> {
-    // The answer tells the ARN either way: no subscription is left pending, so none has to hide it.
-    let _ = input.return_subscription_arn;
     let protocol = protocol(&input.protocol)?;
     let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
     let endpoint = input.endpoint.unwrap_or_default();

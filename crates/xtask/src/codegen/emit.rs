@@ -63,7 +63,13 @@ impl<'a> Emitter<'a> {
 
     /// Every path that the overlay names exists in the model.
     fn check_overlay(&self) -> Result<(), String> {
-        for path in self.overlay.refuse.keys().chain(self.overlay.optional.keys()) {
+        for path in self
+            .overlay
+            .refuse
+            .keys()
+            .chain(self.overlay.optional.keys())
+            .chain(self.overlay.without_effect.keys())
+        {
             let (shape, member) =
                 path.split_once('.').ok_or_else(|| format!("{path} is not Shape.Member"))?;
             let shape = self.model.shape(shape)?;

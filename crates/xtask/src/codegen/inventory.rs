@@ -1,5 +1,6 @@
 //! `docs/services.md`: what is there and what is refused, from the same lists as the code.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::model::Model;
@@ -18,12 +19,17 @@ pub fn service(overlay: &Overlay, model: &Model) -> String {
     out.push_str(&overlay.operations.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
     let left = model.operations.len().saturating_sub(overlay.operations.len());
     let _ = writeln!(out, ".\n\nRefused: {left} other operations of the API.");
-    if overlay.refuse.is_empty() {
-        return out;
+    table(&mut out, "Refused parameters", &overlay.refuse);
+    table(&mut out, "Parameters that rightly have no effect", &overlay.without_effect);
+    out
+}
+
+fn table(out: &mut String, title: &str, rows: &BTreeMap<String, String>) {
+    if rows.is_empty() {
+        return;
     }
-    out.push_str("\nRefused parameters:\n\n| parameter | why |\n| --- | --- |\n");
-    for (path, reason) in &overlay.refuse {
+    let _ = writeln!(out, "\n{title}:\n\n| parameter | why |\n| --- | --- |");
+    for (path, reason) in rows {
         let _ = writeln!(out, "| `{path}` | {} |", reason.replace('|', "\\|"));
     }
-    out
 }

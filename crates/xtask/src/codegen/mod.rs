@@ -51,6 +51,14 @@ fn update(root: &Path, name: &str, text: &str, check: bool) -> Result<(), String
     std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// Members that an overlay says rightly have no effect, as the generated structures name them.
+pub fn without_effect(root: &Path, id: &str) -> Result<Vec<(String, String)>, String> {
+    let overlays = overlays(&root.join("crates/api/services"))?;
+    let paths = overlays.get(id).into_iter().flat_map(|overlay| overlay.without_effect.keys());
+    let pairs = paths.filter_map(|path| path.split_once('.'));
+    Ok(pairs.map(|(shape, member)| (names::pascal(shape), names::snake(member))).collect())
+}
+
 fn overlays(dir: &Path) -> Result<BTreeMap<String, Overlay>, String> {
     let mut out = BTreeMap::new();
     for entry in std::fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))? {

@@ -38,6 +38,9 @@ pub struct Overlay {
     /// `Shape.Member` = reason: the model calls it required, but the service takes it as absent.
     #[serde(default)]
     pub optional: BTreeMap<String, String>,
+    /// `Shape.Member` = reason: taken, and rightly without effect here; nothing reads it.
+    #[serde(default)]
+    pub without_effect: BTreeMap<String, String>,
     /// The operations that are implemented.
     pub operations: BTreeMap<String, Operation>,
 }
