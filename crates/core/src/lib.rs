@@ -10,6 +10,7 @@ pub mod directory;
 mod dispatch;
 pub mod effects;
 mod fault;
+pub mod functions;
 mod host;
 mod ids;
 pub mod keys;
