@@ -86,3 +86,31 @@ pub struct StreamDelivery {
     /// The record.
     pub data: Bytes,
 }
+
+/// What may be sent to the machines of functions ([`crate::keys::Space::Lambda`]), in the shard of the
+/// function's ARN without a qualifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LambdaCommand {
+    /// An asynchronous event from a service.
+    ///
+    /// Refused for good if the function does not exist, its policy does not let the service invoke
+    /// it, or the event is larger than 1 MiB.
+    Deliver(FunctionDelivery),
+}
+
+/// An event that a service sends to a function, on behalf of one of its resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDelivery {
+    /// The function's ARN, with a version or an alias where one is meant.
+    pub function: String,
+    /// The service that sends: its host name as policies name it (`sns.amazonaws.com`).
+    pub principal: String,
+    /// ARN of the resource on whose behalf it sends: the policy's `aws:SourceArn`.
+    pub source_arn: String,
+    /// Account of that resource: the policy's `aws:SourceAccount`.
+    pub source_account: String,
+    /// The event: JSON.
+    pub payload: Bytes,
+    /// The X-Ray header that the function gets.
+    pub trace_header: Option<String>,
+}

@@ -29,6 +29,8 @@ pub enum Space {
     Firehose = 0x14,
     /// CloudFormation.
     CloudFormation = 0x15,
+    /// Lambda.
+    Lambda = 0x16,
     /// The server's own settings: the clock's offset.
     Server = 0x7f,
 }
