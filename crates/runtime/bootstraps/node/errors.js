@@ -1,0 +1,97 @@
+'use strict';
+
+const util = require('util');
+
+// The runtime's own errors: their names are what `errorType` and the function-error header say.
+class RuntimeError extends Error {
+  constructor(message) {
+    super(message);
+    Object.defineProperty(this, 'name', { value: `Runtime.${new.target.name}`, configurable: true, writable: true });
+  }
+}
+
+class HandlerNotFound extends RuntimeError {}
+class MalformedHandlerName extends RuntimeError {}
+class ImportModuleError extends RuntimeError {}
+class UserCodeSyntaxError extends RuntimeError {}
+class MalformedStreamingHandler extends RuntimeError {}
+class InvalidStreamingOperation extends RuntimeError {}
+class CallbackHandlerDeprecated extends RuntimeError {}
+class JSONStringifyError extends RuntimeError {}
+class PlatformError extends RuntimeError {}
+
+class UnhandledPromiseRejection extends RuntimeError {
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+    // Shown as an empty object in log lines, where the managed runtime has the promise.
+    this.promise = {};
+  }
+}
+
+const UNREADABLE =
+  'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack';
+
+function isError(value) {
+  if (util.types ? util.types.isNativeError(value) : value instanceof Error) {
+    return true;
+  }
+  return Boolean(value) && ['name', 'message', 'stack'].every((key) => value[key] && typeof value[key] === 'string');
+}
+
+// DEL cannot stand in a header, and the error's type becomes one.
+const clean = (text) => (typeof text === 'string' ? text.replace(/\x7F/g, '%7F') : text);
+
+/** The document that the Runtime API gets for an error, or for whatever else was thrown. */
+function document(error) {
+  try {
+    if (isError(error)) {
+      return { errorType: clean(error.name), errorMessage: clean(error.message), trace: clean(error.stack).split('\n') };
+    }
+    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+  } catch (unreadable) {
+    return { errorType: 'handled', errorMessage: UNREADABLE, trace: [] };
+  }
+}
+
+/** An error, made from the value if it is none. */
+function asError(value) {
+  return value instanceof Error ? value : new Error(value);
+}
+
+function enumerable(key, value) {
+  if (!(value instanceof Error)) {
+    return value;
+  }
+  const shown = { errorType: value.name, errorMessage: value.message, code: value.code };
+  Object.assign(shown, value);
+  if (typeof value.stack === 'string') {
+    shown.stack = value.stack.split('\n');
+  }
+  return shown;
+}
+
+/** How text logs show an error: JSON with its type, message, code, own properties and stack. */
+function inText(error) {
+  try {
+    return '\t' + JSON.stringify(error, enumerable);
+  } catch (unserializable) {
+    return '\t' + JSON.stringify(document(error));
+  }
+}
+
+module.exports = {
+  HandlerNotFound,
+  MalformedHandlerName,
+  ImportModuleError,
+  UserCodeSyntaxError,
+  MalformedStreamingHandler,
+  InvalidStreamingOperation,
+  CallbackHandlerDeprecated,
+  JSONStringifyError,
+  PlatformError,
+  UnhandledPromiseRejection,
+  document,
+  asError,
+  inText,
+};

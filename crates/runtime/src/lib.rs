@@ -1,0 +1,3 @@
+//! Runs functions: their packages, processes and sandboxes.
+
+pub mod runtimes;
