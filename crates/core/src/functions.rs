@@ -221,4 +221,8 @@ pub struct LogLines {
     pub stream: String,
     /// When each was written, and the line without its end.
     pub lines: Vec<(Time, String)>,
+    /// ARN of the function's role: the lines are put as the role, which must be allowed to.
+    pub role: String,
+    /// ARN of the function, without a version: the trust policy's `aws:SourceArn`.
+    pub function: String,
 }

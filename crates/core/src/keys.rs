@@ -31,6 +31,8 @@ pub enum Space {
     CloudFormation = 0x15,
     /// Lambda.
     Lambda = 0x16,
+    /// CloudWatch Logs.
+    Logs = 0x17,
     /// The server's own settings: the clock's offset.
     Server = 0x7f,
 }
