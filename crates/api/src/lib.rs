@@ -13,6 +13,9 @@ pub mod firehose;
 pub mod iam;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
+pub mod lambda;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+#[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
 pub mod logs;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]

@@ -52,3 +52,30 @@ pub fn stack(name: &str, cx: &Cx) -> String {
         name => format!("arn:aws:cloudformation:{}:{}:stack/{name}/*", cx.region, cx.account),
     }
 }
+
+/// The ARN of a function that is named by its name, by part of its ARN (`000000000000:function:name`) or
+/// by its whole ARN, each with or without a qualifier; of none in particular: `*`.
+pub fn function(name: &str, cx: &Cx) -> String {
+    let name = name.strip_prefix("arn:aws:lambda:").unwrap_or(name);
+    let words: Vec<&str> = name.split(':').collect();
+    let (region, account, rest) = match words.as_slice() {
+        [] | [""] => return "*".to_owned(),
+        [region, account, "function", rest @ ..] => (*region, *account, rest),
+        [account, "function", rest @ ..] => (cx.region.as_str(), *account, rest),
+        ["function", rest @ ..] | rest => (cx.region.as_str(), cx.account.as_str(), rest),
+    };
+    format!("arn:aws:lambda:{region}:{account}:function:{}", rest.join(":"))
+}
+
+/// What a qualifier adds to a function's ARN.
+pub fn function_qualifier(qualifier: &str, _cx: &Cx) -> String {
+    if qualifier.is_empty() { String::new() } else { format!(":{qualifier}") }
+}
+
+/// The ARN of a layer that is named by its name or by its ARN.
+pub fn layer(name: &str, cx: &Cx) -> String {
+    if name.starts_with("arn:") {
+        return name.to_owned();
+    }
+    format!("arn:aws:lambda:{}:{}:layer:{name}", cx.region, cx.account)
+}

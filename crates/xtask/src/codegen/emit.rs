@@ -273,10 +273,13 @@ impl<'a> Emitter<'a> {
                 continue;
             }
             let shape = self.model.shape(&name)?;
-            if shape.union || shape.eventstream {
-                return Err(format!(
-                    "{name} is a union or an event stream: not generated yet; refuse the member that uses it"
-                ));
+            if shape.eventstream {
+                // Its frames are the operation's own to write.
+                seen.remove(&name);
+                continue;
+            }
+            if shape.union {
+                return Err(format!("{name} is a union: not generated yet; refuse the member that uses it"));
             }
             let members = shape
                 .members
@@ -358,6 +361,7 @@ impl<'a> Emitter<'a> {
             "list" => format!("Vec<{}>", part(&shape.member)?),
             "map" => format!("std::collections::BTreeMap<String, {}>", part(&shape.value)?),
             "structure" if shape.document => "ropeway_wire::Document".to_owned(),
+            "structure" if shape.eventstream => "ByteStream".to_owned(),
             "structure" => pascal(&reference.shape),
             other => return Err(format!("{} is of the unknown type {other}", reference.shape)),
         })
@@ -504,6 +508,9 @@ impl<'a> Emitter<'a> {
         if matches!(kind, Some("integer" | "long")) && !self.is_required(owner, shape, member) {
             return Ok(format!("&self.{field}.map(|v| v.to_string()).unwrap_or_default()"));
         }
+        if matches!(kind, Some("integer" | "long")) {
+            return Ok(format!("&self.{field}.to_string()"));
+        }
         Ok(if self.is_required(owner, shape, member) {
             format!("self.{field}.as_str()")
         } else {
@@ -550,6 +557,7 @@ fn plain(shape: &Shape, streaming: bool) -> Option<&'static str> {
         "blob" => "BLOB",
         "timestamp" => "TIMESTAMP",
         "structure" if shape.document => "DOCUMENT",
+        "structure" if shape.eventstream => "STREAM",
         _ => return None,
     })
 }
