@@ -9,15 +9,18 @@ const stream = require('./stream');
 const pause = () => new Promise((resolve) => setImmediate(resolve));
 
 async function buffered(client, handler, id, invocation) {
+  let posted;
   try {
     const result = await handler(JSON.parse(invocation.body), fill({}, invocation.headers));
     await pause();
-    await client.respond(id, result);
+    posted = client.respond(id, result);
   } catch (error) {
     await pause();
     log.error('Invoke Error', error);
-    await client.fail(id, error);
+    posted = client.fail(id, error);
   }
+  // An answer that the Runtime API refuses (too large) it has dealt with itself.
+  await posted.catch(() => {});
 }
 
 function streaming(client, handler, id, invocation) {

@@ -26,7 +26,7 @@ class Client {
   /** `address`: host and port of the Runtime API. */
   constructor(address) {
     const [host, port] = address.split(':');
-    this.options = { host, port: parseInt(port, 10), agent: new http.Agent({ keepAlive: true, maxSockets: 1 }) };
+    this.options = { host, port: parseInt(port, 10), agent: new http.Agent({ keepAlive: true }) };
   }
 
   /** Waits for the next invocation: its headers and its event as text. */

@@ -43,8 +43,11 @@ function jsonLine(date, level, values) {
 
 function textLine(date, level, values) {
   const message = util.format(...values);
-  // Before Node 10 the managed runtime's lines had no level.
-  const fields = generation < 10 ? [date.toISOString(), requestId, message] : [date.toISOString(), requestId, level.name, message];
+  const fields = [date.toISOString(), String(requestId), level.name, message];
+  if (generation < 10) {
+    // The managed runtime's lines had no level then.
+    fields.splice(2, 1);
+  }
   return fields.join('\t');
 }
 

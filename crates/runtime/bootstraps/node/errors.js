@@ -3,24 +3,17 @@
 const util = require('util');
 
 // The runtime's own errors: their names are what `errorType` and the function-error header say.
-class RuntimeError extends Error {
-  constructor(message) {
-    super(message);
-    Object.defineProperty(this, 'name', { value: `Runtime.${new.target.name}`, configurable: true, writable: true });
-  }
-}
+class HandlerNotFound extends Error {}
+class MalformedHandlerName extends Error {}
+class ImportModuleError extends Error {}
+class UserCodeSyntaxError extends Error {}
+class MalformedStreamingHandler extends Error {}
+class InvalidStreamingOperation extends Error {}
+class CallbackHandlerDeprecated extends Error {}
+class JSONStringifyError extends Error {}
+class PlatformError extends Error {}
 
-class HandlerNotFound extends RuntimeError {}
-class MalformedHandlerName extends RuntimeError {}
-class ImportModuleError extends RuntimeError {}
-class UserCodeSyntaxError extends RuntimeError {}
-class MalformedStreamingHandler extends RuntimeError {}
-class InvalidStreamingOperation extends RuntimeError {}
-class CallbackHandlerDeprecated extends RuntimeError {}
-class JSONStringifyError extends RuntimeError {}
-class PlatformError extends RuntimeError {}
-
-class UnhandledPromiseRejection extends RuntimeError {
+class UnhandledPromiseRejection extends Error {
   constructor(reason) {
     super(reason);
     this.reason = reason;
@@ -28,6 +21,22 @@ class UnhandledPromiseRejection extends RuntimeError {
     this.promise = {};
   }
 }
+
+const named = {
+  HandlerNotFound,
+  MalformedHandlerName,
+  ImportModuleError,
+  UserCodeSyntaxError,
+  MalformedStreamingHandler,
+  InvalidStreamingOperation,
+  CallbackHandlerDeprecated,
+  JSONStringifyError,
+  PlatformError,
+  UnhandledPromiseRejection,
+};
+Object.keys(named).forEach((name) => {
+  named[name].prototype.name = `Runtime.${name}`;
+});
 
 const UNREADABLE =
   'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack';
@@ -80,18 +89,4 @@ function inText(error) {
   }
 }
 
-module.exports = {
-  HandlerNotFound,
-  MalformedHandlerName,
-  ImportModuleError,
-  UserCodeSyntaxError,
-  MalformedStreamingHandler,
-  InvalidStreamingOperation,
-  CallbackHandlerDeprecated,
-  JSONStringifyError,
-  PlatformError,
-  UnhandledPromiseRejection,
-  document,
-  asError,
-  inText,
-};
+module.exports = Object.assign({ document, asError, inText }, named);

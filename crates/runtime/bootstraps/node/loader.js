@@ -77,7 +77,9 @@ async function loadModule(root, name) {
   } catch (error) {
     if (error instanceof SyntaxError) {
       const shown = new errors.UserCodeSyntaxError(String(error));
-      shown.stack = error.stack;
+      if (generation >= 24) {
+        shown.stack = error.stack;
+      }
       throw shown;
     }
     if (error && error.code === 'MODULE_NOT_FOUND') {

@@ -5,6 +5,7 @@
 const { Writable } = require('stream');
 const log = require('./console');
 const { document, InvalidStreamingOperation } = require('./errors');
+const { generation } = require('./generation');
 
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
 const ERROR_BODY = 'Lambda-Runtime-Function-Error-Body';
@@ -37,6 +38,8 @@ class ResponseStream extends Writable {
     });
     // Whoever awaits it sees the rejection; one that nobody awaits any more is not an unhandled one.
     this.delivered.catch(() => {});
+    // Nor is a write after the end the end of the process.
+    this.on('error', () => {});
   }
 
   /** Sets the answer's media type, before anything is written. */
@@ -87,7 +90,8 @@ class ResponseStream extends Writable {
       [ERROR_BODY]: Buffer.from(JSON.stringify(shown)).toString('base64'),
     });
     this.end();
-    return this.delivered;
+    // An answer that broke off, the Runtime API has seen for itself.
+    return this.delivered.catch(() => {});
   }
 }
 
@@ -111,7 +115,8 @@ async function run(client, handler, id, event, context) {
   try {
     const result = handler(event(), stream, context());
     if (!result || typeof result.then !== 'function') {
-      throw 'Streaming does not support non-async handlers.';
+      const message = 'Streaming does not support non-async handlers.';
+      throw generation >= 24 ? new Error(message) : message;
     }
     if ((await result) !== undefined) {
       console.warn('Streaming handlers ignore return values.');
