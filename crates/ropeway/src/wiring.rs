@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{cloudformation, firehose, iam, s3, sns, sqs, sts};
+use ropeway_api::{cloudformation, firehose, iam, logs, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
@@ -47,6 +47,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_sns::machine(Arc::clone(&gate)))
         .machine(ropeway_s3::machine(Arc::clone(&gate)))
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
+        .machine(ropeway_logs::machine())
         .machine(ropeway_cloudformation::machine());
     let core = builder.start(vec![Handle::current()]).await?;
     let services = Arc::new(Services::default());
@@ -132,6 +133,13 @@ fn make_services(
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));
     let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles)));
+    let logs_setup = ropeway_logs::Setup {
+        gate: Arc::clone(&gate),
+        roles: Arc::clone(&roles),
+        master: master.clone(),
+        services: Arc::clone(services),
+    };
+    let logs_service = Arc::new(ropeway_logs::service(core.clone(), logs_setup));
     let stacks = Arc::new(ropeway_cloudformation::service(core.clone(), Arc::clone(services)));
     let iam_service = Arc::new(ropeway_iam::IamService::new(core.clone(), Arc::clone(access)));
     let sts_service = Arc::new(ropeway_iam::StsService::new(core.clone(), Arc::clone(access)));
@@ -141,6 +149,7 @@ fn make_services(
         Arc::new(sns::SnsDispatch(sns_service)),
         Arc::new(s3::S3Dispatch(s3_service)),
         Arc::new(firehose::FirehoseDispatch(streams)),
+        Arc::new(logs::LogsDispatch(logs_service)),
         Arc::new(cloudformation::CloudformationDispatch(stacks)),
         Arc::new(iam::IamDispatch(iam_service)),
         Arc::new(sts::StsDispatch(sts_service)),
@@ -152,10 +161,11 @@ fn make_services(
         Arc::clone(&roles),
     );
     let deployer = ropeway_cloudformation::actor(core.clone(), Arc::clone(services), gate, roles);
-    let actors: [(Space, Arc<dyn Actor>); 3] = [
+    let actors: [(Space, Arc<dyn Actor>); 4] = [
         (Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs)))),
         (Space::Firehose, Arc::new(deliveries)),
         (Space::CloudFormation, Arc::new(deployer)),
+        (Space::Logs, Arc::new(ropeway_logs::LogsActor::new(core.clone(), master.clone()))),
     ];
     Made { dispatches, actors: actors.into() }
 }

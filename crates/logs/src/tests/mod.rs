@@ -1,0 +1,1 @@
+//! Tests of the machine and the operations, over a store in memory.
