@@ -7,7 +7,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Whose rows these are: the first byte of every key.
+/// Whose rows these are: the first byte of every key. Outboxes name a space by its place here, so new ones
+/// come at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Space {
@@ -29,12 +30,12 @@ pub enum Space {
     Firehose = 0x14,
     /// CloudFormation.
     CloudFormation = 0x15,
+    /// The server's own settings: the clock's offset.
+    Server = 0x7f,
     /// Lambda.
     Lambda = 0x16,
     /// CloudWatch Logs.
     Logs = 0x17,
-    /// The server's own settings: the clock's offset.
-    Server = 0x7f,
 }
 
 /// Account and region: 6 bytes for an account of 12 digits in a region of the table, more for others.

@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::machines::Machines;
 use crate::tasks::Task;
 use crate::tx::{Trace, Tx};
-use crate::{BoxFuture, Fault, ShardId};
+use crate::{BoxFuture, Fault, ShardId, Time};
 
 /// Commands that may wait for a shard.
 pub(crate) const INBOX: usize = 4096;
@@ -139,6 +139,8 @@ pub(crate) struct Loop {
     under_way: VecDeque<Riders>,
     done: mpsc::UnboundedReceiver<Result<(), Fault>>,
     done_sender: mpsc::UnboundedSender<Result<(), Fault>>,
+    /// Waits for the moment at which a machine's timer is due; made anew only when that changes.
+    alarm: Option<(Time, BoxFuture<'static, ()>)>,
     /// The dispatchers of its lanes; they end with the loop.
     dispatchers: JoinSet<()>,
     /// Why nothing more can be done here: the shard could not be read again before the stop.
@@ -167,6 +169,7 @@ impl Loop {
             under_way: VecDeque::new(),
             done,
             done_sender,
+            alarm: None,
             dispatchers: JoinSet::new(),
             lost: None,
         }
@@ -207,15 +210,31 @@ impl Loop {
     /// What to do next; nothing if every sender is gone.
     async fn next(&mut self) -> Option<Event> {
         let room = self.under_way.len() < MAX_UNDER_WAY;
-        let due = self.machines.next_due().filter(|_| self.lost.is_none());
-        let clock = self.shared.clock.clone();
+        self.set_alarm();
+        let alarm = self.alarm.as_mut().filter(|_| room);
         tokio::select! {
             biased;
             Some(result) = self.done.recv() => Some(Event::Done(result)),
             envelope = self.inbox.recv(), if room => envelope.map(Event::Command),
-            () = async { clock.sleep_until(due.unwrap_or_default()).await }, if room && due.is_some() => {
+            () = async {
+                match alarm {
+                    Some((_, moment)) => moment.as_mut().await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                self.alarm = None;
                 Some(Event::Due)
             }
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        let due = self.machines.next_due().filter(|_| self.lost.is_none());
+        if self.alarm.as_ref().map(|(at, _)| *at) != due {
+            let clock = self.shared.clock.clone();
+            self.alarm = due.map(|at| -> (Time, BoxFuture<'static, ()>) {
+                (at, Box::pin(async move { clock.sleep_until(at).await }))
+            });
         }
     }
 

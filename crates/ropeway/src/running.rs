@@ -12,6 +12,7 @@ use ropeway_core::{BoxFuture, Core};
 use ropeway_wire::Services;
 use ropeway_wire::gateway::{Gateway, Metrics};
 use ropeway_wire::server::{Body, ConnInfo, Handler};
+use tokio::runtime::Handle;
 
 use crate::log::Recent;
 use crate::settings::Settings;
@@ -32,16 +33,19 @@ pub(crate) struct Switch {
     settings: Settings,
     metrics: Arc<Metrics>,
     log: Recent,
+    /// What the shards run on.
+    runtimes: Vec<Handle>,
     moving: tokio::sync::Mutex<()>,
 }
 
 impl Switch {
-    pub fn new(settings: Settings, log: Recent) -> Arc<Self> {
+    pub fn new(settings: Settings, log: Recent, runtimes: Vec<Handle>) -> Arc<Self> {
         Arc::new(Switch {
             running: ArcSwapOption::empty(),
             settings,
             metrics: Arc::default(),
             log,
+            runtimes,
             moving: tokio::sync::Mutex::default(),
         })
     }
@@ -56,6 +60,10 @@ impl Switch {
 
     pub fn recent_log(&self) -> &Recent {
         &self.log
+    }
+
+    pub fn runtimes(&self) -> &[Handle] {
+        &self.runtimes
     }
 
     pub fn running(&self) -> Option<Arc<Running>> {

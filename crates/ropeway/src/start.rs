@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ropeway_core::Clock;
-use ropeway_wire::server::{Options, Server, Tls};
+use ropeway_wire::server::{Options, Server, Threads, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::StartArgs;
@@ -22,7 +22,10 @@ pub(crate) fn run(arguments: StartArgs) -> Result<(), Failure> {
     let recent = log::begin();
     make_directory(&settings.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(Switch::new(settings, recent)))
+    // Connections and shards share these threads, so that a request and its command seldom change theirs.
+    let threads = Threads::start(settings.threads)?;
+    let switch = Switch::new(settings, recent, threads.runtimes().to_vec());
+    runtime.block_on(serve(switch, &threads))
 }
 
 /// Makes a directory and what leads to it, each with its entry on disk: a store in a directory that
@@ -41,16 +44,16 @@ fn make_directory(dir: &Path) -> std::io::Result<()> {
     std::fs::File::open(parent)?.sync_all()
 }
 
-async fn serve(switch: Arc<Switch>) -> Result<(), Failure> {
+async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
     let settings = switch.settings().clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let running = switch.start().await?;
-    let options = Options { threads: settings.threads, tls: tls(&settings)?, ..Options::default() };
+    let options = Options { tls: tls(&settings)?, ..Options::default() };
     let server = Server::bind(settings.listen, options)
         .map_err(|e| Failure::Failed(format!("{}: {e}", settings.listen)))?;
     let handler: Arc<dyn ropeway_wire::server::Handler> = switch.clone();
-    let handle = server.serve(handler)?;
+    let handle = server.serve(handler, threads)?;
     announce(&settings, &running, handle.local_addr());
     drop(running);
     tokio::select! {

@@ -15,7 +15,6 @@ use ropeway_store::embedded::{BulkKeys, EmbeddedStore, Options};
 use ropeway_wire::gateway::Gateway;
 use ropeway_wire::sigv4::SigningKeys;
 use ropeway_wire::{Credentials, Dispatch, Gate, Roles, Services};
-use tokio::runtime::Handle;
 
 use crate::internal::Own;
 use crate::running::{Running, Switch, read_offset};
@@ -49,7 +48,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
         .machine(ropeway_logs::machine())
         .machine(ropeway_cloudformation::machine());
-    let core = builder.start(vec![Handle::current()]).await?;
+    let core = builder.start(switch.runtimes().to_vec()).await?;
     let services = Arc::new(Services::default());
     let made = make_services(&core, &access, &blobs, &master, &services, settings);
     services.set(made.dispatches);

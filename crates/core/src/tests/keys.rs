@@ -19,6 +19,8 @@ fn spaces_never_change() {
         (Space::Firehose, 0x14),
         (Space::CloudFormation, 0x15),
         (Space::Server, 0x7f),
+        (Space::Lambda, 0x16),
+        (Space::Logs, 0x17),
     ];
     for (at, (space, discriminant)) in (0..).zip(spaces) {
         assert_eq!(space as u8, discriminant);

@@ -30,11 +30,7 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Accepts until the server stops.
-    pub(super) async fn run(mut self, listener: std::net::TcpListener) {
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "the listener cannot be polled"),
-        };
+    pub(super) async fn run(mut self, listener: TcpListener) {
         let mut next = 0;
         loop {
             let accepted = tokio::select! {

@@ -1,7 +1,7 @@
 //! The HTTP server: sockets, TLS, connections, threads. What it answers is the [`Handler`]'s.
 //!
-//! One thread accepts and deals connections in turn to as many threads as there are cores, each a
-//! single-threaded runtime that owns its connections. HTTP/1.1 with keep-alive and pipelining, and
+//! Connections are dealt in turn to the [`Threads`], each a single-threaded runtime that owns its
+//! connections. HTTP/1.1 with keep-alive and pipelining, and
 //! HTTP/2 by ALPN or by prior knowledge. What is bounded: connections, the size of a request's head,
 //! the time for it, the time a connection may lie idle or stall, and, by [`read_body`] and [`decoded`],
 //! bodies. A request that is no HTTP gets 400, a head too large 431, one connection too many 503.
@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use body::Body;
 pub use read::{decoded, incoming, read_body};
+pub use spawn::Threads;
 pub use tls::Tls;
 
 /// Answers requests.
@@ -59,8 +60,6 @@ pub struct ConnInfo {
 /// How a server is run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Threads that serve connections; 0: one for each core.
-    pub threads: usize,
     /// Connections at once; one more gets 503 (without TLS) and is closed.
     pub max_connections: usize,
     /// The most that a request's head may take, in bytes; at least 8,192.
@@ -79,7 +78,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            threads: 0,
             max_connections: 4096,
             max_header_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(10),
@@ -115,20 +113,16 @@ impl Server {
         self.local
     }
 
-    /// Starts the threads that answer.
+    /// Answers from now on, on these threads; the first one accepts.
     ///
     /// # Errors
-    /// What the operating system says, as when there can be no more threads.
-    pub fn serve(self, handler: Arc<dyn Handler>) -> io::Result<ServerHandle> {
+    /// What the operating system says, as when the listener cannot be polled.
+    pub fn serve(self, handler: Arc<dyn Handler>, threads: &Threads) -> io::Result<ServerHandle> {
         let (stop, stopping) = watch::channel(None);
         let (cut, done) = mpsc::unbounded_channel();
-        let threads = match self.options.threads {
-            0 => std::thread::available_parallelism()?.get(),
-            threads => threads,
-        };
         let permits = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
-        let mut workers = Vec::with_capacity(threads);
-        for index in 0..threads {
+        let mut workers = Vec::with_capacity(threads.runtimes().len());
+        for runtime in threads.runtimes() {
             // As long as there are permits, connections may queue: the permits are the bound.
             let (deal, dealt) = mpsc::unbounded_channel();
             workers.push(deal);
@@ -139,14 +133,19 @@ impl Server {
                 dealt,
             };
             let cut = cut.clone();
-            // The receiver may be gone: a handle that was dropped asks nothing.
-            spawn::thread(format!("ropeway-http-{index}"), worker.run(), move |count| {
-                let _ = cut.send(count);
-            })?;
+            spawn::task_on(runtime, async move {
+                // The receiver may be gone: a handle that was dropped asks nothing.
+                let _ = cut.send(worker.run().await);
+            });
         }
         let acceptor = accept::Acceptor { workers, permits, stopping, encrypted: self.options.tls.is_some() };
-        let listener = self.listener;
-        spawn::thread("ropeway-accept".to_owned(), acceptor.run(listener), move |()| drop(cut))?;
+        if let Some(first) = threads.runtimes().first() {
+            let listener = {
+                let _entered = first.enter();
+                tokio::net::TcpListener::from_std(self.listener)?
+            };
+            spawn::task_on(first, acceptor.run(listener));
+        }
         Ok(ServerHandle { local: self.local, stop, done })
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use ropeway_wire::server::{self, Body, ConnInfo, Handler, Options, Server, ServerHandle};
+use ropeway_wire::server::{self, Body, ConnInfo, Handler, Options, Server, ServerHandle, Threads};
 use ropeway_wire::{BoxFuture, ByteStream, Error};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -28,6 +28,7 @@ pub struct TestHandler {
 
 pub struct Running {
     pub handle: ServerHandle,
+    pub threads: Threads,
     pub handler: Arc<TestHandler>,
     pub events: mpsc::UnboundedReceiver<&'static str>,
 }
@@ -42,8 +43,9 @@ pub fn start(options: Options) -> Running {
     let (events, received) = mpsc::unbounded_channel();
     let handler = Arc::new(TestHandler { go: Semaphore::new(0), events });
     let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), options).unwrap();
-    let handle = server.serve(Arc::clone(&handler) as Arc<dyn Handler>).unwrap();
-    Running { handle, handler, events: received }
+    let threads = Threads::start(0).unwrap();
+    let handle = server.serve(Arc::clone(&handler) as Arc<dyn Handler>, &threads).unwrap();
+    Running { handle, threads, handler, events: received }
 }
 
 impl Handler for TestHandler {
@@ -114,7 +116,6 @@ fn broken() -> ByteStream {
 pub fn patient() -> Options {
     let long = Duration::from_secs(600);
     Options {
-        threads: 2,
         header_timeout: long,
         idle_timeout: long,
         stall_timeout: long,
