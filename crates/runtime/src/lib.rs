@@ -1,3 +1,151 @@
 //! Runs functions: their packages, processes and sandboxes.
+//!
+//! Promises: a process serves one invocation at a time, of one revision, with one role's credentials. It
+//! sees its package, its layers, its own `/tmp` and nothing else of the machine or of other functions, and
+//! reaches no Runtime API but its own. Between invocations it stands still. It dies with the server.
+//!
+//! Each sandbox has a network namespace of its own, in which the server itself listens: for the Runtime
+//! API, and for the server's own address.
 
+mod api;
+mod launch;
+mod package;
+mod pool;
+mod process;
+mod runner;
 pub mod runtimes;
+mod sandbox;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ropeway_core::functions::{FunctionHost, FunctionSpec, Functions, Invocation, Invoked, NotRun};
+use ropeway_core::{BoxFuture, Clock, Ids};
+use tokio::sync::oneshot;
+
+use api::Shutdown;
+use launch::Launcher;
+use pool::Pool;
+use runner::{Runner, sweep};
+use runtimes::Runtimes;
+use tasks::Tasks;
+
+pub use package::MAX_UNPACKED;
+pub use sandbox::sandbox_main;
+
+/// How functions are run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A directory of the runner's own, below the data directory.
+    pub directory: PathBuf,
+    /// The program whose `main` calls [`sandbox_main`] first: the server's own.
+    pub program: PathBuf,
+    /// Where the server listens.
+    pub endpoint: SocketAddr,
+    /// The server's URL as functions see it, with the endpoint's port; `localhost` is the server inside.
+    pub endpoint_url: String,
+    /// How long a process waits for its next invocation before it is ended, in milliseconds.
+    pub idle_millis: i64,
+    /// The most processes at once.
+    pub most_processes: usize,
+}
+
+impl Settings {
+    /// How long a process waits, unless told otherwise: ten minutes.
+    pub const IDLE_MILLIS: i64 = 600_000;
+    /// The most processes, unless told otherwise: Lambda's own limit of concurrent executions.
+    pub const MOST_PROCESSES: usize = 1000;
+}
+
+/// Runs functions.
+pub struct Runtime(Arc<Runner>);
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("pool", &self.0.pool).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Makes what is needed below the directory. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn new(
+        settings: Settings,
+        host: Arc<dyn FunctionHost>,
+        clock: Clock,
+        ids: Ids,
+        runtimes: Runtimes,
+    ) -> std::io::Result<Self> {
+        let pool = Pool::new(settings.most_processes);
+        let launcher = Launcher::new(settings, host, clock, ids, runtimes)?;
+        let runner =
+            Arc::new(Runner { launcher, pool, tasks: Tasks::new(), provisioned: Default::default() });
+        runner.tasks.spawn(sweep(Arc::downgrade(&runner)));
+        Ok(Runtime(runner))
+    }
+
+    /// What of a sandbox this machine cannot give, in words for the operator.
+    ///
+    /// # Errors
+    /// Why functions cannot run here at all.
+    pub async fn probe(&self) -> Result<Vec<String>, String> {
+        self.0.launcher.probe().await
+    }
+
+    /// Starts no more and ends all; those at work are killed.
+    pub async fn stop(&self) {
+        let ended = self.0.pool.stop().into_iter().map(|process| process.end(Shutdown::Spindown));
+        futures_util::future::join_all(ended).await;
+        self.0.tasks.end();
+    }
+
+    /// How many processes wait, and how many are at work.
+    pub fn processes(&self) -> (usize, usize) {
+        self.0.pool.counts()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        drop(self.0.pool.stop());
+        self.0.tasks.end();
+    }
+}
+
+impl Functions for Runtime {
+    fn check(&self, runtime: &str, architecture: &str) -> Result<(), NotRun> {
+        self.0.launcher.runtimes.check(runtime, architecture)
+    }
+
+    fn inspect(&self, archive: Bytes) -> BoxFuture<'_, Result<(), NotRun>> {
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(move || package::inspect(archive)).await;
+            looked.map_err(|error| NotRun::NoRoom(error.to_string()))?
+        })
+    }
+
+    fn invoke(
+        &self,
+        function: Arc<FunctionSpec>,
+        invocation: Invocation,
+    ) -> BoxFuture<'_, Result<Invoked, NotRun>> {
+        let (reply, answer) = oneshot::channel();
+        let run = Arc::clone(&self.0).run(function, invocation, Some(reply));
+        // A task of its own: it is seen through when the caller has gone.
+        self.0.tasks.spawn(run);
+        Box::pin(async move { answer.await.unwrap_or(Err(NotRun::Stopping)) })
+    }
+
+    fn provision(&self, function: Arc<FunctionSpec>, count: u32) -> BoxFuture<'_, Result<(), NotRun>> {
+        Box::pin(async move { self.0.provision(function, count).await })
+    }
+
+    fn retire(&self, arn: &str, keep: &[String]) {
+        self.0.end_all(self.0.pool.retire(arn, keep), Shutdown::Spindown);
+    }
+}

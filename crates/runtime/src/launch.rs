@@ -1,0 +1,304 @@
+//! From a version of a function to a process whose init may begin.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
+use ropeway_core::{Clock, Ids};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Settings;
+use crate::api::{self, About, Session};
+use crate::package::{Packages, Tree};
+use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
+use crate::runtimes::Runtimes;
+use crate::sandbox::cgroup::{Bounds, Groups};
+use crate::sandbox::order::{Order, Program};
+use crate::sandbox::{GROUP, Sandbox, Spawner, USER};
+use crate::tasks::Tasks;
+
+/// Processes and threads of a sandbox ("Lambda quotas"), with its first process.
+const PROCESSES: u64 = 1025;
+/// Files in `/tmp` for each MiB of its size.
+const FILES_PER_MIB: u64 = 128;
+/// The port of the Runtime API inside.
+const API_PORT: u16 = 9001;
+/// The most connections that a sandbox has to the server at once.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Starts processes.
+pub struct Launcher {
+    pub(crate) settings: Settings,
+    pub(crate) host: Arc<dyn FunctionHost>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) runtimes: Runtimes,
+    pub(crate) packages: Packages,
+    spawner: Spawner,
+    groups: Groups,
+    /// What the machine cannot give in control groups.
+    missing_groups: Vec<String>,
+    users: Users,
+    root: PathBuf,
+}
+
+/// What a process sees of the file system beyond its runtime.
+struct Trees {
+    code: Arc<Tree>,
+    layers: Option<Arc<Tree>>,
+}
+
+impl Launcher {
+    /// From the settings; makes the directories.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn new(
+        settings: Settings,
+        host: Arc<dyn FunctionHost>,
+        clock: Clock,
+        ids: Ids,
+        runtimes: Runtimes,
+    ) -> std::io::Result<Self> {
+        let packages = Packages::open(settings.directory.join("packages"))?;
+        let root = settings.directory.join("root");
+        std::fs::create_dir_all(&root)?;
+        let (groups, missing_groups) = Groups::find();
+        let spawner = Spawner::new(settings.program.clone());
+        let users = Users::find();
+        Ok(Launcher {
+            settings,
+            host,
+            clock,
+            ids,
+            runtimes,
+            packages,
+            spawner,
+            groups,
+            missing_groups,
+            users,
+            root,
+        })
+    }
+
+    /// What this machine cannot give to sandboxes, found out by making one.
+    ///
+    /// # Errors
+    /// Why none can be made at all.
+    pub async fn probe(&self) -> Result<Vec<String>, String> {
+        let mut order = self.order(16);
+        order.listen = Vec::new();
+        let mut sandbox = self.spawner.start(&order).await?;
+        let mut missing = self.missing_groups.clone();
+        missing.append(&mut sandbox.missing);
+        Ok(missing)
+    }
+
+    /// A process of a version.
+    ///
+    /// # Errors
+    /// What is missing for it.
+    pub async fn start(&self, spec: &Arc<FunctionSpec>, kind: Kind) -> Result<Process, NotRun> {
+        let keys = self.host.credentials(Arc::clone(spec));
+        let (launch, trees, keys) = tokio::join!(self.runtimes.launch(spec), self.trees(spec), keys);
+        let (launch, trees) = (launch?, trees?);
+        let keys = keys.map_err(NotRun::NoCredentials)?;
+        let externals = trees.extensions()?;
+        let stream = stream_name(&spec.version, self.clock.now(), &self.ids);
+        let endpoint = &self.settings.endpoint_url;
+        let parts = Parts { spec, launch: &launch, keys: &keys, stream: &stream, endpoint, kind };
+
+        let mut order = self.order(spec.tmp_mib);
+        order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
+        order.binds.extend(trees.binds());
+        order.programs.push(Program {
+            path: launch.program.clone(),
+            args: launch.args.clone(),
+            env: parts.runtime(),
+        });
+        order.programs.extend(externals.iter().map(|name| Program {
+            path: PathBuf::from("/opt/extensions").join(name),
+            args: Vec::new(),
+            env: parts.extension(),
+        }));
+        let group = self.groups.make(Bounds {
+            memory: (u64::from(spec.memory_mib) + u64::from(spec.tmp_mib)) << 20,
+            processes: PROCESSES,
+            memory_mib: u64::from(spec.memory_mib),
+        });
+        let group = group.map_err(|error| NotRun::NoRoom(format!("control groups: {error}")))?;
+        order.cgroups = group.join_files();
+        let sandbox = self.spawner.start(&order).await.map_err(NotRun::NoRoom)?;
+        let about = About {
+            account: spec.account.clone(),
+            name: spec.name.clone(),
+            version: spec.version.clone(),
+            handler: spec.handler.clone(),
+            external: externals.clone(),
+        };
+        let (session, events) = Session::new(about, self.ids.clone());
+        let (sandbox, output, tasks) = self.serve(sandbox, &session)?;
+        let logs = Logs::new(Arc::clone(&self.host), self.clock.clone(), spec, stream, output);
+        let externals = u8::try_from(externals.len()).unwrap_or(u8::MAX);
+        Ok(Process::new(
+            self.clock.clone(),
+            Pieces {
+                spec: Arc::clone(spec),
+                sandbox,
+                session,
+                events,
+                logs,
+                group: Some(group),
+                trees: trees.all(),
+                kind,
+                keys_end: keys.expires,
+                tasks,
+                externals,
+            },
+        ))
+    }
+
+    /// Serves the sandbox's listeners.
+    fn serve(
+        &self,
+        mut sandbox: Sandbox,
+        session: &Arc<Session>,
+    ) -> Result<(Sandbox, tokio::net::unix::pipe::Receiver, Tasks), NotRun> {
+        let tasks = Tasks::new();
+        let mut listeners = std::mem::take(&mut sandbox.listeners).into_iter();
+        let (Some(api), Some(relay)) = (listeners.next(), listeners.next()) else {
+            return Err(NotRun::NoRoom("the sandbox has no listeners".to_owned()));
+        };
+        api::serve(&tasks, api, Arc::clone(session));
+        forward(&tasks, relay, self.settings.endpoint);
+        let output = sandbox.output.take().ok_or_else(|| NotRun::NoRoom("no output".to_owned()))?;
+        Ok((sandbox, output, tasks))
+    }
+
+    async fn trees(&self, spec: &FunctionSpec) -> Result<Trees, NotRun> {
+        let tree = |packages| self.packages.tree(&*self.host, &self.clock, &spec.account, packages);
+        let code = tree(std::slice::from_ref(&spec.code)).await?;
+        let layers = if spec.layers.is_empty() { None } else { Some(tree(&spec.layers).await?) };
+        for tree in [Some(&code), layers.as_ref()].into_iter().flatten() {
+            if let Some(foreign) = &tree.foreign {
+                let why = format!("{foreign}, and this machine is {}", std::env::consts::ARCH);
+                return Err(NotRun::BadPackage(why));
+            }
+        }
+        Ok(Trees { code, layers })
+    }
+
+    fn order(&self, tmp_mib: u32) -> Order {
+        let loopback = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        Order {
+            host_uid: self.users.next(),
+            root: self.root.clone(),
+            binds: Vec::new(),
+            files: files(),
+            tmp_bytes: u64::from(tmp_mib) << 20,
+            tmp_files: u64::from(tmp_mib) * FILES_PER_MIB,
+            hostname: "localhost".to_owned(),
+            listen: vec![loopback(API_PORT), loopback(self.settings.endpoint.port())],
+            cgroups: Vec::new(),
+            programs: Vec::new(),
+        }
+    }
+}
+
+impl Trees {
+    fn binds(&self) -> Vec<(PathBuf, PathBuf)> {
+        let mut binds = vec![(self.code.path().to_owned(), PathBuf::from("/var/task"))];
+        let layers = self.layers.iter();
+        binds.extend(layers.map(|layers| (layers.path().to_owned(), PathBuf::from("/opt"))));
+        binds
+    }
+
+    /// The programs in `/opt/extensions`, which run beside the runtime.
+    fn extensions(&self) -> Result<Vec<String>, NotRun> {
+        let names = self.layers.as_ref().map(|layers| layers.names("extensions")).transpose();
+        names.map(Option::unwrap_or_default).map_err(|error| NotRun::NoRoom(error.to_string()))
+    }
+
+    fn all(self) -> Vec<Arc<Tree>> {
+        [Some(self.code), self.layers].into_iter().flatten().collect()
+    }
+}
+
+/// Files below `/etc` that say who the function is and where it is.
+fn files() -> Vec<(PathBuf, String)> {
+    let user = "sbx_user1051";
+    let files = [
+        (
+            "/etc/passwd",
+            format!("root:x:0:0:root:/root:/bin/bash\n{user}:x:{USER}:{GROUP}::/home/{user}:/sbin/nologin\n"),
+        ),
+        ("/etc/group", format!("root:x:0:\n{user}:x:{GROUP}:\n")),
+        ("/etc/hosts", "127.0.0.1 localhost localhost.localdomain\n".to_owned()),
+        ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+    ];
+    files.map(|(path, contents)| (PathBuf::from(path), contents)).into()
+}
+
+/// Carries connections from inside a sandbox to the server's own address.
+fn forward(tasks: &Tasks, listener: TcpListener, endpoint: std::net::SocketAddr) {
+    let connections = tasks.clone();
+    tasks.spawn(async move {
+        let room = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+            let Ok((mut inside, _)) = listener.accept().await else { return };
+            connections.spawn(async move {
+                if let Ok(mut server) = TcpStream::connect(endpoint).await {
+                    drop((inside.set_nodelay(true), server.set_nodelay(true)));
+                    // A connection that breaks off breaks off on the other side too.
+                    drop(tokio::io::copy_bidirectional(&mut inside, &mut server).await);
+                }
+                drop(place);
+            });
+        }
+    });
+}
+
+/// Users of the host that functions run as, one for each process where the server may choose.
+#[derive(Debug)]
+struct Users {
+    first: Option<u32>,
+    used: AtomicU32,
+}
+
+impl Users {
+    /// Users that no package of an operating system or directory service gives out.
+    const FIRST: u32 = 0x6000_0000;
+    /// How many there are.
+    const COUNT: u32 = 1 << 16;
+
+    fn find() -> Self {
+        let root = rustix::process::geteuid().is_root();
+        let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let first = if root { Self::first(&maps) } else { None };
+        Users { first, used: AtomicU32::new(0) }
+    }
+
+    /// The first of the range, which is lower in a container that has few ids of its own.
+    fn first(maps: &str) -> Option<u32> {
+        let ranges = maps.lines().filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+            let (start, _, count) = (numbers.next()?.ok()?, numbers.next()?, numbers.next()?.ok()?);
+            Some((start, start.saturating_add(count)))
+        });
+        let (start, end) = ranges.max_by_key(|(start, end)| end - start)?;
+        if start <= Self::FIRST && Self::FIRST + Self::COUNT <= end {
+            return Some(Self::FIRST);
+        }
+        end.checked_sub(Self::COUNT / 4).filter(|first| *first > start && *first > 1000)
+    }
+
+    fn next(&self) -> Option<u32> {
+        let number = self.used.fetch_add(1, Ordering::Relaxed);
+        self.first.map(|first| {
+            let count = if first == Self::FIRST { Self::COUNT } else { Self::COUNT / 4 };
+            first + number % count
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! One invocation in a process.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ropeway_core::Time;
+use ropeway_core::functions::{Answer, Invocation, Invoked};
+
+use super::report::Report;
+use super::{Failure, Process, Status, Stopwatch};
+use crate::api::{Event, Work};
+use crate::runner::Reply;
+use crate::sandbox::order::Command;
+
+/// How often memory is looked at where an invocation is under way, in milliseconds.
+const WATCH_MILLIS: i64 = 100;
+
+/// An invocation that has begun in a process.
+#[derive(Debug)]
+pub struct Begun {
+    work: Arc<Work>,
+    watch: Stopwatch,
+}
+
+impl Begun {
+    /// When it times out.
+    pub fn deadline(&self) -> Time {
+        self.work.deadline
+    }
+}
+
+/// How far an invocation has come.
+#[derive(Default)]
+struct Progress {
+    answer: Option<(Bytes, bool)>,
+    answered: bool,
+    streaming: bool,
+    runtime_ready: bool,
+}
+
+impl Process {
+    /// Begins an invocation: its time runs from now on.
+    pub fn begin(&self, invocation: Invocation) -> Begun {
+        let watch = Stopwatch::start();
+        let now = self.clock.now();
+        let deadline = now.plus_secs(i64::from(self.spec.timeout_secs));
+        let work = Arc::new(work(invocation, deadline));
+        self.writer.start(now, &work.request_id).into_iter().for_each(|line| self.logs.platform(line));
+        Begun { work, watch }
+    }
+
+    /// An invocation whose process could not be made ready: its answer.
+    pub fn fail(&mut self, begun: &Begun, failure: Failure) -> Invoked {
+        let payload = Answer::Whole(failure.payload(&begun.work.request_id));
+        let log_tail = self.report(begun, &Err(failure));
+        Invoked { failed: true, payload, log_tail }
+    }
+
+    /// Hands an invocation to the runtime and sees it through. A streaming answer goes to `reply` as soon
+    /// as it begins, any other comes back, to be given when the process has been put back. An error says
+    /// why the process is of no use any more.
+    pub async fn invoke(
+        &mut self,
+        begun: Begun,
+        reply: &mut Reply,
+    ) -> (Result<(), Failure>, Option<Invoked>) {
+        let mut progress = Progress::default();
+        self.session.offer(&begun.work);
+        let result = match self.command(Command::Thaw) {
+            Ok(()) => self.run(begun.work.deadline, &mut progress, reply).await,
+            Err(failure) => Err(failure),
+        };
+        if result.is_err() {
+            self.sandbox.kill();
+        }
+        let log_tail = self.report(&begun, &result);
+        let answer = match (&result, progress.answer) {
+            (_, Some(answer)) => Some(answer),
+            (Err(failure), None) if !progress.answered => {
+                Some((failure.payload(&begun.work.request_id), true))
+            }
+            _ => None,
+        };
+        let whole = |(payload, failed)| Invoked { failed, payload: Answer::Whole(payload), log_tail };
+        (result, answer.map(whole))
+    }
+
+    async fn run(
+        &mut self,
+        deadline: Time,
+        progress: &mut Progress,
+        reply: &mut Reply,
+    ) -> Result<(), Failure> {
+        loop {
+            let next_look = self.clock.now().plus_millis(WATCH_MILLIS).min(deadline);
+            let event = tokio::select! {
+                biased;
+                event = self.events.recv() => event,
+                () = self.clock.sleep_until(next_look) => {
+                    if self.clock.now() >= deadline {
+                        return Err(Failure::timeout(self.spec.timeout_secs));
+                    }
+                    self.look_at_memory()?;
+                    continue;
+                }
+            };
+            match event {
+                Some(Event::Answered(Answer::Whole(payload), failed)) => {
+                    progress.answered = true;
+                    progress.answer = Some((payload, failed));
+                }
+                Some(Event::Answered(Answer::Stream(stream), failed)) => {
+                    progress.answered = true;
+                    progress.streaming = true;
+                    let payload = Answer::Stream(stream);
+                    let answer = Invoked { failed, payload, log_tail: Bytes::new() };
+                    if let Some(reply) = reply.take() {
+                        drop(reply.send(Ok(answer)));
+                    }
+                }
+                Some(Event::StreamEnded) => progress.streaming = false,
+                Some(Event::RuntimeReady) => progress.runtime_ready = true,
+                Some(event) => {
+                    if let Some(failure) = self.failure(event) {
+                        return Err(failure);
+                    }
+                }
+                None => return Err(super::gone()),
+            }
+            let runtime_done = progress.answered && !progress.streaming && progress.runtime_ready;
+            if runtime_done && self.session.extensions_ready(usize::from(self.externals)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends an invocation that uses more memory than it has. The control group's own limit has room for
+    /// `/tmp` beside it, whose files are in memory too.
+    fn look_at_memory(&self) -> Result<(), Failure> {
+        let limit = u64::from(self.spec.memory_mib) << 20;
+        match self.group.as_ref().and_then(crate::sandbox::cgroup::Group::anonymous) {
+            Some(used) if used > limit => {
+                Err(Failure::new("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the invocation's last lines; its log's tail.
+    fn report(&mut self, begun: &Begun, result: &Result<(), Failure>) -> Bytes {
+        let Begun { work, watch } = begun;
+        let duration = watch.took();
+        self.logs.drain();
+        let status = match result {
+            Ok(()) => Status::Success,
+            Err(failure) if failure.kind == "Sandbox.Timedout" => Status::Timeout,
+            Err(failure) => Status::Error(failure.kind.clone()),
+        };
+        let peak = self.group.as_ref().and_then(crate::sandbox::cgroup::Group::peak).unwrap_or_default();
+        let report = Report {
+            request_id: &work.request_id,
+            duration,
+            init: self.init_took.take(),
+            memory_mib: peak.div_ceil(1 << 20).min(u64::from(self.spec.memory_mib)),
+            status,
+            trace: work.trace_header.as_deref().filter(|_| self.spec.traced),
+        };
+        let lines = self.writer.end(self.clock.now(), &report);
+        lines.into_iter().for_each(|line| self.logs.platform(line));
+        if let (Err(failure), Status::Error(_)) = (result, &report.status) {
+            self.logs.platform(failure.line(&work.request_id));
+        }
+        self.logs.end_invocation()
+    }
+}
+
+fn work(invocation: Invocation, deadline: Time) -> Work {
+    let Invocation { request_id, invoked_arn, payload, client_context, trace_header } = invocation;
+    Work { request_id, invoked_arn, payload, client_context, trace_header, deadline }
+}

@@ -1,0 +1,194 @@
+//! What programs inside a sandbox may not ask of the kernel, and where they may write.
+
+use std::collections::BTreeMap;
+
+use landlock::{
+    ABI, Access as _, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetStatus, Scope,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch,
+};
+
+use super::spawner::said;
+
+/// Calls that no function needs: mounts and namespaces, other processes' memory, the kernel itself, keys,
+/// and interfaces whose faults have let processes out before.
+const REFUSED: &[i64] = &[
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_fsopen,
+    libc::SYS_fsmount,
+    libc::SYS_fsconfig,
+    libc::SYS_fspick,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_mount_setattr,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+    libc::SYS_fanotify_init,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_nfsservctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+];
+/// Namespaces that `clone` would make.
+const NAMESPACES: [i32; 8] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWTIME,
+];
+/// Families of sockets that a network namespace does not hold, or that reach into the kernel.
+const FAMILIES: [i32; 3] = [libc::AF_VSOCK, libc::AF_ALG, libc::AF_PACKET];
+/// Set in the numbers of the calls of x86's third ABI, which would lead round the filter.
+const X32: i64 = 0x4000_0000;
+/// Landlock as of Linux 6.12: beside files, signals and abstract sockets.
+const LANDLOCK: ABI = ABI::V6;
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Puts the filter on this process and all that it will start.
+pub fn seccomp() -> Result<(), String> {
+    for program in programs()? {
+        seccompiler::apply_filter(&program).map_err(said("seccomp"))?;
+    }
+    Ok(())
+}
+
+/// Two filters: what is refused, and `clone3`, whose flags a filter cannot see. It is said not to exist, and
+/// the C library uses `clone`.
+fn programs() -> Result<[BpfProgram; 2], String> {
+    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    rules.insert(
+        libc::SYS_clone,
+        any(NAMESPACES.map(|flag| {
+            let flag = u64::from(flag.unsigned_abs());
+            SeccompCondition::new(0, Length::Qword, Compare::MaskedEq(flag), flag)
+        }))?,
+    );
+    rules.insert(
+        libc::SYS_socket,
+        any(FAMILIES.map(|family| {
+            SeccompCondition::new(0, Length::Dword, Compare::Eq, u64::from(family.unsigned_abs()))
+        }))?,
+    );
+    rules.insert(
+        libc::SYS_ioctl,
+        any([SeccompCondition::new(1, Length::Dword, Compare::Eq, libc::TIOCSTI)])?,
+    );
+    if cfg!(target_arch = "x86_64") {
+        let twins: Rules = rules.iter().map(|(call, rules)| (call | X32, rules.clone())).collect();
+        rules.extend(twins);
+    }
+    let no = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
+    let absent = Rules::from([(libc::SYS_clone3, Vec::new()), (libc::SYS_clone3 | X32, Vec::new())]);
+    Ok([compile(rules, no(libc::EPERM))?, compile(absent, no(libc::ENOSYS))?])
+}
+
+/// Rules of which one is enough.
+fn any<const N: usize>(
+    conditions: [Result<SeccompCondition, seccompiler::BackendError>; N],
+) -> Result<Vec<SeccompRule>, String> {
+    let rules = conditions.into_iter().map(|condition| SeccompRule::new(vec![condition?]));
+    rules.collect::<Result<_, _>>().map_err(said("seccomp"))
+}
+
+fn compile(rules: Rules, answer: SeccompAction) -> Result<BpfProgram, String> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(said("seccomp"))?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch).map_err(said("seccomp"))?;
+    filter.try_into().map_err(said("seccomp"))
+}
+
+/// Lets this process, and all that it will start, write below `/tmp` and to the device files alone, and
+/// signal and reach by abstract sockets nobody outside. Where the kernel has no such thing, the mounts
+/// and namespaces still say the same.
+pub fn landlock() -> Result<(), String> {
+    restrict().map(drop).map_err(said("landlock"))
+}
+
+fn restrict() -> Result<RulesetStatus, landlock::RulesetError> {
+    let open = |path: &str| PathFd::new(path).ok();
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .scope(Scope::from_all(LANDLOCK))?
+        .create()?;
+    let reading = AccessFs::from_read(LANDLOCK);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile;
+    for (path, access) in
+        [("/", reading), ("/tmp", AccessFs::from_all(LANDLOCK)), ("/proc", reading | AccessFs::WriteFile)]
+    {
+        if let Some(fd) = open(path) {
+            rules = rules.add_rule(PathBeneath::new(fd, access))?;
+        }
+    }
+    for name in ["null", "zero", "full", "random", "urandom"] {
+        if let Some(fd) = open(&format!("/dev/{name}")) {
+            rules = rules.add_rule(PathBeneath::new(fd, device))?;
+        }
+    }
+    Ok(rules.restrict_self()?.ruleset)
+}
+
+/// What the kernel lacks.
+pub fn missing() -> Vec<String> {
+    let mut missing = Vec::new();
+    let handled = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create);
+    if handled.is_err() {
+        missing.push("landlock".to_owned());
+    }
+    if std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").is_err() {
+        missing.push("seccomp".to_owned());
+    }
+    missing
+}

@@ -1,0 +1,96 @@
+//! What the server and the first process of a sandbox say to each other.
+
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest message, in bytes.
+pub const MAX_MESSAGE: usize = 192 << 10;
+/// The most sockets that a sandbox listens on.
+pub const MAX_LISTENERS: usize = 4;
+
+/// All that a sandbox is made from: the first message to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// The user (and group) of the host that the function runs as; none where the server may not choose.
+    pub host_uid: Option<u32>,
+    /// A directory to mount the new root on.
+    pub root: PathBuf,
+    /// What is bound read-only, in this order.
+    pub binds: Vec<(PathBuf, PathBuf)>,
+    /// Files with their contents, made before the root is closed.
+    pub files: Vec<(PathBuf, String)>,
+    /// Size of `/tmp` in bytes.
+    pub tmp_bytes: u64,
+    /// Files and directories that `/tmp` may hold.
+    pub tmp_files: u64,
+    /// The machine's name inside.
+    pub hostname: String,
+    /// Where the server listens inside.
+    pub listen: Vec<SocketAddrV4>,
+    /// The `cgroup.procs` files of the control groups that it belongs to.
+    pub cgroups: Vec<PathBuf>,
+    /// The runtime first, then the extensions; none only to find out what the machine lacks.
+    pub programs: Vec<Program>,
+}
+
+/// A program of a sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Program {
+    /// Its path inside.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<std::ffi::OsString>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// What the server tells a sandbox afterwards: a message of two bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Start the program of this number.
+    Start(u8),
+    /// Stop all processes where they are.
+    Freeze,
+    /// Let them go on.
+    Thaw,
+    /// Ask them to end (SIGTERM).
+    Terminate,
+}
+
+impl Command {
+    /// As bytes.
+    pub fn encode(self) -> [u8; 2] {
+        match self {
+            Command::Start(number) => [b's', number],
+            Command::Freeze => [b'f', 0],
+            Command::Thaw => [b't', 0],
+            Command::Terminate => [b'e', 0],
+        }
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [b's', number] => Some(Command::Start(*number)),
+            [b'f', 0] => Some(Command::Freeze),
+            [b't', 0] => Some(Command::Thaw),
+            [b'e', 0] => Some(Command::Terminate),
+            _ => None,
+        }
+    }
+}
+
+/// What a sandbox tells the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// It is made; the listening sockets come with this message. What the machine could not give.
+    Ready { missing: Vec<String> },
+    /// It could not be made.
+    Failed(String),
+    /// A program could not be started.
+    NotStarted { program: u8, why: String },
+    /// A program has ended, with a code or by a signal.
+    Ended { program: u8, code: Option<i32>, signal: Option<i32> },
+}
