@@ -2224,8 +2224,14 @@ impl Encode for AddPermissionOutput {
     }
 }
 
+pub type CreateAliasOutput = AliasConfiguration;
+
+pub type GetAliasOutput = AliasConfiguration;
+
+pub type UpdateAliasOutput = AliasConfiguration;
+
 #[derive(Debug, Clone, Default)]
-pub struct CreateAliasOutput {
+pub struct AliasConfiguration {
     pub alias_arn: Option<String>,
     pub name: Option<String>,
     pub function_version: Option<String>,
@@ -2234,7 +2240,7 @@ pub struct CreateAliasOutput {
     pub revision_id: Option<String>,
 }
 
-impl Decode for CreateAliasOutput {
+impl Decode for AliasConfiguration {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -2253,91 +2259,7 @@ impl Decode for CreateAliasOutput {
     }
 }
 
-impl Encode for CreateAliasOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.alias_arn.as_ref().map(|v| v as &dyn Encode),
-            self.name.as_ref().map(|v| v as &dyn Encode),
-            self.function_version.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.routing_config.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct GetAliasOutput {
-    pub alias_arn: Option<String>,
-    pub name: Option<String>,
-    pub function_version: Option<String>,
-    pub description: Option<String>,
-    pub routing_config: Option<AliasRoutingConfiguration>,
-    pub revision_id: Option<String>,
-}
-
-impl Decode for GetAliasOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.alias_arn = Some(Decode::decode(d)?),
-                1 => out.name = Some(Decode::decode(d)?),
-                2 => out.function_version = Some(Decode::decode(d)?),
-                3 => out.description = Some(Decode::decode(d)?),
-                4 => out.routing_config = Some(Decode::decode(d)?),
-                5 => out.revision_id = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for GetAliasOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.alias_arn.as_ref().map(|v| v as &dyn Encode),
-            self.name.as_ref().map(|v| v as &dyn Encode),
-            self.function_version.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.routing_config.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct UpdateAliasOutput {
-    pub alias_arn: Option<String>,
-    pub name: Option<String>,
-    pub function_version: Option<String>,
-    pub description: Option<String>,
-    pub routing_config: Option<AliasRoutingConfiguration>,
-    pub revision_id: Option<String>,
-}
-
-impl Decode for UpdateAliasOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.alias_arn = Some(Decode::decode(d)?),
-                1 => out.name = Some(Decode::decode(d)?),
-                2 => out.function_version = Some(Decode::decode(d)?),
-                3 => out.description = Some(Decode::decode(d)?),
-                4 => out.routing_config = Some(Decode::decode(d)?),
-                5 => out.revision_id = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for UpdateAliasOutput {
+impl Encode for AliasConfiguration {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.alias_arn.as_ref().map(|v| v as &dyn Encode),
@@ -2375,12 +2297,14 @@ impl Encode for AliasRoutingConfiguration {
     }
 }
 
+pub type PutFunctionConcurrencyOutput = Concurrency;
+
 #[derive(Debug, Clone, Default)]
-pub struct PutFunctionConcurrencyOutput {
+pub struct Concurrency {
     pub reserved_concurrent_executions: Option<i64>,
 }
 
-impl Decode for PutFunctionConcurrencyOutput {
+impl Decode for Concurrency {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -2394,7 +2318,7 @@ impl Decode for PutFunctionConcurrencyOutput {
     }
 }
 
-impl Encode for PutFunctionConcurrencyOutput {
+impl Encode for Concurrency {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[self.reserved_concurrent_executions.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -3128,8 +3052,16 @@ impl Encode for EphemeralStorage {
     }
 }
 
+pub type CreateEventSourceMappingOutput = EventSourceMappingConfiguration;
+
+pub type DeleteEventSourceMappingOutput = EventSourceMappingConfiguration;
+
+pub type GetEventSourceMappingOutput = EventSourceMappingConfiguration;
+
+pub type UpdateEventSourceMappingOutput = EventSourceMappingConfiguration;
+
 #[derive(Debug, Clone, Default)]
-pub struct CreateEventSourceMappingOutput {
+pub struct EventSourceMappingConfiguration {
     pub uuid: Option<String>,
     pub starting_position: Option<String>,
     pub starting_position_timestamp: Option<ropeway_core::Time>,
@@ -3156,7 +3088,7 @@ pub struct CreateEventSourceMappingOutput {
     pub event_source_mapping_arn: Option<String>,
 }
 
-impl Decode for CreateEventSourceMappingOutput {
+impl Decode for EventSourceMappingConfiguration {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -3193,322 +3125,7 @@ impl Decode for CreateEventSourceMappingOutput {
     }
 }
 
-impl Encode for CreateEventSourceMappingOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.uuid.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position_timestamp.as_ref().map(|v| v as &dyn Encode),
-            self.batch_size.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_batching_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.parallelization_factor.as_ref().map(|v| v as &dyn Encode),
-            self.event_source_arn.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria_error.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.scaling_config.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.last_processing_result.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_transition_reason.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.topics.as_ref().map(|v| v as &dyn Encode),
-            self.queues.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.maximum_record_age_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.bisect_batch_on_function_error.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_retry_attempts.as_ref().map(|v| v as &dyn Encode),
-            self.tumbling_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.function_response_types.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            self.event_source_mapping_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct DeleteEventSourceMappingOutput {
-    pub uuid: Option<String>,
-    pub starting_position: Option<String>,
-    pub starting_position_timestamp: Option<ropeway_core::Time>,
-    pub batch_size: Option<i64>,
-    pub maximum_batching_window_in_seconds: Option<i64>,
-    pub parallelization_factor: Option<i64>,
-    pub event_source_arn: Option<String>,
-    pub filter_criteria: Option<FilterCriteria>,
-    pub filter_criteria_error: Option<FilterCriteriaError>,
-    pub kms_key_arn: Option<String>,
-    pub scaling_config: Option<ScalingConfig>,
-    pub function_arn: Option<String>,
-    pub last_modified: Option<ropeway_core::Time>,
-    pub last_processing_result: Option<String>,
-    pub state: Option<String>,
-    pub state_transition_reason: Option<String>,
-    pub topics: Option<Vec<String>>,
-    pub queues: Option<Vec<String>>,
-    pub maximum_record_age_in_seconds: Option<i64>,
-    pub bisect_batch_on_function_error: Option<bool>,
-    pub maximum_retry_attempts: Option<i64>,
-    pub tumbling_window_in_seconds: Option<i64>,
-    pub function_response_types: Option<Vec<String>>,
-    pub event_source_mapping_arn: Option<String>,
-}
-
-impl Decode for DeleteEventSourceMappingOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.uuid = Some(Decode::decode(d)?),
-                1 => out.starting_position = Some(Decode::decode(d)?),
-                2 => out.starting_position_timestamp = Some(Decode::decode(d)?),
-                3 => out.batch_size = Some(Decode::decode(d)?),
-                4 => out.maximum_batching_window_in_seconds = Some(Decode::decode(d)?),
-                5 => out.parallelization_factor = Some(Decode::decode(d)?),
-                6 => out.event_source_arn = Some(Decode::decode(d)?),
-                7 => out.filter_criteria = Some(Decode::decode(d)?),
-                8 => out.filter_criteria_error = Some(Decode::decode(d)?),
-                9 => out.kms_key_arn = Some(Decode::decode(d)?),
-                12 => out.scaling_config = Some(Decode::decode(d)?),
-                13 => out.function_arn = Some(Decode::decode(d)?),
-                14 => out.last_modified = Some(Decode::decode(d)?),
-                15 => out.last_processing_result = Some(Decode::decode(d)?),
-                16 => out.state = Some(Decode::decode(d)?),
-                17 => out.state_transition_reason = Some(Decode::decode(d)?),
-                19 => out.topics = Some(Decode::decode(d)?),
-                20 => out.queues = Some(Decode::decode(d)?),
-                23 => out.maximum_record_age_in_seconds = Some(Decode::decode(d)?),
-                24 => out.bisect_batch_on_function_error = Some(Decode::decode(d)?),
-                25 => out.maximum_retry_attempts = Some(Decode::decode(d)?),
-                26 => out.tumbling_window_in_seconds = Some(Decode::decode(d)?),
-                27 => out.function_response_types = Some(Decode::decode(d)?),
-                31 => out.event_source_mapping_arn = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for DeleteEventSourceMappingOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.uuid.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position_timestamp.as_ref().map(|v| v as &dyn Encode),
-            self.batch_size.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_batching_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.parallelization_factor.as_ref().map(|v| v as &dyn Encode),
-            self.event_source_arn.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria_error.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.scaling_config.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.last_processing_result.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_transition_reason.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.topics.as_ref().map(|v| v as &dyn Encode),
-            self.queues.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.maximum_record_age_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.bisect_batch_on_function_error.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_retry_attempts.as_ref().map(|v| v as &dyn Encode),
-            self.tumbling_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.function_response_types.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            self.event_source_mapping_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct GetEventSourceMappingOutput {
-    pub uuid: Option<String>,
-    pub starting_position: Option<String>,
-    pub starting_position_timestamp: Option<ropeway_core::Time>,
-    pub batch_size: Option<i64>,
-    pub maximum_batching_window_in_seconds: Option<i64>,
-    pub parallelization_factor: Option<i64>,
-    pub event_source_arn: Option<String>,
-    pub filter_criteria: Option<FilterCriteria>,
-    pub filter_criteria_error: Option<FilterCriteriaError>,
-    pub kms_key_arn: Option<String>,
-    pub scaling_config: Option<ScalingConfig>,
-    pub function_arn: Option<String>,
-    pub last_modified: Option<ropeway_core::Time>,
-    pub last_processing_result: Option<String>,
-    pub state: Option<String>,
-    pub state_transition_reason: Option<String>,
-    pub topics: Option<Vec<String>>,
-    pub queues: Option<Vec<String>>,
-    pub maximum_record_age_in_seconds: Option<i64>,
-    pub bisect_batch_on_function_error: Option<bool>,
-    pub maximum_retry_attempts: Option<i64>,
-    pub tumbling_window_in_seconds: Option<i64>,
-    pub function_response_types: Option<Vec<String>>,
-    pub event_source_mapping_arn: Option<String>,
-}
-
-impl Decode for GetEventSourceMappingOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.uuid = Some(Decode::decode(d)?),
-                1 => out.starting_position = Some(Decode::decode(d)?),
-                2 => out.starting_position_timestamp = Some(Decode::decode(d)?),
-                3 => out.batch_size = Some(Decode::decode(d)?),
-                4 => out.maximum_batching_window_in_seconds = Some(Decode::decode(d)?),
-                5 => out.parallelization_factor = Some(Decode::decode(d)?),
-                6 => out.event_source_arn = Some(Decode::decode(d)?),
-                7 => out.filter_criteria = Some(Decode::decode(d)?),
-                8 => out.filter_criteria_error = Some(Decode::decode(d)?),
-                9 => out.kms_key_arn = Some(Decode::decode(d)?),
-                12 => out.scaling_config = Some(Decode::decode(d)?),
-                13 => out.function_arn = Some(Decode::decode(d)?),
-                14 => out.last_modified = Some(Decode::decode(d)?),
-                15 => out.last_processing_result = Some(Decode::decode(d)?),
-                16 => out.state = Some(Decode::decode(d)?),
-                17 => out.state_transition_reason = Some(Decode::decode(d)?),
-                19 => out.topics = Some(Decode::decode(d)?),
-                20 => out.queues = Some(Decode::decode(d)?),
-                23 => out.maximum_record_age_in_seconds = Some(Decode::decode(d)?),
-                24 => out.bisect_batch_on_function_error = Some(Decode::decode(d)?),
-                25 => out.maximum_retry_attempts = Some(Decode::decode(d)?),
-                26 => out.tumbling_window_in_seconds = Some(Decode::decode(d)?),
-                27 => out.function_response_types = Some(Decode::decode(d)?),
-                31 => out.event_source_mapping_arn = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for GetEventSourceMappingOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.uuid.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position.as_ref().map(|v| v as &dyn Encode),
-            self.starting_position_timestamp.as_ref().map(|v| v as &dyn Encode),
-            self.batch_size.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_batching_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.parallelization_factor.as_ref().map(|v| v as &dyn Encode),
-            self.event_source_arn.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria.as_ref().map(|v| v as &dyn Encode),
-            self.filter_criteria_error.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.scaling_config.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.last_processing_result.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_transition_reason.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.topics.as_ref().map(|v| v as &dyn Encode),
-            self.queues.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.maximum_record_age_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.bisect_batch_on_function_error.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_retry_attempts.as_ref().map(|v| v as &dyn Encode),
-            self.tumbling_window_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.function_response_types.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            self.event_source_mapping_arn.as_ref().map(|v| v as &dyn Encode),
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct UpdateEventSourceMappingOutput {
-    pub uuid: Option<String>,
-    pub starting_position: Option<String>,
-    pub starting_position_timestamp: Option<ropeway_core::Time>,
-    pub batch_size: Option<i64>,
-    pub maximum_batching_window_in_seconds: Option<i64>,
-    pub parallelization_factor: Option<i64>,
-    pub event_source_arn: Option<String>,
-    pub filter_criteria: Option<FilterCriteria>,
-    pub filter_criteria_error: Option<FilterCriteriaError>,
-    pub kms_key_arn: Option<String>,
-    pub scaling_config: Option<ScalingConfig>,
-    pub function_arn: Option<String>,
-    pub last_modified: Option<ropeway_core::Time>,
-    pub last_processing_result: Option<String>,
-    pub state: Option<String>,
-    pub state_transition_reason: Option<String>,
-    pub topics: Option<Vec<String>>,
-    pub queues: Option<Vec<String>>,
-    pub maximum_record_age_in_seconds: Option<i64>,
-    pub bisect_batch_on_function_error: Option<bool>,
-    pub maximum_retry_attempts: Option<i64>,
-    pub tumbling_window_in_seconds: Option<i64>,
-    pub function_response_types: Option<Vec<String>>,
-    pub event_source_mapping_arn: Option<String>,
-}
-
-impl Decode for UpdateEventSourceMappingOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.uuid = Some(Decode::decode(d)?),
-                1 => out.starting_position = Some(Decode::decode(d)?),
-                2 => out.starting_position_timestamp = Some(Decode::decode(d)?),
-                3 => out.batch_size = Some(Decode::decode(d)?),
-                4 => out.maximum_batching_window_in_seconds = Some(Decode::decode(d)?),
-                5 => out.parallelization_factor = Some(Decode::decode(d)?),
-                6 => out.event_source_arn = Some(Decode::decode(d)?),
-                7 => out.filter_criteria = Some(Decode::decode(d)?),
-                8 => out.filter_criteria_error = Some(Decode::decode(d)?),
-                9 => out.kms_key_arn = Some(Decode::decode(d)?),
-                12 => out.scaling_config = Some(Decode::decode(d)?),
-                13 => out.function_arn = Some(Decode::decode(d)?),
-                14 => out.last_modified = Some(Decode::decode(d)?),
-                15 => out.last_processing_result = Some(Decode::decode(d)?),
-                16 => out.state = Some(Decode::decode(d)?),
-                17 => out.state_transition_reason = Some(Decode::decode(d)?),
-                19 => out.topics = Some(Decode::decode(d)?),
-                20 => out.queues = Some(Decode::decode(d)?),
-                23 => out.maximum_record_age_in_seconds = Some(Decode::decode(d)?),
-                24 => out.bisect_batch_on_function_error = Some(Decode::decode(d)?),
-                25 => out.maximum_retry_attempts = Some(Decode::decode(d)?),
-                26 => out.tumbling_window_in_seconds = Some(Decode::decode(d)?),
-                27 => out.function_response_types = Some(Decode::decode(d)?),
-                31 => out.event_source_mapping_arn = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for UpdateEventSourceMappingOutput {
+impl Encode for EventSourceMappingConfiguration {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.uuid.as_ref().map(|v| v as &dyn Encode),
@@ -3740,8 +3357,18 @@ impl Encode for FunctionCodeLocationError {
     }
 }
 
+pub type CreateFunctionOutput = FunctionConfiguration;
+
+pub type GetFunctionConfigurationOutput = FunctionConfiguration;
+
+pub type PublishVersionOutput = FunctionConfiguration;
+
+pub type UpdateFunctionCodeOutput = FunctionConfiguration;
+
+pub type UpdateFunctionConfigurationOutput = FunctionConfiguration;
+
 #[derive(Debug, Clone, Default)]
-pub struct CreateFunctionOutput {
+pub struct FunctionConfiguration {
     pub function_name: Option<String>,
     pub function_arn: Option<String>,
     pub runtime: Option<String>,
@@ -3779,7 +3406,7 @@ pub struct CreateFunctionOutput {
     pub config_sha256: Option<String>,
 }
 
-impl Decode for CreateFunctionOutput {
+impl Decode for FunctionConfiguration {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -3827,7 +3454,7 @@ impl Decode for CreateFunctionOutput {
     }
 }
 
-impl Encode for CreateFunctionOutput {
+impl Encode for FunctionConfiguration {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.function_name.as_ref().map(|v| v as &dyn Encode),
@@ -3876,552 +3503,14 @@ impl Encode for CreateFunctionOutput {
     }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct GetFunctionConfigurationOutput {
-    pub function_name: Option<String>,
-    pub function_arn: Option<String>,
-    pub runtime: Option<String>,
-    pub role: Option<String>,
-    pub handler: Option<String>,
-    pub code_size: Option<i64>,
-    pub description: Option<String>,
-    pub timeout: Option<i64>,
-    pub memory_size: Option<i64>,
-    pub last_modified: Option<String>,
-    pub code_sha256: Option<String>,
-    pub version: Option<String>,
-    pub vpc_config: Option<VpcConfigResponse>,
-    pub dead_letter_config: Option<DeadLetterConfig>,
-    pub environment: Option<EnvironmentResponse>,
-    pub kms_key_arn: Option<String>,
-    pub tracing_config: Option<TracingConfigResponse>,
-    pub master_arn: Option<String>,
-    pub revision_id: Option<String>,
-    pub layers: Option<Vec<Layer>>,
-    pub state: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_code: Option<String>,
-    pub last_update_status: Option<String>,
-    pub last_update_status_reason: Option<String>,
-    pub last_update_status_reason_code: Option<String>,
-    pub signing_profile_version_arn: Option<String>,
-    pub signing_job_arn: Option<String>,
-    pub package_type: Option<String>,
-    pub architectures: Option<Vec<String>>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub snap_start: Option<SnapStartResponse>,
-    pub runtime_version_config: Option<RuntimeVersionConfig>,
-    pub logging_config: Option<LoggingConfig>,
-    pub config_sha256: Option<String>,
-}
+pub type GetFunctionEventInvokeConfigOutput = FunctionEventInvokeConfig;
 
-impl Decode for GetFunctionConfigurationOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.function_name = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.runtime = Some(Decode::decode(d)?),
-                3 => out.role = Some(Decode::decode(d)?),
-                4 => out.handler = Some(Decode::decode(d)?),
-                5 => out.code_size = Some(Decode::decode(d)?),
-                6 => out.description = Some(Decode::decode(d)?),
-                7 => out.timeout = Some(Decode::decode(d)?),
-                8 => out.memory_size = Some(Decode::decode(d)?),
-                9 => out.last_modified = Some(Decode::decode(d)?),
-                10 => out.code_sha256 = Some(Decode::decode(d)?),
-                11 => out.version = Some(Decode::decode(d)?),
-                12 => out.vpc_config = Some(Decode::decode(d)?),
-                13 => out.dead_letter_config = Some(Decode::decode(d)?),
-                14 => out.environment = Some(Decode::decode(d)?),
-                15 => out.kms_key_arn = Some(Decode::decode(d)?),
-                16 => out.tracing_config = Some(Decode::decode(d)?),
-                17 => out.master_arn = Some(Decode::decode(d)?),
-                18 => out.revision_id = Some(Decode::decode(d)?),
-                19 => out.layers = Some(Decode::decode(d)?),
-                20 => out.state = Some(Decode::decode(d)?),
-                21 => out.state_reason = Some(Decode::decode(d)?),
-                22 => out.state_reason_code = Some(Decode::decode(d)?),
-                23 => out.last_update_status = Some(Decode::decode(d)?),
-                24 => out.last_update_status_reason = Some(Decode::decode(d)?),
-                25 => out.last_update_status_reason_code = Some(Decode::decode(d)?),
-                27 => out.signing_profile_version_arn = Some(Decode::decode(d)?),
-                28 => out.signing_job_arn = Some(Decode::decode(d)?),
-                29 => out.package_type = Some(Decode::decode(d)?),
-                31 => out.architectures = Some(Decode::decode(d)?),
-                32 => out.ephemeral_storage = Some(Decode::decode(d)?),
-                33 => out.snap_start = Some(Decode::decode(d)?),
-                34 => out.runtime_version_config = Some(Decode::decode(d)?),
-                35 => out.logging_config = Some(Decode::decode(d)?),
-                38 => out.config_sha256 = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
+pub type PutFunctionEventInvokeConfigOutput = FunctionEventInvokeConfig;
 
-impl Encode for GetFunctionConfigurationOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.function_name.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.runtime.as_ref().map(|v| v as &dyn Encode),
-            self.role.as_ref().map(|v| v as &dyn Encode),
-            self.handler.as_ref().map(|v| v as &dyn Encode),
-            self.code_size.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.timeout.as_ref().map(|v| v as &dyn Encode),
-            self.memory_size.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.code_sha256.as_ref().map(|v| v as &dyn Encode),
-            self.version.as_ref().map(|v| v as &dyn Encode),
-            self.vpc_config.as_ref().map(|v| v as &dyn Encode),
-            self.dead_letter_config.as_ref().map(|v| v as &dyn Encode),
-            self.environment.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            self.tracing_config.as_ref().map(|v| v as &dyn Encode),
-            self.master_arn.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-            self.layers.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason_code.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason_code.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.signing_profile_version_arn.as_ref().map(|v| v as &dyn Encode),
-            self.signing_job_arn.as_ref().map(|v| v as &dyn Encode),
-            self.package_type.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.architectures.as_ref().map(|v| v as &dyn Encode),
-            self.ephemeral_storage.as_ref().map(|v| v as &dyn Encode),
-            self.snap_start.as_ref().map(|v| v as &dyn Encode),
-            self.runtime_version_config.as_ref().map(|v| v as &dyn Encode),
-            self.logging_config.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.config_sha256.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-        ]);
-    }
-}
+pub type UpdateFunctionEventInvokeConfigOutput = FunctionEventInvokeConfig;
 
 #[derive(Debug, Clone, Default)]
-pub struct PublishVersionOutput {
-    pub function_name: Option<String>,
-    pub function_arn: Option<String>,
-    pub runtime: Option<String>,
-    pub role: Option<String>,
-    pub handler: Option<String>,
-    pub code_size: Option<i64>,
-    pub description: Option<String>,
-    pub timeout: Option<i64>,
-    pub memory_size: Option<i64>,
-    pub last_modified: Option<String>,
-    pub code_sha256: Option<String>,
-    pub version: Option<String>,
-    pub vpc_config: Option<VpcConfigResponse>,
-    pub dead_letter_config: Option<DeadLetterConfig>,
-    pub environment: Option<EnvironmentResponse>,
-    pub kms_key_arn: Option<String>,
-    pub tracing_config: Option<TracingConfigResponse>,
-    pub master_arn: Option<String>,
-    pub revision_id: Option<String>,
-    pub layers: Option<Vec<Layer>>,
-    pub state: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_code: Option<String>,
-    pub last_update_status: Option<String>,
-    pub last_update_status_reason: Option<String>,
-    pub last_update_status_reason_code: Option<String>,
-    pub signing_profile_version_arn: Option<String>,
-    pub signing_job_arn: Option<String>,
-    pub package_type: Option<String>,
-    pub architectures: Option<Vec<String>>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub snap_start: Option<SnapStartResponse>,
-    pub runtime_version_config: Option<RuntimeVersionConfig>,
-    pub logging_config: Option<LoggingConfig>,
-    pub config_sha256: Option<String>,
-}
-
-impl Decode for PublishVersionOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.function_name = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.runtime = Some(Decode::decode(d)?),
-                3 => out.role = Some(Decode::decode(d)?),
-                4 => out.handler = Some(Decode::decode(d)?),
-                5 => out.code_size = Some(Decode::decode(d)?),
-                6 => out.description = Some(Decode::decode(d)?),
-                7 => out.timeout = Some(Decode::decode(d)?),
-                8 => out.memory_size = Some(Decode::decode(d)?),
-                9 => out.last_modified = Some(Decode::decode(d)?),
-                10 => out.code_sha256 = Some(Decode::decode(d)?),
-                11 => out.version = Some(Decode::decode(d)?),
-                12 => out.vpc_config = Some(Decode::decode(d)?),
-                13 => out.dead_letter_config = Some(Decode::decode(d)?),
-                14 => out.environment = Some(Decode::decode(d)?),
-                15 => out.kms_key_arn = Some(Decode::decode(d)?),
-                16 => out.tracing_config = Some(Decode::decode(d)?),
-                17 => out.master_arn = Some(Decode::decode(d)?),
-                18 => out.revision_id = Some(Decode::decode(d)?),
-                19 => out.layers = Some(Decode::decode(d)?),
-                20 => out.state = Some(Decode::decode(d)?),
-                21 => out.state_reason = Some(Decode::decode(d)?),
-                22 => out.state_reason_code = Some(Decode::decode(d)?),
-                23 => out.last_update_status = Some(Decode::decode(d)?),
-                24 => out.last_update_status_reason = Some(Decode::decode(d)?),
-                25 => out.last_update_status_reason_code = Some(Decode::decode(d)?),
-                27 => out.signing_profile_version_arn = Some(Decode::decode(d)?),
-                28 => out.signing_job_arn = Some(Decode::decode(d)?),
-                29 => out.package_type = Some(Decode::decode(d)?),
-                31 => out.architectures = Some(Decode::decode(d)?),
-                32 => out.ephemeral_storage = Some(Decode::decode(d)?),
-                33 => out.snap_start = Some(Decode::decode(d)?),
-                34 => out.runtime_version_config = Some(Decode::decode(d)?),
-                35 => out.logging_config = Some(Decode::decode(d)?),
-                38 => out.config_sha256 = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for PublishVersionOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.function_name.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.runtime.as_ref().map(|v| v as &dyn Encode),
-            self.role.as_ref().map(|v| v as &dyn Encode),
-            self.handler.as_ref().map(|v| v as &dyn Encode),
-            self.code_size.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.timeout.as_ref().map(|v| v as &dyn Encode),
-            self.memory_size.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.code_sha256.as_ref().map(|v| v as &dyn Encode),
-            self.version.as_ref().map(|v| v as &dyn Encode),
-            self.vpc_config.as_ref().map(|v| v as &dyn Encode),
-            self.dead_letter_config.as_ref().map(|v| v as &dyn Encode),
-            self.environment.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            self.tracing_config.as_ref().map(|v| v as &dyn Encode),
-            self.master_arn.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-            self.layers.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason_code.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason_code.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.signing_profile_version_arn.as_ref().map(|v| v as &dyn Encode),
-            self.signing_job_arn.as_ref().map(|v| v as &dyn Encode),
-            self.package_type.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.architectures.as_ref().map(|v| v as &dyn Encode),
-            self.ephemeral_storage.as_ref().map(|v| v as &dyn Encode),
-            self.snap_start.as_ref().map(|v| v as &dyn Encode),
-            self.runtime_version_config.as_ref().map(|v| v as &dyn Encode),
-            self.logging_config.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.config_sha256.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct UpdateFunctionCodeOutput {
-    pub function_name: Option<String>,
-    pub function_arn: Option<String>,
-    pub runtime: Option<String>,
-    pub role: Option<String>,
-    pub handler: Option<String>,
-    pub code_size: Option<i64>,
-    pub description: Option<String>,
-    pub timeout: Option<i64>,
-    pub memory_size: Option<i64>,
-    pub last_modified: Option<String>,
-    pub code_sha256: Option<String>,
-    pub version: Option<String>,
-    pub vpc_config: Option<VpcConfigResponse>,
-    pub dead_letter_config: Option<DeadLetterConfig>,
-    pub environment: Option<EnvironmentResponse>,
-    pub kms_key_arn: Option<String>,
-    pub tracing_config: Option<TracingConfigResponse>,
-    pub master_arn: Option<String>,
-    pub revision_id: Option<String>,
-    pub layers: Option<Vec<Layer>>,
-    pub state: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_code: Option<String>,
-    pub last_update_status: Option<String>,
-    pub last_update_status_reason: Option<String>,
-    pub last_update_status_reason_code: Option<String>,
-    pub signing_profile_version_arn: Option<String>,
-    pub signing_job_arn: Option<String>,
-    pub package_type: Option<String>,
-    pub architectures: Option<Vec<String>>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub snap_start: Option<SnapStartResponse>,
-    pub runtime_version_config: Option<RuntimeVersionConfig>,
-    pub logging_config: Option<LoggingConfig>,
-    pub config_sha256: Option<String>,
-}
-
-impl Decode for UpdateFunctionCodeOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.function_name = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.runtime = Some(Decode::decode(d)?),
-                3 => out.role = Some(Decode::decode(d)?),
-                4 => out.handler = Some(Decode::decode(d)?),
-                5 => out.code_size = Some(Decode::decode(d)?),
-                6 => out.description = Some(Decode::decode(d)?),
-                7 => out.timeout = Some(Decode::decode(d)?),
-                8 => out.memory_size = Some(Decode::decode(d)?),
-                9 => out.last_modified = Some(Decode::decode(d)?),
-                10 => out.code_sha256 = Some(Decode::decode(d)?),
-                11 => out.version = Some(Decode::decode(d)?),
-                12 => out.vpc_config = Some(Decode::decode(d)?),
-                13 => out.dead_letter_config = Some(Decode::decode(d)?),
-                14 => out.environment = Some(Decode::decode(d)?),
-                15 => out.kms_key_arn = Some(Decode::decode(d)?),
-                16 => out.tracing_config = Some(Decode::decode(d)?),
-                17 => out.master_arn = Some(Decode::decode(d)?),
-                18 => out.revision_id = Some(Decode::decode(d)?),
-                19 => out.layers = Some(Decode::decode(d)?),
-                20 => out.state = Some(Decode::decode(d)?),
-                21 => out.state_reason = Some(Decode::decode(d)?),
-                22 => out.state_reason_code = Some(Decode::decode(d)?),
-                23 => out.last_update_status = Some(Decode::decode(d)?),
-                24 => out.last_update_status_reason = Some(Decode::decode(d)?),
-                25 => out.last_update_status_reason_code = Some(Decode::decode(d)?),
-                27 => out.signing_profile_version_arn = Some(Decode::decode(d)?),
-                28 => out.signing_job_arn = Some(Decode::decode(d)?),
-                29 => out.package_type = Some(Decode::decode(d)?),
-                31 => out.architectures = Some(Decode::decode(d)?),
-                32 => out.ephemeral_storage = Some(Decode::decode(d)?),
-                33 => out.snap_start = Some(Decode::decode(d)?),
-                34 => out.runtime_version_config = Some(Decode::decode(d)?),
-                35 => out.logging_config = Some(Decode::decode(d)?),
-                38 => out.config_sha256 = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for UpdateFunctionCodeOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.function_name.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.runtime.as_ref().map(|v| v as &dyn Encode),
-            self.role.as_ref().map(|v| v as &dyn Encode),
-            self.handler.as_ref().map(|v| v as &dyn Encode),
-            self.code_size.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.timeout.as_ref().map(|v| v as &dyn Encode),
-            self.memory_size.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.code_sha256.as_ref().map(|v| v as &dyn Encode),
-            self.version.as_ref().map(|v| v as &dyn Encode),
-            self.vpc_config.as_ref().map(|v| v as &dyn Encode),
-            self.dead_letter_config.as_ref().map(|v| v as &dyn Encode),
-            self.environment.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            self.tracing_config.as_ref().map(|v| v as &dyn Encode),
-            self.master_arn.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-            self.layers.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason_code.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason_code.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.signing_profile_version_arn.as_ref().map(|v| v as &dyn Encode),
-            self.signing_job_arn.as_ref().map(|v| v as &dyn Encode),
-            self.package_type.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.architectures.as_ref().map(|v| v as &dyn Encode),
-            self.ephemeral_storage.as_ref().map(|v| v as &dyn Encode),
-            self.snap_start.as_ref().map(|v| v as &dyn Encode),
-            self.runtime_version_config.as_ref().map(|v| v as &dyn Encode),
-            self.logging_config.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.config_sha256.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct UpdateFunctionConfigurationOutput {
-    pub function_name: Option<String>,
-    pub function_arn: Option<String>,
-    pub runtime: Option<String>,
-    pub role: Option<String>,
-    pub handler: Option<String>,
-    pub code_size: Option<i64>,
-    pub description: Option<String>,
-    pub timeout: Option<i64>,
-    pub memory_size: Option<i64>,
-    pub last_modified: Option<String>,
-    pub code_sha256: Option<String>,
-    pub version: Option<String>,
-    pub vpc_config: Option<VpcConfigResponse>,
-    pub dead_letter_config: Option<DeadLetterConfig>,
-    pub environment: Option<EnvironmentResponse>,
-    pub kms_key_arn: Option<String>,
-    pub tracing_config: Option<TracingConfigResponse>,
-    pub master_arn: Option<String>,
-    pub revision_id: Option<String>,
-    pub layers: Option<Vec<Layer>>,
-    pub state: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_code: Option<String>,
-    pub last_update_status: Option<String>,
-    pub last_update_status_reason: Option<String>,
-    pub last_update_status_reason_code: Option<String>,
-    pub signing_profile_version_arn: Option<String>,
-    pub signing_job_arn: Option<String>,
-    pub package_type: Option<String>,
-    pub architectures: Option<Vec<String>>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub snap_start: Option<SnapStartResponse>,
-    pub runtime_version_config: Option<RuntimeVersionConfig>,
-    pub logging_config: Option<LoggingConfig>,
-    pub config_sha256: Option<String>,
-}
-
-impl Decode for UpdateFunctionConfigurationOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.function_name = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.runtime = Some(Decode::decode(d)?),
-                3 => out.role = Some(Decode::decode(d)?),
-                4 => out.handler = Some(Decode::decode(d)?),
-                5 => out.code_size = Some(Decode::decode(d)?),
-                6 => out.description = Some(Decode::decode(d)?),
-                7 => out.timeout = Some(Decode::decode(d)?),
-                8 => out.memory_size = Some(Decode::decode(d)?),
-                9 => out.last_modified = Some(Decode::decode(d)?),
-                10 => out.code_sha256 = Some(Decode::decode(d)?),
-                11 => out.version = Some(Decode::decode(d)?),
-                12 => out.vpc_config = Some(Decode::decode(d)?),
-                13 => out.dead_letter_config = Some(Decode::decode(d)?),
-                14 => out.environment = Some(Decode::decode(d)?),
-                15 => out.kms_key_arn = Some(Decode::decode(d)?),
-                16 => out.tracing_config = Some(Decode::decode(d)?),
-                17 => out.master_arn = Some(Decode::decode(d)?),
-                18 => out.revision_id = Some(Decode::decode(d)?),
-                19 => out.layers = Some(Decode::decode(d)?),
-                20 => out.state = Some(Decode::decode(d)?),
-                21 => out.state_reason = Some(Decode::decode(d)?),
-                22 => out.state_reason_code = Some(Decode::decode(d)?),
-                23 => out.last_update_status = Some(Decode::decode(d)?),
-                24 => out.last_update_status_reason = Some(Decode::decode(d)?),
-                25 => out.last_update_status_reason_code = Some(Decode::decode(d)?),
-                27 => out.signing_profile_version_arn = Some(Decode::decode(d)?),
-                28 => out.signing_job_arn = Some(Decode::decode(d)?),
-                29 => out.package_type = Some(Decode::decode(d)?),
-                31 => out.architectures = Some(Decode::decode(d)?),
-                32 => out.ephemeral_storage = Some(Decode::decode(d)?),
-                33 => out.snap_start = Some(Decode::decode(d)?),
-                34 => out.runtime_version_config = Some(Decode::decode(d)?),
-                35 => out.logging_config = Some(Decode::decode(d)?),
-                38 => out.config_sha256 = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for UpdateFunctionConfigurationOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.function_name.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.runtime.as_ref().map(|v| v as &dyn Encode),
-            self.role.as_ref().map(|v| v as &dyn Encode),
-            self.handler.as_ref().map(|v| v as &dyn Encode),
-            self.code_size.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.timeout.as_ref().map(|v| v as &dyn Encode),
-            self.memory_size.as_ref().map(|v| v as &dyn Encode),
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.code_sha256.as_ref().map(|v| v as &dyn Encode),
-            self.version.as_ref().map(|v| v as &dyn Encode),
-            self.vpc_config.as_ref().map(|v| v as &dyn Encode),
-            self.dead_letter_config.as_ref().map(|v| v as &dyn Encode),
-            self.environment.as_ref().map(|v| v as &dyn Encode),
-            self.kms_key_arn.as_ref().map(|v| v as &dyn Encode),
-            self.tracing_config.as_ref().map(|v| v as &dyn Encode),
-            self.master_arn.as_ref().map(|v| v as &dyn Encode),
-            self.revision_id.as_ref().map(|v| v as &dyn Encode),
-            self.layers.as_ref().map(|v| v as &dyn Encode),
-            self.state.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason.as_ref().map(|v| v as &dyn Encode),
-            self.state_reason_code.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason.as_ref().map(|v| v as &dyn Encode),
-            self.last_update_status_reason_code.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.signing_profile_version_arn.as_ref().map(|v| v as &dyn Encode),
-            self.signing_job_arn.as_ref().map(|v| v as &dyn Encode),
-            self.package_type.as_ref().map(|v| v as &dyn Encode),
-            None,
-            self.architectures.as_ref().map(|v| v as &dyn Encode),
-            self.ephemeral_storage.as_ref().map(|v| v as &dyn Encode),
-            self.snap_start.as_ref().map(|v| v as &dyn Encode),
-            self.runtime_version_config.as_ref().map(|v| v as &dyn Encode),
-            self.logging_config.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            self.config_sha256.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct GetFunctionEventInvokeConfigOutput {
+pub struct FunctionEventInvokeConfig {
     pub last_modified: Option<ropeway_core::Time>,
     pub function_arn: Option<String>,
     pub maximum_retry_attempts: Option<i64>,
@@ -4429,7 +3518,7 @@ pub struct GetFunctionEventInvokeConfigOutput {
     pub destination_config: Option<DestinationConfig>,
 }
 
-impl Decode for GetFunctionEventInvokeConfigOutput {
+impl Decode for FunctionEventInvokeConfig {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -4447,85 +3536,7 @@ impl Decode for GetFunctionEventInvokeConfigOutput {
     }
 }
 
-impl Encode for GetFunctionEventInvokeConfigOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_retry_attempts.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_event_age_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.destination_config.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct PutFunctionEventInvokeConfigOutput {
-    pub last_modified: Option<ropeway_core::Time>,
-    pub function_arn: Option<String>,
-    pub maximum_retry_attempts: Option<i64>,
-    pub maximum_event_age_in_seconds: Option<i64>,
-    pub destination_config: Option<DestinationConfig>,
-}
-
-impl Decode for PutFunctionEventInvokeConfigOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.last_modified = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.maximum_retry_attempts = Some(Decode::decode(d)?),
-                3 => out.maximum_event_age_in_seconds = Some(Decode::decode(d)?),
-                4 => out.destination_config = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for PutFunctionEventInvokeConfigOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.last_modified.as_ref().map(|v| v as &dyn Encode),
-            self.function_arn.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_retry_attempts.as_ref().map(|v| v as &dyn Encode),
-            self.maximum_event_age_in_seconds.as_ref().map(|v| v as &dyn Encode),
-            self.destination_config.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct UpdateFunctionEventInvokeConfigOutput {
-    pub last_modified: Option<ropeway_core::Time>,
-    pub function_arn: Option<String>,
-    pub maximum_retry_attempts: Option<i64>,
-    pub maximum_event_age_in_seconds: Option<i64>,
-    pub destination_config: Option<DestinationConfig>,
-}
-
-impl Decode for UpdateFunctionEventInvokeConfigOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.last_modified = Some(Decode::decode(d)?),
-                1 => out.function_arn = Some(Decode::decode(d)?),
-                2 => out.maximum_retry_attempts = Some(Decode::decode(d)?),
-                3 => out.maximum_event_age_in_seconds = Some(Decode::decode(d)?),
-                4 => out.destination_config = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for UpdateFunctionEventInvokeConfigOutput {
+impl Encode for FunctionEventInvokeConfig {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.last_modified.as_ref().map(|v| v as &dyn Encode),
@@ -5030,8 +4041,12 @@ impl Encode for GetLayerVersionInput {
     }
 }
 
+pub type GetLayerVersionOutput = GetLayerVersionResponse;
+
+pub type GetLayerVersionByArnOutput = GetLayerVersionResponse;
+
 #[derive(Debug, Clone, Default)]
-pub struct GetLayerVersionOutput {
+pub struct GetLayerVersionResponse {
     pub content: Option<LayerVersionContentOutput>,
     pub layer_arn: Option<String>,
     pub layer_version_arn: Option<String>,
@@ -5043,7 +4058,7 @@ pub struct GetLayerVersionOutput {
     pub license_info: Option<String>,
 }
 
-impl Decode for GetLayerVersionOutput {
+impl Decode for GetLayerVersionResponse {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -5065,58 +4080,7 @@ impl Decode for GetLayerVersionOutput {
     }
 }
 
-impl Encode for GetLayerVersionOutput {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.content.as_ref().map(|v| v as &dyn Encode),
-            self.layer_arn.as_ref().map(|v| v as &dyn Encode),
-            self.layer_version_arn.as_ref().map(|v| v as &dyn Encode),
-            self.description.as_ref().map(|v| v as &dyn Encode),
-            self.created_date.as_ref().map(|v| v as &dyn Encode),
-            self.version.as_ref().map(|v| v as &dyn Encode),
-            self.compatible_architectures.as_ref().map(|v| v as &dyn Encode),
-            self.compatible_runtimes.as_ref().map(|v| v as &dyn Encode),
-            self.license_info.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct GetLayerVersionByArnOutput {
-    pub content: Option<LayerVersionContentOutput>,
-    pub layer_arn: Option<String>,
-    pub layer_version_arn: Option<String>,
-    pub description: Option<String>,
-    pub created_date: Option<String>,
-    pub version: Option<i64>,
-    pub compatible_architectures: Option<Vec<String>>,
-    pub compatible_runtimes: Option<Vec<String>>,
-    pub license_info: Option<String>,
-}
-
-impl Decode for GetLayerVersionByArnOutput {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.content = Some(Decode::decode(d)?),
-                1 => out.layer_arn = Some(Decode::decode(d)?),
-                2 => out.layer_version_arn = Some(Decode::decode(d)?),
-                3 => out.description = Some(Decode::decode(d)?),
-                4 => out.created_date = Some(Decode::decode(d)?),
-                5 => out.version = Some(Decode::decode(d)?),
-                6 => out.compatible_architectures = Some(Decode::decode(d)?),
-                7 => out.compatible_runtimes = Some(Decode::decode(d)?),
-                8 => out.license_info = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for GetLayerVersionByArnOutput {
+impl Encode for GetLayerVersionResponse {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.content.as_ref().map(|v| v as &dyn Encode),

@@ -31,7 +31,7 @@ impl<'a> Emitter<'a> {
         out.push_str(&self.service_trait()?);
         out.push_str(&self.errors()?);
         let shapes = self.reachable()?;
-        let roots = self.roots();
+        let roots = self.roots(&shapes)?;
         for name in &shapes {
             out.push_str(&self.structure(name, &roots)?);
         }
@@ -245,8 +245,8 @@ impl<'a> Emitter<'a> {
         Ok(out)
     }
 
-    /// Operations' own structures go by the operation's name.
-    fn roots(&self) -> BTreeMap<String, Vec<String>> {
+    /// Operations' own structures go by the operation's name, and by their own where others hold them too.
+    fn roots(&self, shapes: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<String>>, String> {
         let mut roots: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in self.overlay.operations.keys() {
             let Some(operation) = self.model.operations.get(name) else { continue };
@@ -257,7 +257,16 @@ impl<'a> Emitter<'a> {
                 roots.entry(output.shape.clone()).or_default().push(format!("{name}Output"));
             }
         }
-        roots
+        let mut held = BTreeSet::new();
+        for name in shapes {
+            let shape = self.model.shape(name)?;
+            let members = shape.members.0.iter().map(|(_, reference)| reference);
+            held.extend(members.chain(&shape.member).chain(&shape.value).map(|r| r.shape.clone()));
+        }
+        for (name, types) in roots.iter_mut().filter(|(name, _)| held.contains(*name)) {
+            types.push(pascal(name));
+        }
+        Ok(roots)
     }
 
     /// Every shape that the listed operations use, refused members apart.
@@ -320,7 +329,7 @@ impl<'a> Emitter<'a> {
             }
         }
         let types = roots.get(name).cloned().unwrap_or_else(|| vec![pascal(name)]);
-        let mut out = String::new();
+        let (types, mut out) = shared(name, types);
         for kind in types {
             // No members, or refused ones alone.
             if fields.is_empty() {
@@ -545,6 +554,25 @@ impl<'a> Emitter<'a> {
             format!("format!({pattern:?}, {})", values.join(", "))
         })
     }
+}
+
+/// A structure that several operations answer, or that others hold too, is written once, under its own
+/// name; the operations' outputs are other names for it. Inputs are one a structure.
+fn shared(shape: &str, types: Vec<String>) -> (Vec<String>, String) {
+    let own = pascal(shape);
+    let (outputs, mut rest): (Vec<String>, Vec<String>) =
+        types.into_iter().partition(|name| name.ends_with("Output") && *name != own);
+    let mut aliases = String::new();
+    if outputs.len() == 1 && rest.is_empty() {
+        return (outputs, aliases);
+    }
+    if !outputs.is_empty() && !rest.contains(&own) {
+        rest.push(own.clone());
+    }
+    for output in outputs {
+        let _ = writeln!(aliases, "pub type {output} = {own};\n");
+    }
+    (rest, aliases)
 }
 
 fn plain(shape: &Shape, streaming: bool) -> Option<&'static str> {
