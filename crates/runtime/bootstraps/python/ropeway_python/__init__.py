@@ -72,11 +72,12 @@ def _export_trace(trace):
 
 def _set_path():
     """The package first, then layers, then what PYTHONPATH says and the language brings; the SDK is always there."""
-    own = sys.path.pop(0)
+    del sys.path[0]
     lib = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
     sys.path[:0] = [os.environ["LAMBDA_TASK_ROOT"], lib, "/opt/python"]
-    if own not in sys.path:
-        sys.path.append(own)
+    sdk = os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime")
+    if sdk not in sys.path:
+        sys.path.append(sdk)
 
 
 def load(name):
