@@ -33,6 +33,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const BATCH_EVENTS: usize = 10_000;
 /// Longer lines become several events: as many bytes each.
 const LINE_BYTES: usize = 256 * 1024;
+/// Tries of a batch that the server had no room for, and the pause between them in milliseconds.
+const TRIES: u32 = 4;
+const TRY_PAUSE: i64 = 250;
 /// The service in whose name a function's role is assumed.
 const LAMBDA: &str = "lambda.amazonaws.com";
 /// What the names of role sessions may have beside letters and digits.
@@ -116,16 +119,24 @@ impl Sink {
 
     /// Puts what has come, at most once a second, until the core stops.
     pub async fn run(&self) {
-        let stopping = self.0.core.signals().named("logs/sink");
-        while !self.0.core.signals().is_closed() {
+        let (clock, signals) = (self.0.core.clock(), self.0.core.signals());
+        let stopping = signals.named("logs/sink");
+        loop {
+            let mut stopped = std::pin::pin!(stopping.notified());
+            stopped.as_mut().enable();
+            if signals.is_closed() {
+                return;
+            }
             tokio::select! {
                 () = self.0.came.notified() => {}
-                () = stopping.notified() => return,
+                () = stopped.as_mut() => return,
             }
-            let clock = self.0.core.clock();
             let next = clock.now().plus_millis(PAUSE);
             self.flush().await;
-            clock.sleep_until(next).await;
+            tokio::select! {
+                () = clock.sleep_until(next) => {}
+                () = stopped => return,
+            }
         }
     }
 
@@ -158,7 +169,7 @@ impl Shared {
             }
         };
         for batch in batches(events(waiting, self.core.clock().now())) {
-            if let Err(error) = self.put_batch(&cx, target, batch).await {
+            if let Err(error) = self.try_batch(&cx, target, batch).await {
                 let Target { group, stream, .. } = target;
                 tracing::warn!(group, stream, %error, "log lines are dropped");
             }
@@ -174,6 +185,19 @@ impl Shared {
         let role: Principal = self.roles.assume_for_service(&waiting.role, LAMBDA, &name, &keys)?;
         let (trace, now) = (Trace::from(""), self.core.clock().now());
         Ok(Cx::from_within(Arc::clone(&self.gate), role, &target.region, &trace, now))
+    }
+
+    /// Puts a batch, a few times if the server is too busy.
+    async fn try_batch(&self, cx: &Cx, target: &Target, batch: Vec<InputLogEvent>) -> Result<(), Error> {
+        for _ in 1..TRIES {
+            match self.put_batch(cx, target, batch.clone()).await {
+                Err(error) if !error.is_sender_fault() => tracing::debug!(%error, "log lines wait"),
+                other => return other,
+            }
+            let clock = self.core.clock();
+            clock.sleep_until(clock.now().plus_millis(TRY_PAUSE)).await;
+        }
+        self.put_batch(cx, target, batch).await
     }
 
     /// Puts a batch; makes stream and group if they are missing.

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Outputs(StackArgs),
     /// List stacks, or the resources of one.
     Ls(LsArgs),
-    /// Print the server's log.
+    /// Print the log of a function or of a log group; of neither, the server's own.
     Logs(LogsArgs),
     /// Check that this machine and data directory are fit to serve.
     Doctor(DoctorArgs),
@@ -134,9 +134,18 @@ pub(crate) struct LsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
+    /// A function's name, or a log group's. Without it: the server's own log.
+    #[arg(value_name = "FUNCTION|GROUP")]
+    pub of: Option<String>,
     /// Go on as lines come.
     #[arg(short, long)]
     pub follow: bool,
+    /// Begin so long ago (30s, 5m, 2h, 1d, 2w), or at a moment (2026-01-31T12:00:00Z) [default: 10m].
+    #[arg(long, value_name = "TIME", requires = "of")]
+    pub since: Option<String>,
+    /// Only events that a CloudWatch Logs filter pattern wants ('?ERROR ?WARN', '{ $.level = "error" }').
+    #[arg(long, value_name = "PATTERN", requires = "of")]
+    pub filter: Option<String>,
     #[command(flatten)]
     pub server: ServerArgs,
 }

@@ -1,4 +1,4 @@
-//! A small signed client of the Query protocol, for the commands that speak to a server.
+//! A small signed client of the protocols Query and awsJson1.1, for the commands that speak to a server.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -85,6 +85,24 @@ impl Client {
             .map_err(|error| ServiceError::local(error.to_string()))
     }
 
+    /// Calls an operation of the protocol awsJson1.1.
+    pub async fn call_json<I: Input>(&self, input: &I) -> Result<I::Output, ServiceError>
+    where
+        I::Output: ropeway_wire::Decode,
+    {
+        let service = I::SERVICE;
+        let operation = service.operations.iter().find(|o| o.name == I::OPERATION);
+        let operation =
+            operation.ok_or_else(|| ServiceError::local(format!("{} is not listed", I::OPERATION)))?;
+        let target = format!("{}.{}", service.target_prefix.unwrap_or_default(), I::OPERATION);
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
+        let body = Bytes::from(protocol::to_json(input, &operation.input));
+        let answer = self.send(service, "POST", "/", &headers, body).await?;
+        let (parts, body) = answer.into_parts();
+        protocol::decode_response(operation, Protocol::AwsJson11, parts.status.as_u16(), &parts.headers, body)
+            .map_err(|error| ServiceError::local(error.to_string()))
+    }
+
     /// Sends a signed request; an answer of 400 or more is an error.
     pub async fn send(
         &self,
@@ -156,6 +174,13 @@ impl ServiceError {
     }
 
     fn from_answer(answer: &Answer) -> Self {
+        let json: Option<serde_json::Value> = serde_json::from_slice(answer.body()).ok();
+        let member = |name: &str| json.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        if let Some(kind) = member("__type") {
+            let code = kind.rsplit('#').next().unwrap_or_default().to_owned();
+            let message = member("message").or_else(|| member("Message")).unwrap_or_default();
+            return ServiceError { code, message };
+        }
         let text = String::from_utf8_lossy(answer.body());
         let element = |name: &str| {
             let (_, rest) = text.split_once(&format!("<{name}>"))?;

@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::LogsArgs;
 use crate::client::Client;
-use crate::{Failure, output};
+use crate::{Failure, output, tail};
 
 /// Lines kept in memory.
 const KEPT: usize = 2000;
@@ -86,6 +86,9 @@ impl Write for Writer {
 
 /// `ropeway logs`.
 pub(crate) async fn follow(arguments: LogsArgs) -> Result<(), Failure> {
+    if let Some(of) = &arguments.of {
+        return tail::tail(of, &arguments).await;
+    }
     let client = Client::new(&arguments.server)?;
     let mut from = 0u64;
     loop {

@@ -10,6 +10,7 @@ mod output;
 mod running;
 mod settings;
 mod start;
+mod tail;
 mod wiring;
 
 use std::process::ExitCode;

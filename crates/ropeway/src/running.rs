@@ -23,6 +23,8 @@ pub(crate) struct Running {
     pub core: Core,
     pub services: Arc<Services>,
     pub gateway: Arc<Gateway>,
+    /// Takes functions' log lines.
+    pub sink: ropeway_logs::Sink,
     /// Lines that tell how to use the root credentials, when they were made at this start.
     pub root_credentials: Option<(String, String)>,
 }
@@ -80,6 +82,7 @@ impl Switch {
     /// Stops the services and closes the store.
     pub async fn stop(&self) -> Result<(), Failure> {
         if let Some(running) = self.running.swap(None) {
+            running.sink.flush().await;
             running.core.stop().await?;
         }
         Ok(())

@@ -53,6 +53,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let made = make_services(&core, &access, &blobs, &master, &services, settings);
     services.set(made.dispatches);
     core.start_actors(made.actors);
+    let sink = take_lines(&core, &services, &gate, &roles);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
     let root = root.map_err(|e| Failure::Failed(e.to_string()))?;
     let gateway = Arc::new(Gateway {
@@ -67,7 +68,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
-    Ok(Running { core, services, gateway, root_credentials })
+    Ok(Running { core, services, gateway, sink, root_credentials })
 }
 
 fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {
@@ -167,6 +168,21 @@ fn make_services(
         (Space::Logs, Arc::new(ropeway_logs::LogsActor::new(core.clone(), master.clone()))),
     ];
     Made { dispatches, actors: actors.into() }
+}
+
+/// Takes what functions print, and puts it once a second.
+#[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
+fn take_lines(
+    core: &Core,
+    services: &Arc<Services>,
+    gate: &Arc<dyn Gate>,
+    roles: &Arc<dyn Roles>,
+) -> ropeway_logs::Sink {
+    let sink =
+        ropeway_logs::Sink::new(core.clone(), Arc::clone(services), Arc::clone(gate), Arc::clone(roles));
+    let running = sink.clone();
+    tokio::spawn(async move { running.run().await });
+    sink
 }
 
 /// Deletes bodies that no object names: at start, when a crash may have left some, and every hour.

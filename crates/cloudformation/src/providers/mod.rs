@@ -9,6 +9,7 @@ mod firehose;
 mod iam;
 mod iam_policies;
 mod identity;
+mod logs;
 mod queue_policies;
 mod s3;
 mod sns;
@@ -142,6 +143,9 @@ static PROVIDERS: &[&dyn Provider] = &[
     &iam_policies::Policy,
     &iam_policies::RolePolicy,
     &iam_policies::UserPolicy,
+    &logs::LogGroup,
+    &logs::LogStream,
+    &logs::SubscriptionFilter,
     &queue_policies::QueueInlinePolicy,
     &queue_policies::QueuePolicy,
     &s3::Bucket,

@@ -133,11 +133,12 @@ pub async fn fetch(tx: &Tx, name: &GroupName, of: Range) -> Result<Output, Error
         let place = keys::chunk_place(&key).ok_or_else(|| Fault::Damaged("a chunk's key".to_owned()))?;
         let head: Head = postcard::from_bytes(&row).map_err(Fault::from)?;
         out.next = Some(place);
-        if head.last >= from && wanted(&of.read, &head) {
-            if let Some(body) = body(tx, &rows, place.1, head.parts).await? {
-                bytes += head.bytes;
-                out.chunks.push((place, head, body));
-            }
+        if head.last < from || !wanted(&of.read, &head) {
+            continue;
+        }
+        if let Some(body) = body(tx, &rows, place.1, head.parts).await? {
+            bytes += head.bytes;
+            out.chunks.push((place, head, body));
         }
     }
     out.next = out.next.filter(|_| more);
