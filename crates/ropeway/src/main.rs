@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod deploy;
 mod doctor;
+mod functions;
 mod internal;
 mod log;
 mod output;
@@ -41,6 +42,10 @@ impl From<ropeway_core::Fault> for Failure {
 }
 
 fn main() -> ExitCode {
+    // A function's process begins as this program.
+    if let Some(ended) = ropeway_runtime::sandbox_main() {
+        return ended;
+    }
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Start(arguments) => start::run(arguments),

@@ -1,14 +1,16 @@
 //! The server that is running at the moment, and how it is exchanged for an empty one.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ropeway_core::{BoxFuture, Core};
+use ropeway_runtime::Runtime;
 use ropeway_wire::Services;
 use ropeway_wire::gateway::{Gateway, Metrics};
 use ropeway_wire::server::{Body, ConnInfo, Handler};
@@ -16,7 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::log::Recent;
 use crate::settings::Settings;
-use crate::{Failure, wiring};
+use crate::{Failure, functions, wiring};
 
 /// Services over an open store.
 pub(crate) struct Running {
@@ -25,6 +27,8 @@ pub(crate) struct Running {
     pub gateway: Arc<Gateway>,
     /// Takes functions' log lines.
     pub sink: ropeway_logs::Sink,
+    /// Runs functions.
+    pub runner: Arc<Runtime>,
     /// Lines that tell how to use the root credentials, when they were made at this start.
     pub root_credentials: Option<(String, String)>,
 }
@@ -37,6 +41,8 @@ pub(crate) struct Switch {
     log: Recent,
     /// What the shards run on.
     runtimes: Vec<Handle>,
+    /// Where the server listens.
+    local: OnceLock<SocketAddr>,
     moving: tokio::sync::Mutex<()>,
 }
 
@@ -48,6 +54,7 @@ impl Switch {
             metrics: Arc::default(),
             log,
             runtimes,
+            local: OnceLock::new(),
             moving: tokio::sync::Mutex::default(),
         })
     }
@@ -68,6 +75,17 @@ impl Switch {
         &self.runtimes
     }
 
+    /// Notes where the server listens.
+    pub fn listens_at(&self, local: SocketAddr) {
+        // A server listens at one address, for all that is started behind it.
+        let _ = self.local.set(local);
+    }
+
+    /// Where the server listens, once it does.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local.get().copied()
+    }
+
     pub fn running(&self) -> Option<Arc<Running>> {
         self.running.load_full()
     }
@@ -82,6 +100,7 @@ impl Switch {
     /// Stops the services and closes the store.
     pub async fn stop(&self) -> Result<(), Failure> {
         if let Some(running) = self.running.swap(None) {
+            running.runner.stop().await;
             running.sink.flush().await;
             running.core.stop().await?;
         }
@@ -103,7 +122,7 @@ impl Switch {
     pub async fn reset(self: Arc<Self>) -> Result<(), String> {
         let _alone = self.moving.lock().await;
         self.stop().await.map_err(|e| format!("{e:?}"))?;
-        for name in [wiring::STORE_DIR, wiring::BLOBS_DIR, OFFSET_FILE] {
+        for name in [wiring::STORE_DIR, wiring::BLOBS_DIR, functions::RUNNER_DIR, OFFSET_FILE] {
             remove(&self.settings.data_dir.join(name)).map_err(|e| format!("{name}: {e}"))?;
         }
         std::fs::File::open(&self.settings.data_dir)

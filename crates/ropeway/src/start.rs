@@ -48,10 +48,12 @@ async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
     let settings = switch.settings().clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = switch.start().await?;
     let options = Options { tls: tls(&settings)?, ..Options::default() };
     let server = Server::bind(settings.listen, options)
         .map_err(|e| Failure::Failed(format!("{}: {e}", settings.listen)))?;
+    // Functions are told where they find the server.
+    switch.listens_at(server.local_addr());
+    let running = switch.start().await?;
     let handler: Arc<dyn ropeway_wire::server::Handler> = switch.clone();
     let handle = server.serve(handler, threads)?;
     announce(&settings, &running, handle.local_addr());

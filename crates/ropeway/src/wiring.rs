@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{cloudformation, firehose, iam, logs, s3, sns, sqs, sts};
+use ropeway_api::{cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
@@ -19,7 +19,7 @@ use ropeway_wire::{Credentials, Dispatch, Gate, Roles, Services};
 use crate::internal::Own;
 use crate::running::{Running, Switch, read_offset};
 use crate::settings::Settings;
-use crate::{Failure, output};
+use crate::{Failure, functions, output};
 
 /// The store's folder in the data directory.
 pub(crate) const STORE_DIR: &str = "store";
@@ -27,6 +27,9 @@ pub(crate) const STORE_DIR: &str = "store";
 pub(crate) const BLOBS_DIR: &str = "blobs";
 /// The exit code after a failed write or sync of the journal: what happened is settled at the next start.
 const STORE_FAILED: i32 = 70;
+
+/// Seconds between two collections of what nobody names any more.
+pub(crate) const COLLECTED_EVERY_SECS: i64 = 3600;
 
 /// Opens the store, makes the services over it, and starts their deliveries.
 pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
@@ -40,6 +43,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let access = access(settings, &master, &clock);
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
+    let concurrency = ropeway_lambda::Concurrency::default();
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
@@ -47,13 +51,27 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_s3::machine(Arc::clone(&gate)))
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
         .machine(ropeway_logs::machine())
+        .machine(ropeway_lambda::machine(Arc::clone(&gate), master.clone(), concurrency.clone()))
         .machine(ropeway_cloudformation::machine());
     let core = builder.start(switch.runtimes().to_vec()).await?;
     let services = Arc::new(Services::default());
-    let made = make_services(&core, &access, &blobs, &master, &services, settings);
+    let sink = take_lines(&core, &services, &gate, &roles);
+    let from = functions::From {
+        switch,
+        core: &core,
+        access: &access,
+        blobs: &blobs,
+        master: &master,
+        services: &services,
+        concurrency: &concurrency,
+        sink: &sink,
+    };
+    let functions = functions::make(&from)?;
+    let mut made = make_services(&core, &access, &blobs, &master, &services, settings);
+    made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
+    made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
     services.set(made.dispatches);
     core.start_actors(made.actors);
-    let sink = take_lines(&core, &services, &gate, &roles);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
     let root = root.map_err(|e| Failure::Failed(e.to_string()))?;
     let gateway = Arc::new(Gateway {
@@ -65,10 +83,11 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         default_account: settings.account.clone(),
         metrics: Arc::clone(switch.metrics()),
         internal: Arc::new(Own { switch: Arc::clone(switch) }),
+        sites: vec![Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda))],
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
-    Ok(Running { core, services, gateway, sink, root_credentials })
+    Ok(Running { core, services, gateway, sink, runner: functions.runner, root_credentials })
 }
 
 fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {
@@ -188,7 +207,6 @@ fn take_lines(
 /// Deletes bodies that no object names: at start, when a crash may have left some, and every hour.
 #[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
 fn collect_now_and_then(core: Core, s3: Arc<ropeway_s3::S3Service>) {
-    const EVERY_SECS: i64 = 3600;
     tokio::spawn(async move {
         let stopping = core.signals().named("s3/collection");
         while !core.signals().is_closed() {
@@ -197,7 +215,7 @@ fn collect_now_and_then(core: Core, s3: Arc<ropeway_s3::S3Service>) {
                 Ok(count) => tracing::info!(count, "bodies that no object names were deleted"),
                 Err(error) => tracing::warn!(%error, "bodies that no object names were not collected"),
             }
-            let next = core.clock().now().plus_secs(EVERY_SECS);
+            let next = core.clock().now().plus_secs(COLLECTED_EVERY_SECS);
             tokio::select! {
                 () = core.clock().sleep_until(next) => {}
                 () = stopping.notified() => {}

@@ -8,6 +8,7 @@ mod cbor;
 pub mod codec;
 mod cx;
 mod error;
+pub mod eventstream;
 pub mod gateway;
 mod json;
 pub mod protocol;

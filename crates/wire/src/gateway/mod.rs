@@ -3,6 +3,7 @@
 mod digest;
 mod metrics;
 mod route;
+mod site;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use ropeway_core::{BoxFuture, Clock, Ids, Trace};
 
 pub use metrics::Metrics;
+pub use site::{Site, SiteRequest};
 
 use crate::call::{Answer, Call, Services, error_answer};
 use crate::protocol::{self, RequestBody};
@@ -42,12 +44,19 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Answers what is the server's own.
     pub internal: Arc<dyn Internal>,
+    /// What has addresses of its own: asked first.
+    pub sites: Vec<Arc<dyn Site>>,
     /// Signing keys, derived once a day and region.
     pub signing_keys: SigningKeys,
 }
 
 /// Largest body that is read whole, in bytes: above every service's own limit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Largest body of the operations that upload code, in bytes: 50 MiB in base64, and what is around it.
+const MAX_CODE_BODY: usize = 72 * 1024 * 1024;
+/// The operations that upload code.
+const UPLOADS: [&str; 3] = ["CreateFunction", "UpdateFunctionCode", "PublishLayerVersion"];
 
 /// Answers what is the server's own, under `/_ropeway/`.
 pub trait Internal: Send + Sync {
@@ -72,6 +81,26 @@ struct Head<'a> {
 /// An operation, and what the path gave for its URI's labels.
 type Chosen = (&'static Operation, Vec<(&'static str, String)>);
 
+/// How a request's body is taken.
+#[derive(Clone, Copy)]
+struct Take {
+    /// As it arrives.
+    streams: bool,
+    /// Otherwise at most so many bytes.
+    most: usize,
+}
+
+impl Take {
+    fn of(found: &Found, protocol: Protocol) -> Self {
+        let Found::Operation(operation, _) = found else { return Take { streams: false, most: MAX_BODY } };
+        let uploads = UPLOADS.contains(&operation.name);
+        Take {
+            streams: protocol::streams_input(operation, protocol),
+            most: if uploads { MAX_CODE_BODY } else { MAX_BODY },
+        }
+    }
+}
+
 /// A request that is known to be from somebody: what its call is made of.
 struct Authenticated {
     cx: Cx,
@@ -88,6 +117,9 @@ impl Handler for Gateway {
             let (parts, body) = request.into_parts();
             if parts.uri.path().starts_with("/_ropeway/") {
                 return self.answer_internal(parts, body, conn).await.map(server::Body::from);
+            }
+            if let Some(site) = self.site(&parts) {
+                return self.answer_site(site, parts, body, conn).await.map(server::Body::from);
             }
             self.answer(parts, body, conn).await.map(server::Body::from)
         })
@@ -140,10 +172,9 @@ impl Gateway {
     ) -> Result<Answer, Error> {
         let service = route.service();
         let Route { dispatch, protocol, found } = route;
-        let streams =
-            matches!(&found, Found::Operation(operation, _) if protocol::streams_input(operation, protocol));
+        let take = Take::of(&found, protocol);
         let head = Head { parts: &parts, origin, request_id };
-        let checked = self.authenticate(service, protocol, head, raw, streams).await?;
+        let checked = self.authenticate(service, protocol, head, raw, take).await?;
         let body = with_queue_of_path(service, protocol, &parts, checked.body);
         let (operation, labels) = operation(service, &parts, found, &body)?;
         if let (Protocol::RestXml, RequestBody::Bytes(bytes)) = (protocol, &body) {
@@ -173,7 +204,7 @@ impl Gateway {
         protocol: Protocol,
         head: Head<'_>,
         raw: Incoming,
-        streams: bool,
+        take: Take,
     ) -> Result<Authenticated, Error> {
         let Head { parts, origin, .. } = head;
         let family = family(protocol);
@@ -184,7 +215,7 @@ impl Gateway {
             let cx = self.cx(head, Arc::new(Principal::anonymous()), None);
             let (stream, trailers) =
                 sigv4::open_anonymous(parts, server::incoming(raw, origin.stall_timeout))?;
-            let body = body(parts, stream.with_trailers(trailers), streams, origin).await?;
+            let body = body(parts, stream.with_trailers(trailers), take, origin).await?;
             return Ok(Authenticated { cx, body });
         };
         claim.require_service(service.signing_name)?;
@@ -193,14 +224,14 @@ impl Gateway {
         let identity = self.credentials.find(claim.access_key_id(), token.as_deref(), self.clock.now());
         let identity = identity.map_err(|error| refuse_key(family, error, &claim, token.as_deref()))?;
         let cx = self.cx(head, identity.principal, Some(claim.region()));
-        let body = if streams || whole_in_chunks(&claim) {
+        let body = if take.streams || whole_in_chunks(&claim) {
             let verified = claim.verify(&self.signing_keys, &identity.secret, Body::Streamed, now)?;
             let (stream, trailers) = verified.open(parts, server::incoming(raw, origin.stall_timeout))?;
-            body(parts, stream.with_trailers(trailers), streams, origin).await?
+            body(parts, stream.with_trailers(trailers), take, origin).await?
         } else {
-            let bytes = server::read_body(raw, MAX_BODY, origin.stall_timeout).await?;
+            let bytes = server::read_body(raw, take.most, origin.stall_timeout).await?;
             let _ = claim.verify(&self.signing_keys, &identity.secret, Body::Whole(&bytes), now)?;
-            RequestBody::Bytes(server::decoded(&parts.headers, bytes, MAX_BODY)?)
+            RequestBody::Bytes(server::decoded(&parts.headers, bytes, take.most)?)
         };
         Ok(Authenticated { cx, body })
     }
@@ -241,18 +272,13 @@ impl Gateway {
 }
 
 /// A body that came as a stream, in the form that the operation takes.
-async fn body(
-    parts: &Parts,
-    stream: ByteStream,
-    streams: bool,
-    origin: ConnInfo,
-) -> Result<RequestBody, Error> {
-    if streams {
+async fn body(parts: &Parts, stream: ByteStream, take: Take, origin: ConnInfo) -> Result<RequestBody, Error> {
+    if take.streams {
         return Ok(RequestBody::Stream(stream));
     }
     let whole = http_body_util::BodyExt::map_err(server::Body::from(stream), |error| error.to_string());
-    let bytes = server::read_body(whole, MAX_BODY, origin.stall_timeout).await?;
-    Ok(RequestBody::Bytes(server::decoded(&parts.headers, bytes, MAX_BODY)?))
+    let bytes = server::read_body(whole, take.most, origin.stall_timeout).await?;
+    Ok(RequestBody::Bytes(server::decoded(&parts.headers, bytes, take.most)?))
 }
 
 /// A body in signed chunks of an operation that wants it whole.
