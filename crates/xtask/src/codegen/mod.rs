@@ -56,7 +56,12 @@ pub fn without_effect(root: &Path, id: &str) -> Result<Vec<(String, String)>, St
     let overlays = overlays(&root.join("crates/api/services"))?;
     let paths = overlays.get(id).into_iter().flat_map(|overlay| overlay.without_effect.keys());
     let pairs = paths.filter_map(|path| path.split_once('.'));
-    Ok(pairs.map(|(shape, member)| (names::pascal(shape), names::snake(member))).collect())
+    Ok(pairs.map(|(shape, member)| (input_name(&names::pascal(shape)), names::snake(member))).collect())
+}
+
+/// Some models call an operation's input its request: the generated structure is named `…Input` all the same.
+fn input_name(shape: &str) -> String {
+    shape.strip_suffix("Request").map_or_else(|| shape.to_owned(), |operation| format!("{operation}Input"))
 }
 
 fn overlays(dir: &Path) -> Result<BTreeMap<String, Overlay>, String> {
