@@ -5,11 +5,14 @@ import base64
 import gzip
 import json
 import subprocess
+import threading
 import time
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 import test_cloudformation as stacks
+import test_lambda as lambdas
 from support import ACCOUNT, AWS, BINARY, REGION, allow, deny, document, eventually, make_user, refused, trust, unique
 
 DAY = 24 * 60 * 60 * 1000
@@ -99,6 +102,43 @@ def test_acknowledged_events_survive_a_kill(own):
     own.restart_after_kill()
     assert sorted(texts(get(own.client("logs"), group))) == sorted(
         f"event {n}.{m}" for n in range(20) for m in range(10))
+
+
+def test_what_is_acknowledged_under_load_survives_kills(own):
+    group = make(own.client("logs"), [f"s{n}" for n in range(4)])
+    acknowledged, attempted, running = set(), set(), threading.Event()
+
+    def writer(stream):
+        logs, number = own.client("logs", connect_timeout=2, read_timeout=10), 0
+        while running.is_set():
+            messages = [f"{stream}.{number}.{n}" for n in range(5)]
+            attempted.update(messages)
+            try:
+                put(logs, group, messages, stream, at=now())
+                acknowledged.update(messages)
+            except (BotoCoreError, ClientError):
+                running.wait(0.02)
+            number += 1
+
+    running.set()
+    threads = [threading.Thread(target=writer, args=(f"s{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = len(acknowledged)
+        eventually(lambda: len(acknowledged) > before + 100, "some more events")
+        own.restart_after_kill()
+    running.clear()
+    for thread in threads:
+        thread.join()
+    logs = own.client("logs")
+    found = filtered(logs, group)
+    assert acknowledged <= set(found) <= attempted
+    assert len(found) == len(set(found)), "what was put once is there once"
+    by_stream = [message for n in range(4) for message in texts(get(logs, group, f"s{n}"))]
+    assert sorted(by_stream) == sorted(found)
+    stored = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["storedBytes"]
+    assert stored == sum(len(message) + 26 for message in found)
 
 
 # ---- groups ---------------------------------------------------------------------------------------------
@@ -415,6 +455,79 @@ def test_subscriptions_that_cannot_be(own):
     pages = logs.get_paginator("describe_subscription_filters").paginate(
         logGroupName=group, PaginationConfig={"PageSize": 1})
     assert [f["filterName"] for page in pages for f in page["subscriptionFilters"]] == ["one", "two"]
+
+
+# ---- functions ------------------------------------------------------------------------------------------
+
+DECODE = """
+import base64, gzip, json
+def handler(event, context):
+    print("got", gzip.decompress(base64.b64decode(event["awslogs"]["data"])).decode())
+"""
+LOGGING = allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"])
+
+
+def test_what_a_function_prints_is_put_as_its_role(own):
+    logs, iam, functions = (own.client(service) for service in ("logs", "iam", "lambda"))
+    quiet = lambdas.make_role(iam, "quiet")
+    role = lambdas.make_role(iam, "chatty", LOGGING)
+    lambdas.create(functions, "quiet", quiet)
+    lambdas.create(functions, "chatty", role)
+    lambdas.invoke(functions, "quiet", {"say": "nothing"})
+    answer, _ = lambdas.invoke(functions, "chatty", {"say": "hello"})
+    request = answer["ResponseMetadata"]["RequestId"]
+    group = "/aws/lambda/chatty"
+
+    def lines():
+        groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        found = filtered(logs, group) if groups else []
+        return found if any(line.startswith("REPORT") for line in found) else None
+
+    found = eventually(lines, "the lines of the function")
+    assert [line.split()[0] for line in found if "INIT" not in line] == ["START", "saw", "END", "REPORT"]
+    assert found[-1].startswith(f"REPORT RequestId: {request}") and all(line.endswith("\n") for line in found)
+    stream, = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert "[$LATEST]" in stream["logStreamName"]
+    # Put before those of the other: where they are not by now, they are not at all.
+    assert [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]] == [group]
+    printed = own.run(BINARY, "logs", "chatty", "--filter", "saw").stdout
+    assert printed.rstrip().endswith('saw {"say": "hello"}')
+    # What was printed last is not lost when the server stops.
+    lambdas.invoke(functions, "chatty", {"say": "bye"})
+    assert own.stop() == 0
+    own.start()
+    assert "bye" in filtered(own.client("logs"), group, "saw")[-1]
+
+
+def test_a_subscription_invokes_a_function(own):
+    logs, iam, functions = (own.client(service) for service in ("logs", "iam", "lambda"))
+    role = lambdas.make_role(iam, "reader", LOGGING)
+    arn = lambdas.create(functions, "reader", role, DECODE)["FunctionArn"]
+    group = make(logs)
+    more = {"logGroupName": group, "filterName": "f", "filterPattern": "{ $.level = error }", "destinationArn": arn}
+    with refused("InvalidParameterException", 400, "Could not execute the lambda function"):
+        logs.put_subscription_filter(**more)
+    functions.add_permission(FunctionName="reader", StatementId="logs", Action="lambda:InvokeFunction",
+                             Principal="logs.amazonaws.com", SourceAccount=ACCOUNT,
+                             SourceArn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:*")
+    with refused("InvalidParameterException", 400, "roleArn"):
+        logs.put_subscription_filter(roleArn=role, **more)
+    logs.put_subscription_filter(**more)
+    put(logs, group, ['{"level": "error", "n": 1}', '{"level": "info", "n": 2}'])
+
+    def got():
+        groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/reader")["logGroups"]
+        return groups and filtered(logs, "/aws/lambda/reader", "got")
+
+    line, = eventually(got, "the function's own log")
+    data = json.loads(line.split(" ", 1)[1])
+    assert (data["messageType"], data["owner"], data["logGroup"], data["logStream"]) == (
+        "DATA_MESSAGE", ACCOUNT, group, "s")
+    assert data["subscriptionFilters"] == ["f"]
+    event, = data["logEvents"]
+    assert json.loads(event["message"])["n"] == 1
+    sent = logs.filter_log_events(logGroupName=group, filterPattern="error")["events"]
+    assert [(e["eventId"], e["timestamp"]) for e in sent] == [(event["id"], event["timestamp"])]
 
 
 # ---- who may, and what is not there ---------------------------------------------------------------------

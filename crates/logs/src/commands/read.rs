@@ -73,14 +73,18 @@ pub struct Fetched {
     pub next: Option<(i64, u64)>,
 }
 
+/// The rows of a prefix behind a key, in either direction.
 fn range(prefix: &Bytes, after: Option<Bytes>, reverse: bool) -> ropeway_store::Range {
-    let first = Bound::Included(prefix.clone());
-    let last = after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);
-    match (after, reverse) {
-        (None, _) => ropeway_store::Range { from: first, to: last, reverse },
-        (Some(after), false) => ropeway_store::Range { from: Bound::Excluded(after), to: last, reverse },
-        (Some(after), true) => ropeway_store::Range { from: first, to: Bound::Excluded(after), reverse },
+    let mut range = ropeway_store::Range {
+        from: Bound::Included(prefix.clone()),
+        to: after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded),
+        reverse,
+    };
+    // A key of elsewhere, from a caller who made up a token, leads to nothing of elsewhere.
+    if let Some(after) = after.filter(|after| after.starts_with(prefix)) {
+        *(if reverse { &mut range.to } else { &mut range.from }) = Bound::Excluded(after);
     }
+    range
 }
 
 /// Reads streams in order.

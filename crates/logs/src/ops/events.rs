@@ -15,6 +15,8 @@ use crate::pattern::Pattern;
 
 /// Bytes of events that one request looks through, before it answers with what it has found.
 const MAX_SEARCHED: u64 = 16 * 1024 * 1024;
+/// Looks at the shard's rows that one request takes, before it does so.
+const MAX_FETCHES: usize = 64;
 /// The last place there is.
 const END: Place = Place { time: i64::MAX, chunk: u64::MAX, at: u32::MAX };
 /// `FilterLogEvents` gives the latest first only from this moment on, 2024-01-01:
@@ -44,7 +46,7 @@ impl Logs {
         let mut range =
             Range { read: of.read, from: of.from.time, to: of.to.time, reverse: of.reverse, after: None };
         let mut searched = 0;
-        loop {
+        for fetches in 1.. {
             let command = Command::Fetch { group: group.clone(), range: range.clone() };
             let Output::Fetched(fetched) = self.submit(cx, group, command).await? else {
                 return Err(unexpected());
@@ -60,8 +62,8 @@ impl Logs {
                 page.add(number, &head, events, |message| of.pattern.matches(message));
             }
             let Some(last) = fetched.next else { break };
-            let enough = searched >= MAX_SEARCHED && page.cut(last.0, longest);
-            if enough || page.is_settled(last.0, longest) {
+            let enough = searched >= MAX_SEARCHED || fetches >= MAX_FETCHES;
+            if page.is_settled(last.0, longest) || (enough && page.cut(last.0, longest)) {
                 break;
             }
             range.after = Some(last);
