@@ -290,6 +290,15 @@ def test_an_error_that_cannot_be_read(node):
     assert value["errorType"] == "handled"
 
 
+def test_the_shape_of_errors_before_node_10(node):
+    f = node("exports.handler = (e, c, cb) => cb(e ? new TypeError('no') : 'text')", generation=8)
+    assert f.invoke(0).value == {"errorMessage": "text"}
+    value = f.invoke(1).value
+    assert (value["errorType"], value["errorMessage"]) == ("TypeError", "no")
+    assert re.match(r"(exports\.)?handler .*index\.js:1:", value["stackTrace"][0])
+    assert re.match(STAMP + r"\t[0-9a-f-]{36}\tInvoke Error", f.output()), "lines name no level"
+
+
 def test_an_error_type_that_no_header_can_carry(node):
     f = node("exports.handler = async () => { const e = new Error('m'); e.name = 'Fehler\\n€'; throw e }")
     answer = f.invoke({})

@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Check that this machine and data directory are fit to serve.
     Doctor(DoctorArgs),
+    /// Add functions' runtimes to this machine, or list them.
+    Runtime(RuntimeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +77,17 @@ pub(crate) struct StartArgs {
     /// Threads that serve [default: one for each core].
     #[arg(long, env = "ROPEWAY_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Run functions of a runtime on the interpreter of another where its own is missing, as in
+    /// `nodejs18.x=nodejs20.x`; may be given many times.
+    #[arg(long, env = "ROPEWAY_STAND_IN", value_name = "RUNTIME=RUNTIME", value_delimiter = ',')]
+    pub stand_in: Vec<String>,
+    /// Take functions of runtimes that AWS has deprecated, such as nodejs16.x.
+    #[arg(long, env = "ROPEWAY_DEPRECATED_RUNTIMES", num_args = 0..=1, default_missing_value = "true")]
+    pub deprecated_runtimes: Option<bool>,
+    /// Do not give functions the AWS SDK that Lambda's runtimes bring: for machines that reach no package
+    /// registry.
+    #[arg(long, env = "ROPEWAY_NO_RUNTIME_SDK", num_args = 0..=1, default_missing_value = "true")]
+    pub no_runtime_sdk: Option<bool>,
     /// Below this much free space, in MiB, only deletes are taken [default: 256].
     #[arg(long, env = "ROPEWAY_RESERVE_MIB", value_name = "MIB")]
     pub reserve_mib: Option<u64>,
@@ -148,6 +161,31 @@ pub(crate) struct LogsArgs {
     pub filter: Option<String>,
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeArgs {
+    #[command(subcommand)]
+    pub command: RuntimeCommand,
+    /// The data directory, below which interpreters and SDKs are kept.
+    #[arg(long, env = "ROPEWAY_DATA_DIR", value_name = "DIR", global = true, default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuntimeCommand {
+    /// Fetch what a runtime needs: Node's interpreter (others come with the system or a version manager),
+    /// and the SDK, or Java's runtime interface client.
+    Add {
+        /// The runtime's name, as in nodejs20.x.
+        name: String,
+    },
+    /// List the runtimes, and what of them this machine has.
+    Ls {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::DoctorArgs;
-use crate::{Failure, output};
+use crate::{Failure, output, runtime_cmd};
 
 /// What was looked at, and what was found.
 struct Finding {
@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Result<(), Failure> {
         Finding { what: "write and sync", result: write_and_sync(dir) },
         Finding { what: "open files", result: open_files() },
         Finding { what: "master key", result: master_key(dir) },
+        Finding { what: "runtimes", result: Ok(runtime_cmd::summary(dir)) },
     ];
     for finding in &findings {
         let (ok, text) = match &finding.result {

@@ -80,10 +80,7 @@ fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failu
         idle_millis: ropeway_runtime::Settings::IDLE_MILLIS,
         most_processes: ropeway_runtime::Settings::MOST_PROCESSES,
     };
-    let runtimes = Runtimes::new(ropeway_runtime::runtimes::Settings {
-        directory: settings.data_dir.join("runtimes"),
-        ..Default::default()
-    });
+    let runtimes = Runtimes::new(settings.runtimes.clone());
     let (clock, ids) = (from.core.clock().clone(), from.core.ids().clone());
     Ok(Runtime::new(given, host, clock, ids, runtimes)?)
 }

@@ -9,6 +9,7 @@ mod internal;
 mod log;
 mod output;
 mod running;
+mod runtime_cmd;
 mod settings;
 mod start;
 mod tail;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Start(arguments) => start::run(arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Runtime(arguments) => runtime_cmd::run(&arguments),
         command => client::runtime().and_then(|runtime| runtime.block_on(remote(command))),
     };
     match result {
@@ -74,6 +76,6 @@ async fn remote(command: Command) -> Result<(), Failure> {
         Command::Outputs(arguments) => deploy::outputs(arguments).await,
         Command::Ls(arguments) => deploy::ls(arguments).await,
         Command::Logs(arguments) => log::follow(arguments).await,
-        Command::Start(_) | Command::Doctor(_) => Ok(()),
+        Command::Start(_) | Command::Doctor(_) | Command::Runtime(_) => Ok(()),
     }
 }

@@ -1,8 +1,10 @@
 //! Settings: flags and environment first, then the file, then what is built in.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ropeway_runtime::runtimes;
 use serde::Deserialize;
 
 use crate::Failure;
@@ -19,6 +21,7 @@ pub(crate) struct Settings {
     pub tls: TlsSetting,
     pub threads: usize,
     pub reserve_bytes: u64,
+    pub runtimes: runtimes::Settings,
 }
 
 /// Whether and with what TLS is served.
@@ -43,6 +46,9 @@ struct File {
     tls_key: Option<PathBuf>,
     threads: Option<usize>,
     reserve_mib: Option<u64>,
+    stand_in: Option<BTreeMap<String, String>>,
+    deprecated_runtimes: Option<bool>,
+    no_runtime_sdk: Option<bool>,
 }
 
 impl Settings {
@@ -79,6 +85,12 @@ impl Settings {
                 .or(file.reserve_mib)
                 .unwrap_or(256)
                 .saturating_mul(1024 * 1024),
+            runtimes: runtimes::Settings {
+                directory: runtimes_directory(&data_dir),
+                stand_ins: stand_ins(&arguments.stand_in, file.stand_in)?,
+                deprecated: arguments.deprecated_runtimes.or(file.deprecated_runtimes).unwrap_or(false),
+                no_sdk: arguments.no_runtime_sdk.or(file.no_runtime_sdk).unwrap_or(false),
+            },
             data_dir,
         };
         settings.check()?;
@@ -99,6 +111,29 @@ impl Settings {
             )));
         }
         Ok(())
+    }
+}
+
+/// Where interpreters and SDKs are kept.
+pub(crate) fn runtimes_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("runtimes")
+}
+
+/// The stand-ins of the flags, or of the file; both names must be runtimes of the same language.
+fn stand_ins(
+    flags: &[String],
+    file: Option<BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut stand_ins = if flags.is_empty() { file.unwrap_or_default() } else { BTreeMap::new() };
+    for flag in flags {
+        let (runtime, other) = flag
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("a stand-in is RUNTIME=RUNTIME, and {flag:?} is not")))?;
+        stand_ins.insert(runtime.to_owned(), other.to_owned());
+    }
+    match runtimes::check_stand_ins(&stand_ins) {
+        Ok(()) => Ok(stand_ins),
+        Err(why) => Err(Failure::Usage(why)),
     }
 }
 

@@ -3,7 +3,7 @@
 // Speaks to the Runtime API, over one connection that is kept.
 
 const http = require('http');
-const { document, JSONStringifyError } = require('./errors');
+const { document, inHeader, JSONStringifyError } = require('./errors');
 const { generation } = require('./generation');
 
 // Tracing libraries replace `http.request`; the runtime's own calls are not the function's.
@@ -58,9 +58,7 @@ class Client {
 
   postError(path, error) {
     const shown = document(error);
-    // A header takes Latin-1 without controls; an error's name may be anything.
-    const type = String(shown.errorType).replace(/[^\x20-\x7E]/g, '?');
-    return this.call('POST', path, JSON.stringify(shown), { [ERROR_TYPE]: type });
+    return this.call('POST', path, JSON.stringify(shown), { [ERROR_TYPE]: inHeader(shown) });
   }
 
   call(method, path, body, headers, again) {

@@ -1,6 +1,7 @@
 'use strict';
 
 const util = require('util');
+const { generation } = require('./generation');
 
 // The runtime's own errors: their names are what `errorType` and the function-error header say.
 class HandlerNotFound extends Error {}
@@ -51,9 +52,22 @@ function isError(value) {
 // DEL cannot stand in a header, and the error's type becomes one.
 const clean = (text) => (typeof text === 'string' ? text.replace(/\x7F/g, '%7F') : text);
 
+/** The document of the managed runtimes before Node 10. */
+function ofNode8(error) {
+  if (!isError(error)) {
+    return { errorMessage: typeof error === 'string' ? error : JSON.stringify(error) };
+  }
+  const frames = error.stack.split('\n').slice(1);
+  const stackTrace = frames.map((frame) => frame.trim().replace(/^at /, ''));
+  return { errorMessage: error.message, errorType: error.name, stackTrace };
+}
+
 /** The document that the Runtime API gets for an error, or for whatever else was thrown. */
 function document(error) {
   try {
+    if (generation < 10) {
+      return ofNode8(error);
+    }
     if (isError(error)) {
       return { errorType: clean(error.name), errorMessage: clean(error.message), trace: clean(error.stack).split('\n') };
     }
@@ -89,4 +103,9 @@ function inText(error) {
   }
 }
 
-module.exports = Object.assign({ document, asError, inText }, named);
+/** A document's type as a header can say it: Latin-1 without controls, and never nothing. */
+function inHeader(shown) {
+  return String(shown.errorType || 'Unhandled').replace(/[^\x20-\x7E]/g, '?');
+}
+
+module.exports = Object.assign({ document, asError, inText, inHeader }, named);

@@ -4,7 +4,7 @@
 
 const { Writable } = require('stream');
 const log = require('./console');
-const { document, InvalidStreamingOperation } = require('./errors');
+const { document, inHeader, InvalidStreamingOperation } = require('./errors');
 const { generation } = require('./generation');
 
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
@@ -86,7 +86,7 @@ class ResponseStream extends Writable {
     log.error('Invoke Error', error);
     const shown = document(error);
     this._request.addTrailers({
-      [ERROR_TYPE]: String(shown.errorType).replace(/[^\x20-\x7E]/g, '?'),
+      [ERROR_TYPE]: inHeader(shown),
       [ERROR_BODY]: Buffer.from(JSON.stringify(shown)).toString('base64'),
     });
     this.end();

@@ -239,6 +239,23 @@ impl Runtimes {
     }
 }
 
+/// Whether stand-ins are of runtimes' names, and of the language that they stand in for.
+///
+/// # Errors
+/// The one that is not.
+pub fn check_stand_ins(stand_ins: &BTreeMap<String, String>) -> Result<(), String> {
+    for (runtime, other) in stand_ins {
+        let language = |name: &str| {
+            let found = Name::find(name).map(|name| name.language);
+            found.ok_or_else(|| format!("Ropeway does not run {name}, which a stand-in names"))
+        };
+        if std::mem::discriminant(&language(runtime)?) != std::mem::discriminant(&language(other)?) {
+            return Err(format!("{other} cannot stand in for {runtime}: they are of different languages"));
+        }
+    }
+    Ok(())
+}
+
 /// Environment variables that the function's own replace.
 fn own(spec: &FunctionSpec, defaults: &[(&str, &str)]) -> Vec<(String, String)> {
     defaults

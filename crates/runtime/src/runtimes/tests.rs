@@ -99,6 +99,16 @@ fn a_stand_in_serves_where_the_setting_names_it() {
 }
 
 #[test]
+fn stand_ins_are_of_the_same_language() {
+    let check = |runtime: &str, other: &str| {
+        check_stand_ins(&BTreeMap::from([(runtime.to_owned(), other.to_owned())]))
+    };
+    assert_eq!(check("nodejs18.x", "nodejs20.x"), Ok(()));
+    assert!(check("nodejs18.x", "python3.11").unwrap_err().contains("different languages"));
+    assert!(check("ruby3.3", "nodejs20.x").unwrap_err().contains("does not run ruby3.3"));
+}
+
+#[test]
 fn deprecated_names_are_admitted_by_a_setting() {
     let mut machine_ = Machine::new("16.20.2");
     let refused = why(machine_.runtimes().check("nodejs16.x", machine()));
