@@ -36,6 +36,8 @@ pub enum Space {
     Lambda = 0x16,
     /// CloudWatch Logs.
     Logs = 0x17,
+    /// API Gateway.
+    ApiGateway = 0x18,
 }
 
 /// Account and region: 6 bytes for an account of 12 digits in a region of the table, more for others.

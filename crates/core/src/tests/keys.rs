@@ -21,6 +21,7 @@ fn spaces_never_change() {
         (Space::Server, 0x7f),
         (Space::Lambda, 0x16),
         (Space::Logs, 0x17),
+        (Space::ApiGateway, 0x18),
     ];
     for (at, (space, discriminant)) in (0..).zip(spaces) {
         assert_eq!(space as u8, discriminant);
