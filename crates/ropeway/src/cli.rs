@@ -27,7 +27,8 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.";
 pub(crate) enum Command {
     /// Serve, in the foreground, until SIGTERM or SIGINT.
     Start(StartArgs),
-    /// Create or update a stack from a template, and wait until it stands.
+    /// Create or update a stack from a template, and wait until it stands. Code that the template names by a
+    /// local path is built and uploaded first: Rust by cargo, Node by npm, Python by pip.
     Deploy(DeployArgs),
     /// Empty a stack's buckets, delete the stack, and wait until it is gone.
     Destroy(DestroyArgs),

@@ -59,6 +59,16 @@ impl Client {
         })
     }
 
+    /// The server's address, as in `http://localhost:4566`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The region's name.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// The clock, for pauses between looks.
     pub fn clock(&self) -> &Clock {
         &self.clock

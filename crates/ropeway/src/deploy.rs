@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::cli::{DeployArgs, DestroyArgs, LsArgs, StackArgs};
 use crate::client::{Client, ServiceError};
+use crate::pack::pack;
 use crate::{Failure, output};
 
 /// Pause between two looks at a stack, in milliseconds.
@@ -30,7 +31,8 @@ pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
     };
     let body = std::fs::read_to_string(&template)
         .map_err(|e| Failure::Usage(format!("{}: {e}", template.display())))?;
-    let mut parameters = vec![("StackName".to_owned(), name.clone()), ("TemplateBody".to_owned(), body)];
+    let template = pack(&client, &template, body).await?;
+    let mut parameters = vec![("StackName".to_owned(), name.clone()), template];
     for (n, capability) in
         ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate()
     {

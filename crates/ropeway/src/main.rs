@@ -8,6 +8,7 @@ mod functions;
 mod internal;
 mod log;
 mod output;
+mod pack;
 mod running;
 mod runtime_cmd;
 mod settings;
