@@ -65,7 +65,7 @@ impl Launcher {
         let packages = Packages::open(settings.directory.join("packages"))?;
         let root = settings.directory.join("root");
         std::fs::create_dir_all(&root)?;
-        let (groups, missing_groups) = Groups::find();
+        let (groups, missing_groups) = Groups::find(ids.number());
         let spawner = Spawner::new(settings.program.clone());
         let users = Users::find();
         Ok(Launcher {

@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 use api::Shutdown;
 use launch::Launcher;
 use pool::Pool;
-use runner::{Runner, sweep};
+use runner::{Runner, freeze, sweep};
 use runtimes::Runtimes;
 use tasks::Tasks;
 
@@ -83,9 +83,16 @@ impl Runtime {
     ) -> std::io::Result<Self> {
         let pool = Pool::new(settings.most_processes);
         let launcher = Launcher::new(settings, host, clock, ids, runtimes)?;
-        let runner =
-            Arc::new(Runner { launcher, pool, tasks: Tasks::new(), provisioned: Default::default() });
+        let (waits, clock) = (Arc::new(tokio::sync::Notify::new()), launcher.clock.clone());
+        let runner = Arc::new(Runner {
+            launcher,
+            pool,
+            tasks: Tasks::new(),
+            provisioned: Default::default(),
+            waits: Arc::clone(&waits),
+        });
         runner.tasks.spawn(sweep(Arc::downgrade(&runner)));
+        runner.tasks.spawn(freeze(Arc::downgrade(&runner), waits, clock));
         Ok(Runtime(runner))
     }
 

@@ -92,12 +92,12 @@ impl Pool {
     pub fn take(&self, key: &Key, now: Time) -> Result<Taken, Full> {
         let mut state = self.state();
         let mut out = Vec::new();
-        while let Some(idle) = state.pop(key) {
-            if idle.process.keys_last(now) {
+        while let Some(Idle { mut process, .. }) = state.pop(key) {
+            if process.keys_last(now) && process.lives() {
                 let ticket = state.place(key)?;
-                return Ok(Taken { ticket, process: Some(idle.process), out });
+                return Ok(Taken { ticket, process: Some(process), out });
             }
-            out.push(idle.process);
+            out.push(process);
         }
         let ticket = self.admit(&mut state, key, &mut out)?;
         Ok(Taken { ticket, process: None, out })
@@ -136,6 +136,22 @@ impl Pool {
             }
             _ => Some(process),
         }
+    }
+
+    /// Stops the processes that have waited since before a moment where they are. Whether others have still
+    /// to be stopped.
+    pub fn freeze(&self, before: Time) -> bool {
+        let mut state = self.state();
+        let waiting = state.idle.values_mut().flatten().filter(|idle| !idle.process.is_frozen());
+        let mut left = false;
+        for idle in waiting {
+            if idle.since <= before {
+                idle.process.freeze();
+            } else {
+                left = true;
+            }
+        }
+        left
     }
 
     /// Gives a place up.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use ropeway_core::Clock;
 use ropeway_core::functions::{FunctionSpec, Invocation, Invoked, NotRun};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::api::Shutdown;
 use crate::launch::Launcher;
@@ -12,6 +13,9 @@ use crate::pool::{Full, Key, Pool, Taken, Ticket};
 use crate::process::{Begun, Failure, INIT_MILLIS, Kind, Process};
 use crate::tasks::Tasks;
 
+/// How long a process that waits is left to run, in milliseconds: under load the next invocation comes
+/// sooner, and stopping and continuing costs more than the invocation.
+const FREEZE_MILLIS: i64 = 5;
 /// How often processes that waited too long are looked for, in milliseconds.
 const SWEEP_MILLIS: i64 = 15_000;
 
@@ -25,6 +29,8 @@ pub struct Runner {
     pub tasks: Tasks,
     /// What is provisioned, to start more of it.
     pub provisioned: Mutex<BTreeMap<Key, Arc<FunctionSpec>>>,
+    /// A process has begun to wait.
+    pub waits: Arc<Notify>,
 }
 
 /// A process for an invocation, or the invocation's end.
@@ -66,17 +72,20 @@ impl Runner {
 
     async fn serve(&self, ticket: Ticket, mut process: Process, begun: Begun, reply: &mut Reply) {
         let (result, answer) = process.invoke(begun, reply).await;
-        match result.and_then(|()| process.freeze()) {
-            Ok(()) => {
-                let now = self.launcher.clock.now();
-                self.end_all(self.pool.put_back(ticket, process, now), Shutdown::Spindown);
-            }
+        match result {
+            Ok(()) => self.put_back(ticket, process),
             Err(failure) => {
                 self.pool.give_up(ticket);
                 self.end_all(vec![process], why(&failure));
             }
         }
         answer.into_iter().for_each(|answer| give(reply, Ok(answer)));
+    }
+
+    fn put_back(&self, ticket: Ticket, process: Process) {
+        let now = self.launcher.clock.now();
+        self.end_all(self.pool.put_back(ticket, process, now), Shutdown::Spindown);
+        self.waits.notify_one();
     }
 
     /// A new process. As on Lambda, an init that failed, or took longer than 10 seconds, is tried once more
@@ -123,15 +132,14 @@ impl Runner {
             let mut process = self.launcher.start(spec, Kind::Provisioned).await?;
             let deadline = self.launcher.clock.now().plus_millis(INIT_MILLIS);
             let ready = process.init("init", deadline).await;
-            ready.and_then(|()| process.freeze()).map_err(|failure| {
+            ready.map_err(|failure| {
                 NotRun::NoRoom(format!("the init failed: {}: {}", failure.kind, failure.why))
             })?;
             Ok(process)
         };
         match made.await {
             Ok(process) => {
-                let now = self.launcher.clock.now();
-                self.end_all(self.pool.put_back(ticket, process, now), Shutdown::Spindown);
+                self.put_back(ticket, process);
                 Ok(())
             }
             Err(not_run) => {
@@ -181,6 +189,20 @@ pub async fn sweep(runner: Weak<Runner>) {
         clock.sleep_until(clock.now().plus_millis(pause)).await;
         let Some(runner) = runner.upgrade() else { return };
         runner.sweep().await;
+    }
+}
+
+/// Stops the processes that wait, as long as the runner lives.
+pub async fn freeze(runner: Weak<Runner>, waits: Arc<Notify>, clock: Clock) {
+    loop {
+        waits.notified().await;
+        loop {
+            clock.sleep_until(clock.now().plus_millis(FREEZE_MILLIS)).await;
+            let Some(runner) = runner.upgrade() else { return };
+            if !runner.pool.freeze(clock.now().plus_millis(-FREEZE_MILLIS)) {
+                break;
+            }
+        }
     }
 }
 

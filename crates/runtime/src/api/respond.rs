@@ -7,10 +7,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use ropeway_core::functions::{Answer, StreamFault, StreamedAnswer};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 
 use super::session::{Event, Session};
-use super::{MAX_PAYLOAD, Reply, accepted, body, error_reply, header};
+use super::{MAX_PAYLOAD, Reply, accepted, body, error_reply, header, not_found};
 
 /// The most of a streaming answer, in bytes: 200 MiB ("Response streaming: payload limits").
 const MAX_STREAM: u64 = 200 << 20;
@@ -56,18 +56,30 @@ impl Session {
     }
 
     async fn stream(&self, id: &str, request: Request<Incoming>) -> Reply {
+        let (pieces, receiver) = mpsc::channel(MAX_PIECES);
+        let Ok(end) = pieces.clone().try_reserve_owned() else { return not_found() };
         if let Err(reply) = self.settle(id) {
             return reply;
         }
         let kind = header(request.headers(), "content-type").unwrap_or("application/octet-stream");
         let content_type = kind.to_owned();
-        let (pieces, receiver) = mpsc::channel(MAX_PIECES);
         let answer = Answer::Stream(StreamedAnswer { content_type, pieces: receiver });
+        let mut end = End { session: self, place: Some(end) };
         self.tell(Event::Answered(answer, false)).await;
-        let reply = forward(request.into_body(), &pieces).await;
-        drop(pieces);
-        self.tell(Event::StreamEnded).await;
-        reply
+        match forward(request.into_body(), &pieces).await {
+            Ok(None) => {
+                end.place = None;
+                accepted()
+            }
+            Ok(Some(fault)) => {
+                end.say(fault);
+                accepted()
+            }
+            Err((fault, reply)) => {
+                end.say(fault);
+                reply
+            }
+        }
     }
 
     /// `POST …/invocation/{id}/error`.
@@ -119,53 +131,66 @@ fn too_large(limit: u64) -> Bytes {
     Bytes::from(serde_json::json!({ "errorType": TOO_LARGE, "errorMessage": message }).to_string())
 }
 
-/// Hands the pieces on as they come. An error comes in the trailers.
-async fn forward(mut body: Incoming, pieces: &Pieces) -> Reply {
+/// The end of a streaming answer, which has a place of its own in the channel: also where the connection
+/// breaks off and nobody is left to await room.
+struct End<'a> {
+    session: &'a Session,
+    place: Option<OwnedPermit<Result<Bytes, StreamFault>>>,
+}
+
+impl End<'_> {
+    fn say(&mut self, fault: StreamFault) {
+        if let Some(place) = self.place.take() {
+            drop(place.send(Err(fault)));
+        }
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let fault = self.session.breaking().unwrap_or_else(|| truncated("the connection was closed"));
+        self.say(fault);
+        self.session.stream_ended();
+    }
+}
+
+/// Hands the pieces on as they come. An error that the runtime reports comes in the trailers.
+async fn forward(mut body: Incoming, pieces: &Pieces) -> Result<Option<StreamFault>, (StreamFault, Reply)> {
     let mut left = MAX_STREAM;
+    let mut fault = None;
     while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
-                fault(pieces, "Runtime.TruncatedResponse", &error.to_string()).await;
-                return error_reply(
-                    StatusCode::BAD_REQUEST,
-                    "TruncatedHTTPRequest",
-                    "HTTP request detected as truncated",
-                );
-            }
-        };
+        let frame = frame.map_err(|error| {
+            let kind = "TruncatedHTTPRequest";
+            let reply = error_reply(StatusCode::BAD_REQUEST, kind, "HTTP request detected as truncated");
+            (truncated(&error.to_string()), reply)
+        })?;
         match frame.into_data() {
             Ok(piece) => {
-                let Some(rest) = left.checked_sub(piece.len() as u64) else {
+                left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
                     let details = String::from_utf8_lossy(&too_large(MAX_STREAM)).into_owned();
                     let limit = format!("Exceeded maximum allowed payload size ({MAX_STREAM} bytes).");
-                    send_fault(pieces, TOO_LARGE.to_owned(), details).await;
-                    return error_reply(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &limit);
-                };
-                left = rest;
+                    let reply = error_reply(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &limit);
+                    (StreamFault { kind: TOO_LARGE.to_owned(), details }, reply)
+                })?;
                 // The reader has gone: the function may finish all the same.
                 drop(pieces.send(Ok(piece)).await);
             }
-            Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers()
-                    && let Some(kind) = error_type(&trailers)
-                {
-                    let details = header(&trailers, "lambda-runtime-function-error-body")
-                        .and_then(|text| STANDARD.decode(text).ok())
-                        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-                    send_fault(pieces, kind, details.unwrap_or_default()).await;
-                }
-            }
+            Err(frame) => fault = frame.into_trailers().ok().and_then(|trailers| reported(&trailers)),
         }
     }
-    accepted()
+    Ok(fault)
 }
 
-async fn fault(pieces: &Pieces, kind: &str, message: &str) {
-    let details = serde_json::json!({ "errorType": kind, "errorMessage": message }).to_string();
-    send_fault(pieces, kind.to_owned(), details).await;
+fn reported(trailers: &HeaderMap) -> Option<StreamFault> {
+    let kind = error_type(trailers)?;
+    let details = header(trailers, "lambda-runtime-function-error-body")
+        .and_then(|text| STANDARD.decode(text).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Some(StreamFault { kind, details: details.unwrap_or_default() })
 }
 
-async fn send_fault(pieces: &Pieces, kind: String, details: String) {
-    drop(pieces.send(Err(StreamFault { kind, details })).await);
+fn truncated(why: &str) -> StreamFault {
+    let kind = "Runtime.TruncatedResponse";
+    let details = serde_json::json!({ "errorType": kind, "errorMessage": why }).to_string();
+    StreamFault { kind: kind.to_owned(), details }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use ropeway_core::functions::Answer;
+use ropeway_core::functions::{Answer, StreamFault};
 use ropeway_core::{Ids, Time};
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +50,8 @@ pub enum Event {
     ExtensionError(String, Option<String>),
     /// A program could not be started, or has ended.
     Exited(u8, Exit),
+    /// So much memory, in bytes, is in use inside.
+    Memory(u64),
     /// All inside is dead.
     Gone,
 }
@@ -106,6 +108,8 @@ pub(super) struct State {
     offered: Option<Arc<Work>>,
     waiting: Option<oneshot::Sender<Arc<Work>>>,
     pub extensions: BTreeMap<String, Extension>,
+    /// Why a streaming answer will break off.
+    breaking: Option<StreamFault>,
 }
 
 /// The invocation that the runtime has.
@@ -130,6 +134,21 @@ impl Session {
     pub async fn tell(&self, event: Event) {
         // Without a driver the sandbox is being ended.
         drop(self.events.send(event).await);
+    }
+
+    /// Says why a streaming answer breaks off, before the sandbox is killed.
+    pub fn break_off(&self, fault: StreamFault) {
+        self.state().breaking = Some(fault);
+    }
+
+    pub(super) fn breaking(&self) -> Option<StreamFault> {
+        self.state().breaking.take()
+    }
+
+    /// Tells the driver that a streaming answer is over, where nothing can be awaited.
+    pub(super) fn stream_ended(&self) {
+        // Full, the channel holds what the driver ends the invocation for: nothing else sends so much.
+        drop(self.events.try_send(Event::StreamEnded));
     }
 
     /// Hands an invocation to the runtime, and to the extensions that asked for such events.

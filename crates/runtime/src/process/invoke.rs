@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_core::Time;
-use ropeway_core::functions::{Answer, Invocation, Invoked};
+use ropeway_core::functions::{Answer, Invocation, Invoked, StreamFault};
 
 use super::report::Report;
 use super::{Failure, Process, Status, Stopwatch};
 use crate::api::{Event, Work};
 use crate::runner::Reply;
+use crate::sandbox::cgroup::Group;
 use crate::sandbox::order::Command;
 
-/// How often memory is looked at where an invocation is under way, in milliseconds.
-const WATCH_MILLIS: i64 = 100;
+/// How often memory is looked at while an invocation is under way, in milliseconds.
+const WATCH_MILLIS: i64 = 50;
 
 /// An invocation that has begun in a process.
 #[derive(Debug)]
@@ -66,11 +67,14 @@ impl Process {
     ) -> (Result<(), Failure>, Option<Invoked>) {
         let mut progress = Progress::default();
         self.session.offer(&begun.work);
-        let result = match self.command(Command::Thaw) {
+        let result = match self.thaw() {
             Ok(()) => self.run(begun.work.deadline, &mut progress, reply).await,
             Err(failure) => Err(failure),
         };
-        if result.is_err() {
+        if let Err(failure) = &result {
+            let details = failure.payload(&begun.work.request_id);
+            let details = String::from_utf8_lossy(&details).into_owned();
+            self.session.break_off(StreamFault { kind: failure.kind.clone(), details });
             self.sandbox.kill();
         }
         let log_tail = self.report(&begun, &result);
@@ -91,16 +95,19 @@ impl Process {
         progress: &mut Progress,
         reply: &mut Reply,
     ) -> Result<(), Failure> {
+        let clock = self.clock.clone();
+        let next_look = || clock.now().plus_millis(WATCH_MILLIS).min(deadline);
+        let mut alarm = std::pin::pin!(clock.sleep_until(next_look()));
         loop {
-            let next_look = self.clock.now().plus_millis(WATCH_MILLIS).min(deadline);
             let event = tokio::select! {
                 biased;
                 event = self.events.recv() => event,
-                () = self.clock.sleep_until(next_look) => {
-                    if self.clock.now() >= deadline {
+                () = &mut alarm => {
+                    if clock.now() >= deadline {
                         return Err(Failure::timeout(self.spec.timeout_secs));
                     }
                     self.look_at_memory()?;
+                    alarm.set(clock.sleep_until(next_look()));
                     continue;
                 }
             };
@@ -120,6 +127,7 @@ impl Process {
                 }
                 Some(Event::StreamEnded) => progress.streaming = false,
                 Some(Event::RuntimeReady) => progress.runtime_ready = true,
+                Some(Event::Memory(used)) => self.check_memory(used)?,
                 Some(event) => {
                     if let Some(failure) = self.failure(event) {
                         return Err(failure);
@@ -134,16 +142,22 @@ impl Process {
         }
     }
 
-    /// Ends an invocation that uses more memory than it has. The control group's own limit has room for
-    /// `/tmp` beside it, whose files are in memory too.
-    fn look_at_memory(&self) -> Result<(), Failure> {
-        let limit = u64::from(self.spec.memory_mib) << 20;
-        match self.group.as_ref().and_then(crate::sandbox::cgroup::Group::anonymous) {
-            Some(used) if used > limit => {
-                Err(Failure::new("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"))
-            }
-            _ => Ok(()),
+    /// Looks at the memory in use, or asks the sandbox's first process to, where no control group counts.
+    fn look_at_memory(&mut self) -> Result<(), Failure> {
+        match self.group.as_ref().and_then(Group::anonymous) {
+            Some(used) => self.check_memory(used),
+            None => self.command(Command::Measure),
         }
+    }
+
+    /// Ends an invocation that uses more memory than it has. A control group's own limit has room for
+    /// `/tmp` beside it, whose files are in memory too.
+    fn check_memory(&mut self, used: u64) -> Result<(), Failure> {
+        self.seen = self.seen.max(used);
+        if used > u64::from(self.spec.memory_mib) << 20 {
+            return Err(Failure::new("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"));
+        }
+        Ok(())
     }
 
     /// Writes the invocation's last lines; its log's tail.
@@ -156,7 +170,7 @@ impl Process {
             Err(failure) if failure.kind == "Sandbox.Timedout" => Status::Timeout,
             Err(failure) => Status::Error(failure.kind.clone()),
         };
-        let peak = self.group.as_ref().and_then(crate::sandbox::cgroup::Group::peak).unwrap_or_default();
+        let peak = self.group.as_ref().and_then(Group::peak).unwrap_or(self.seen);
         let report = Report {
             request_id: &work.request_id,
             duration,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ropeway_core::functions::FunctionSpec;
 use ropeway_core::{Clock, Time};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::api::{Event, Exit, Session, Shutdown};
 use crate::package::Tree;
@@ -30,6 +30,9 @@ pub use report::{Status, Writer};
 
 /// How long the first init of a process may take, in milliseconds ("Lambda execution environment: init phase").
 pub const INIT_MILLIS: i64 = 10_000;
+/// How long the runtime has to end where there are extensions, in milliseconds ("Shutdown phase": 500 ms
+/// with external extensions).
+const TERMINATE_MILLIS: i64 = 500;
 /// How long extensions have after they are told to shut down, in milliseconds ("Shutdown phase").
 const SHUTDOWN_MILLIS: i64 = 2000;
 
@@ -77,6 +80,9 @@ pub struct Process {
     externals: u8,
     /// How long its init took, until that has been reported.
     init_took: Option<Duration>,
+    /// The most memory that was seen in use, in bytes, where no control group counts.
+    seen: u64,
+    frozen: bool,
     _trees: Vec<Arc<Tree>>,
 }
 
@@ -104,6 +110,8 @@ impl Process {
             keys_end,
             externals,
             init_took: None,
+            seen: 0,
+            frozen: false,
             _trees: trees,
         }
     }
@@ -198,25 +206,55 @@ impl Process {
     }
 
     /// Stops all of its processes where they are, until the next invocation.
-    pub fn freeze(&self) -> Result<(), Failure> {
-        self.command(Command::Freeze)
+    pub fn freeze(&mut self) {
+        // One that has ended is found out when it is wanted.
+        self.frozen = self.command(Command::Freeze).is_ok();
     }
 
-    /// Ends it as Lambda does: extensions are told and given time, everything else is killed at once.
+    /// Whether they stand still.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Lets its processes go on.
+    fn thaw(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.frozen) { self.command(Command::Thaw) } else { Ok(()) }
+    }
+
+    /// Whether it has not ended while it waited.
+    pub fn lives(&mut self) -> bool {
+        loop {
+            match self.events.try_recv() {
+                Ok(Event::Exited(..) | Event::ExtensionError(..) | Event::Gone) => return false,
+                Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Ends it as Lambda does: with extensions, the runtime is asked to end, then they are told and given
+    /// time; everything else is killed at once.
     pub async fn end(mut self, why: Shutdown) {
         if !self.session.has_extensions() {
             return;
         }
-        let deadline = self.clock.now().plus_millis(SHUTDOWN_MILLIS);
-        self.session.shut_down(why, deadline);
-        if self.command(Command::Thaw).and_then(|()| self.command(Command::Terminate)).is_err() {
+        let now = self.clock.now();
+        let (runtime, all) = (now.plus_millis(TERMINATE_MILLIS), now.plus_millis(SHUTDOWN_MILLIS));
+        if self.thaw().and_then(|()| self.command(Command::Terminate)).is_err() {
             return;
         }
-        let mut left = self.externals;
+        self.wait_for_ends(runtime, |program| program == 0, 1).await;
+        self.session.shut_down(why, all);
+        self.wait_for_ends(all, |program| program != 0, self.externals).await;
+    }
+
+    /// Waits until so many programs of a kind have ended, or a moment has come.
+    async fn wait_for_ends(&mut self, deadline: Time, of: impl Fn(u8) -> bool, mut left: u8) {
         while left > 0 {
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Event::Exited(1.., _)) => left -= 1,
+                    Some(Event::Exited(program, _)) if of(program) => left -= 1,
                     Some(Event::Gone) | None => return,
                     Some(_) => {}
                 },
@@ -250,6 +288,7 @@ async fn watch(sandbox: Arc<Sandbox>, session: Arc<Session>) {
                 Event::Exited(program, Exit::Signal(signal.unwrap_or_default()))
             }
             Ok(Some(Told::NotStarted { program, why })) => Event::Exited(program, Exit::NotStarted(why)),
+            Ok(Some(Told::Memory(used))) => Event::Memory(used),
             Ok(Some(Told::Ready { .. } | Told::Failed(_))) => continue,
             Ok(None) | Err(_) => return session.tell(Event::Gone).await,
         };

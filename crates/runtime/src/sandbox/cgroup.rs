@@ -19,16 +19,20 @@ const MIB_PER_CPU: u64 = 1769;
 
 /// The groups that the server makes its functions' in.
 #[derive(Debug, Clone)]
-pub struct Groups {
-    parents: Arc<[Parent]>,
-    number: Arc<AtomicU64>,
-    /// Left behind while their last processes were dying.
-    left: Arc<Mutex<Vec<PathBuf>>>,
-}
+pub struct Groups(Arc<Shared>);
 
 #[derive(Debug)]
+struct Shared {
+    parents: Vec<Parent>,
+    number: AtomicU64,
+    /// Left behind while their last processes were dying.
+    left: Mutex<Vec<PathBuf>>,
+}
+
+/// A directory of the server's own, in version 2's single tree or in that of a controller.
+#[derive(Debug, Clone)]
 struct Parent {
-    controller: &'static str,
+    controllers: &'static [&'static str],
     unified: bool,
     directory: PathBuf,
 }
@@ -48,29 +52,34 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Group {
     groups: Groups,
-    directories: Vec<(&'static str, bool, PathBuf)>,
+    directories: Vec<Parent>,
 }
 
 impl Groups {
-    /// Finds what may be used; and what not, in words.
-    pub fn find() -> (Self, Vec<String>) {
+    /// Finds what may be used; and what not, in words. `unique` tells this runner from others.
+    pub fn find(unique: u64) -> (Self, Vec<String>) {
         let mine = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let name = format!("ropeway-{}", std::process::id());
+        let name = format!("ropeway-{}-{unique:016x}", std::process::id());
         let mut parents = Vec::new();
         let mut missing = Vec::new();
-        let unified = unified(&mine, &name);
-        for controller in CONTROLLERS {
-            let found = match &unified {
-                Some(Ok(directory)) => Ok((true, directory.clone())),
-                Some(Err(error)) => Err(error.to_string()),
-                None => separate(&mine, controller, &name).map(|directory| (false, directory)),
-            };
-            match found {
-                Ok((unified, directory)) => parents.push(Parent { controller, unified, directory }),
-                Err(why) => missing.push(format!("control groups for {controller}: {why}")),
+        match unified(&mine, &name) {
+            Some(Ok(directory)) => {
+                parents.push(Parent { controllers: &CONTROLLERS, unified: true, directory });
+            }
+            Some(Err(why)) => missing.push(format!("control groups: {why}")),
+            None => {
+                for controllers in CONTROLLERS.chunks(1) {
+                    let name = separate(&mine, controllers.concat().as_str(), &name);
+                    match name {
+                        Ok(directory) => parents.push(Parent { controllers, unified: false, directory }),
+                        Err(why) => {
+                            missing.push(format!("control groups for {}: {why}", controllers.concat()));
+                        }
+                    }
+                }
             }
         }
-        (Groups { parents: parents.into(), number: Arc::default(), left: Arc::default() }, missing)
+        (Groups(Arc::new(Shared { parents, number: AtomicU64::new(0), left: Mutex::default() })), missing)
     }
 
     /// A group for one sandbox.
@@ -78,21 +87,22 @@ impl Groups {
     /// # Errors
     /// What the system says.
     pub fn make(&self, bounds: Bounds) -> io::Result<Group> {
-        self.clear();
-        let number = self.number.fetch_add(1, Ordering::Relaxed).to_string();
+        self.0.clear();
+        let number = self.0.number.fetch_add(1, Ordering::Relaxed).to_string();
         let mut group = Group { groups: self.clone(), directories: Vec::new() };
-        for parent in self.parents.iter() {
-            let directory = parent.directory.join(&number);
-            match fs::create_dir(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+        for parent in &self.0.parents {
+            let own = Parent { directory: parent.directory.join(&number), ..parent.clone() };
+            fs::create_dir(&own.directory)?;
+            group.directories.push(own.clone());
+            for controller in own.controllers {
+                bound(&own.directory, controller, own.unified, bounds)?;
             }
-            group.directories.push((parent.controller, parent.unified, directory.clone()));
-            bound(&directory, parent.controller, parent.unified, bounds)?;
         }
         Ok(group)
     }
+}
 
+impl Shared {
     /// Removes the groups whose last processes have died meanwhile.
     fn clear(&self) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,13 +110,10 @@ impl Groups {
     }
 }
 
-impl Drop for Groups {
+impl Drop for Shared {
     fn drop(&mut self) {
-        if Arc::strong_count(&self.parents) > 1 {
-            return;
-        }
         self.clear();
-        for parent in self.parents.iter() {
+        for parent in &self.parents {
             // What is still busy is taken away at the next start.
             drop(fs::remove_dir(&parent.directory));
         }
@@ -164,7 +171,9 @@ fn remove_stale(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix("ropeway-")?.parse::<u32>().ok());
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("ropeway-")?.split('-').next()?.parse::<u32>().ok());
         if pid.is_none_or(|pid| Path::new("/proc").join(pid.to_string()).exists()) {
             continue;
         }
@@ -214,7 +223,7 @@ fn ignore_absent(result: io::Result<()>) -> io::Result<()> {
 impl Group {
     /// The files that a process joins by.
     pub fn join_files(&self) -> Vec<PathBuf> {
-        self.directories.iter().map(|(_, _, directory)| directory.join("cgroup.procs")).collect()
+        self.directories.iter().map(|own| own.directory.join("cgroup.procs")).collect()
     }
 
     /// The most memory that was in use at once, files in `/tmp` with it, in bytes.
@@ -241,16 +250,16 @@ impl Group {
     }
 
     fn memory(&self) -> Option<(bool, &Path)> {
-        let found = self.directories.iter().find(|(controller, _, _)| *controller == "memory")?;
-        Some((found.1, &found.2))
+        let found = self.directories.iter().find(|own| own.controllers.contains(&"memory"))?;
+        Some((found.unified, &found.directory))
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let mut left = self.groups.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.extend(self.directories.drain(..).map(|(_, _, directory)| directory));
+        let mut left = self.groups.0.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.extend(self.directories.drain(..).map(|own| own.directory));
         drop(left);
-        self.groups.clear();
+        self.groups.0.clear();
     }
 }

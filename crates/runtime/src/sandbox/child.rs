@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
 use super::order::Program;
@@ -43,12 +43,11 @@ fn reason(error: &std::io::Error) -> String {
 
 fn prepare(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
     rustix::process::setsid().map_err(said("a session"))?;
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(said("death signal"))?;
     rustix::stdio::dup2_stdout(output).map_err(said("standard output"))?;
     rustix::stdio::dup2_stderr(output).map_err(said("standard error"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     limits()?;
-    user(host_uid)?;
+    user(host_uid, output)?;
     capabilities()?;
     std::env::set_current_dir("/var/task").map_err(said("/var/task"))?;
     rustix::thread::set_no_new_privs(true).map_err(said("no new privileges"))?;
@@ -66,11 +65,13 @@ fn limits() -> Result<(), String> {
 }
 
 /// Becomes a user of its own, in a user namespace of its own.
-fn user(host_uid: Option<u32>) -> Result<(), String> {
+fn user(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
     let outer = match host_uid {
         None => (0, 0),
         Some(uid) => {
             let (user, group) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(uid));
+            // Or it could not open `/dev/stdout` anew.
+            rustix::fs::fchown(output, Some(user), Some(group)).map_err(said("standard output"))?;
             rustix::thread::set_thread_groups(&[]).map_err(said("groups"))?;
             rustix::thread::set_thread_res_gid(group, group, group).map_err(said("the group"))?;
             rustix::thread::set_thread_res_uid(user, user, user).map_err(said("the user"))?;

@@ -119,10 +119,8 @@ fn programs() -> Result<[BpfProgram; 2], String> {
             SeccompCondition::new(0, Length::Dword, Compare::Eq, u64::from(family.unsigned_abs()))
         }))?,
     );
-    rules.insert(
-        libc::SYS_ioctl,
-        any([SeccompCondition::new(1, Length::Dword, Compare::Eq, libc::TIOCSTI)])?,
-    );
+    rules
+        .insert(libc::SYS_ioctl, any([SeccompCondition::new(1, Length::Dword, Compare::Eq, libc::TIOCSTI)])?);
     if cfg!(target_arch = "x86_64") {
         let twins: Rules = rules.iter().map(|(call, rules)| (call | X32, rules.clone())).collect();
         rules.extend(twins);

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
-use rustix::process::{DumpableBehavior, Pid, PidfdFlags, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::order::{Command, Order, Told};
 use super::spawner::{said, tell};
@@ -95,7 +95,12 @@ fn obey(control: &OwnedFd, output: &OwnedFd, order: &Order, running: &mut Vec<Ru
         Some(Command::Start(number)) => start(control, output, order, number, running)?,
         Some(Command::Freeze) => sys::signal_all(libc::SIGSTOP)?,
         Some(Command::Thaw) => sys::signal_all(libc::SIGCONT)?,
-        Some(Command::Terminate) => sys::signal_all(libc::SIGTERM)?,
+        Some(Command::Terminate) => {
+            for runtime in running.iter().filter(|program| program.number == 0) {
+                rustix::process::pidfd_send_signal(&runtime.handle, Signal::TERM)?;
+            }
+        }
+        Some(Command::Measure) => tell(control, &Told::Memory(anonymous()?)),
         None => return Err(io::Error::from(io::ErrorKind::InvalidData)),
     }
     Ok(true)
@@ -140,4 +145,16 @@ fn reap(control: &OwnedFd, running: &mut Vec<Running>) -> io::Result<()> {
             &Told::Ended { program, code: status.exit_status(), signal: status.terminating_signal() },
         );
     }
+}
+
+/// Memory of all processes here that is no file's, in bytes: what `/proc/[pid]/status` has as `RssAnon`.
+fn anonymous() -> io::Result<u64> {
+    let mut kib = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        // What ends meanwhile has no status any more.
+        let Ok(status) = std::fs::read_to_string(entry?.path().join("status")) else { continue };
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        kib += line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
+    }
+    Ok(kib << 10)
 }

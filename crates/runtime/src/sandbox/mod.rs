@@ -25,7 +25,7 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, UnixDatagram};
 
-use order::{Command, MAX_MESSAGE, Order, Told};
+use order::{Command, MAX_TOLD, Order, Told};
 
 pub use child::{GROUP, USER};
 
@@ -179,7 +179,7 @@ impl Sandbox {
     }
 
     async fn receive(&self) -> io::Result<Option<(Told, Vec<OwnedFd>)>> {
-        let mut buffer = vec![0; MAX_MESSAGE];
+        let mut buffer = vec![0; MAX_TOLD];
         let read = || wire::receive(&self.control, &mut buffer);
         let (length, fds) = self.control.async_io(Interest::READABLE, read).await?;
         match buffer.get(..length) {

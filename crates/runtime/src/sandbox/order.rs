@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest message, in bytes.
-pub const MAX_MESSAGE: usize = 192 << 10;
+/// The longest order, in bytes: a function's environment is 4 KiB at most.
+pub const MAX_ORDER: usize = 128 << 10;
+/// The longest message to the server, in bytes.
+pub const MAX_TOLD: usize = 8 << 10;
 /// The most sockets that a sandbox listens on.
 pub const MAX_LISTENERS: usize = 4;
 
@@ -55,8 +57,10 @@ pub enum Command {
     Freeze,
     /// Let them go on.
     Thaw,
-    /// Ask them to end (SIGTERM).
+    /// Ask the runtime to end (SIGTERM).
     Terminate,
+    /// Tell how much memory they use.
+    Measure,
 }
 
 impl Command {
@@ -67,6 +71,7 @@ impl Command {
             Command::Freeze => [b'f', 0],
             Command::Thaw => [b't', 0],
             Command::Terminate => [b'e', 0],
+            Command::Measure => [b'm', 0],
         }
     }
 
@@ -77,6 +82,7 @@ impl Command {
             [b'f', 0] => Some(Command::Freeze),
             [b't', 0] => Some(Command::Thaw),
             [b'e', 0] => Some(Command::Terminate),
+            [b'm', 0] => Some(Command::Measure),
             _ => None,
         }
     }
@@ -89,6 +95,8 @@ pub enum Told {
     Ready { missing: Vec<String> },
     /// It could not be made.
     Failed(String),
+    /// Memory of all processes that is no file's, in bytes.
+    Memory(u64),
     /// A program could not be started.
     NotStarted { program: u8, why: String },
     /// A program has ended, with a code or by a signal.

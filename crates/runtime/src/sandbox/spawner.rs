@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::thread::UnshareFlags;
 
-use super::order::{MAX_MESSAGE, Order, Told};
+use super::order::{MAX_ORDER, Order, Told};
 use super::{inside, sys, wire};
 
 /// The spawner's whole life: takes pairs of descriptors (the sandbox's control socket, and where its
@@ -61,7 +61,7 @@ fn enter(control: &OwnedFd) -> Result<Option<(Order, Vec<String>)>, String> {
     sys::forget_children(false);
     let nothing = File::open("/dev/null").map_err(said("/dev/null"))?;
     rustix::stdio::dup2_stdin(&nothing).map_err(said("standard input"))?;
-    let mut buffer = vec![0; MAX_MESSAGE];
+    let mut buffer = vec![0; MAX_ORDER];
     let (length, _) = wire::receive(control, &mut buffer).map_err(said("the order"))?;
     let message = buffer.get(..length).unwrap_or_default();
     let order: Order = serde_json::from_slice(message).map_err(said("the order"))?;

@@ -10,5 +10,8 @@
     reason = "tests"
 )]
 
+mod api;
+mod hostile;
 mod invoke;
+mod pool;
 mod world;

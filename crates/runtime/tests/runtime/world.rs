@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -106,7 +105,8 @@ impl World {
         });
         let runtimes = Runtimes::default();
         let given = Arc::clone(&host) as Arc<dyn FunctionHost>;
-        let runtime = Runtime::new(settings, given, clock.clone(), Ids::seeded(1), runtimes).unwrap();
+        let runtime =
+            Runtime::new(settings, given, clock.clone(), Ids::from_os().unwrap(), runtimes).unwrap();
         World { runtime, host, clock, directory, server }
     }
 
@@ -200,10 +200,9 @@ pub fn archive(files: &[(&str, u32, &[u8])]) -> Bytes {
     Bytes::from(zip.finish().unwrap().into_inner())
 }
 
-/// Whether anything but the expected is in a directory.
-pub fn names(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+/// Waits until something holds.
+pub async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
 }
