@@ -4,6 +4,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,36 @@ def hops(client, outputs):
         say(f"  topic → queue of {name.lower():<8} in the queue after {sent:8.1f} ms, received after {arrived:8.1f} ms")
 
 
+def reports(logs, function):
+    """The lines in which Lambda reports what an invocation took, the oldest first."""
+    try:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{function}", filterPattern="REPORT")
+        return [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+
+
+def took(report, what):
+    return float(re.search(rf"\t{what}: ([0-9.]+) ms", report).group(1))
+
+
+def functions(arguments, env, client):
+    """One event after the other through a queue into a function of each language."""
+    subprocess.run([arguments.ropeway, "deploy", ROOT / "functions"], env=env, check=True)
+    found = subprocess.run([arguments.ropeway, "outputs", "functions", "--json"], env=env, check=True, capture_output=True)
+    outputs = json.loads(found.stdout)
+    sqs, logs = client("sqs"), client("logs")
+    for language in ("Rust", "Node", "Python"):
+        for number in (1, 2):
+            sqs.send_message(QueueUrl=outputs[f"{language}QueueUrl"], MessageBody=f"event {number}")
+            seen = wait_for(f"the report of greet-{language.lower()}", lambda: (
+                lines if len(lines := reports(logs, f"greet-{language.lower()}")) >= number else None))
+        cold, warm = seen[:2]
+        say(f"  {language:<7} cold: init {took(cold, 'Init Duration'):8.2f} ms, event {took(cold, 'Duration'):7.2f} ms"
+            f"    warm: event {took(warm, 'Duration'):7.2f} ms")
+
+
 def story(arguments, endpoint, root_keys):
     root = clients(endpoint, *root_keys)
     deployer = make_principal(root, "deployer", {"Version": "2012-10-17", "Statement": [
@@ -158,6 +189,9 @@ def story(arguments, endpoint, root_keys):
         say(f"  {key}  {len(records)} records")
     total = sum(len(records) for records in objects.values())
     say(f"  {total} records: {len(published)} published and the one of step 3")
+
+    say("\n5. one event through a queue into a Rust, a Node and a Python function")
+    functions(arguments, env, client)
     return deployer
 
 
@@ -185,6 +219,7 @@ To go on by hand:
   aws --endpoint-url $AWS_ENDPOINT_URL sns list-topics
   aws --endpoint-url $AWS_ENDPOINT_URL cloudformation describe-stack-events --stack-name order-events
   {arguments.ropeway} ls order-events
+  {arguments.ropeway} logs -f greet-node
   {arguments.ropeway} destroy order-events""")
         if arguments.stop:
             return
