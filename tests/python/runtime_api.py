@@ -14,6 +14,17 @@ BOOTSTRAPS = pathlib.Path(__file__).resolve().parents[2] / "crates" / "runtime" 
 PATIENCE = 60
 
 
+def frames(output):
+    """Framed log events: their type, microseconds since 1970, and text."""
+    found = []
+    while output:
+        length = int.from_bytes(output[4:8], "big")
+        event = output[16 : 16 + length]
+        found.append((output[:4].hex(), int.from_bytes(output[8:16], "big"), event.decode()))
+        output = output[16 + length :]
+    return found
+
+
 class Posted:
     """What a function's process sent."""
 
@@ -145,12 +156,16 @@ class Process:
         self.close()
         return self.child.returncode, out.decode(), err.decode()
 
-    def output(self):
+    def raw_output(self):
         """Ends the process; what it wrote to its standard output."""
         self.child.kill()
         out, _ = self.child.communicate(timeout=PATIENCE)
         self.close()
-        return out.decode()
+        return out
+
+    def output(self):
+        """Ends the process; what it wrote to its standard output, as text."""
+        return self.raw_output().decode()
 
     def close(self):
         self.child.kill()

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from runtime_api import BOOTSTRAPS, Process
+from runtime_api import BOOTSTRAPS, Process, frames
 
 NODE = shutil.which("node")
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -504,19 +504,21 @@ def test_json_lines_of_errors(node):
     assert line["level"] == "ERROR" and line["message"]["errorType"] == "TypeError"
 
 
-def test_framed_lines(node, tmp_path):
-    script = "exec %s %s" % (NODE, BOOTSTRAPS / "node" / "index.js")
-    (tmp_path / "index.js").write_text(LOGS % "console.log('a\\nb')")
-    # Through a shell, which hands the descriptor on as number 9.
-    process = Process(
-        ["bash", "-c", script + " 9>/dev/stderr"], tmp_path, "index.handler",
-        {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x", "_LAMBDA_TELEMETRY_LOG_FD": "9"},
-    )
-    process.invoke({})
-    process.child.kill()
-    _, frames = process.child.communicate()
-    process.close()
-    assert frames[:4] == bytes.fromhex("a55a000f")
-    length = int.from_bytes(frames[4:8], "big")
-    assert 1.7e15 < int.from_bytes(frames[8:16], "big") < 4e15
-    assert len(frames) == 16 + length and frames.endswith(b"\tINFO\ta\nb\n")
+def test_framed_lines(node):
+    f = node(LOGS % "console.log('a\\nb')", env={"_LAMBDA_TELEMETRY_LOG_FD": "1"})
+    f.invoke({})
+    (kind, stamp, event), = frames(f.raw_output())
+    assert kind == "a55a000f" and event.endswith("\tINFO\ta\nb\n")
+    assert 1.7e15 < stamp < 4e15
+
+
+def test_framed_lines_are_whole_though_their_pipe_is_full(node):
+    code = "process.stdout.isTTY; for (let n = 0; n < 3000; n++) console.log(n + 'x'.repeat(1000))"
+    f = node(LOGS % code, env={"_LAMBDA_TELEMETRY_LOG_FD": "1"})
+    f.send({})
+    out = b""
+    while out.count(b"x\n") < 3000:
+        out += f.child.stdout.read1()
+    assert f.posted().body == b"null"
+    events = [event.split("INFO\t")[1] for _, _, event in frames(out)]
+    assert events == ["%d%s\n" % (n, "x" * 1000) for n in range(3000)]

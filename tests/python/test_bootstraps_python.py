@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from runtime_api import BOOTSTRAPS, Process
+from runtime_api import BOOTSTRAPS, Process, frames
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 VERSION = "python%d.%d" % sys.version_info[:2]
@@ -386,16 +386,12 @@ def test_json_lines_of_errors(python):
     assert (line["level"], line["errorType"], line["requestId"]) == ("ERROR", "ValueError", request_id)
 
 
-def test_framed_lines(python, tmp_path):
-    (tmp_path / "app.py").write_text("import logging\ndef handler(e, c): logging.warning('a\\nb')")
-    script = "exec %s -S %s 9>/dev/stderr" % (sys.executable, BOOTSTRAPS / "python" / "bootstrap.py")
-    process = Process(
-        ["bash", "-c", script], tmp_path, "app.handler",
-        {"_LAMBDA_TELEMETRY_LOG_FD": "9", "AWS_LAMBDA_LOG_LEVEL": "INFO", "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    process.invoke({})
-    process.child.kill()
-    _, frames = process.child.communicate()
-    process.close()
-    assert frames[:4] == bytes.fromhex("a55a0013")
-    assert len(frames) == 16 + int.from_bytes(frames[4:8], "big") and frames.endswith(b"\ta\nb\n")
+def test_framed_lines(python):
+    code = "import logging\ndef handler(e, c):\n    print('plain')\n    logging.warning('a\\nb')\n    raise ValueError('v')"
+    f = python(code, env={"_LAMBDA_TELEMETRY_LOG_FD": "1", "AWS_LAMBDA_LOG_LEVEL": "INFO"})
+    f.invoke({})
+    plain, rest = f.raw_output().split(b"\n", 1)
+    assert plain == b"plain"
+    warning, error = frames(rest)
+    assert warning[0] == "a55a0013" and warning[2].endswith("\ta\nb\n")
+    assert error[0] == "a55a0017" and error[2].startswith("[ERROR] ValueError: v\nTraceback (most recent call last):\n")

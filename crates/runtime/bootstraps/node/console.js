@@ -56,6 +56,21 @@ function toStdout(date, level, line) {
   process.stdout.write(line.replace(/\n/g, '\r') + '\n');
 }
 
+/** Writes all of it, though the descriptor may be one that does not wait, as Node makes pipes. */
+function writeAll(fd, bytes) {
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += fs.writeSync(fd, bytes, written);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') {
+        throw error;
+      }
+      // A millisecond for the reader.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
 /** Frames keep messages of several lines whole: type, length, microseconds since 1970, message. */
 function toFrames(fd) {
   return (date, level, line) => {
@@ -66,7 +81,7 @@ function toFrames(fd) {
     frame.writeUInt32BE(message.length, 4);
     frame.writeUInt32BE(Math.floor(micros / 0x100000000), 8);
     frame.writeUInt32BE(micros % 0x100000000, 12);
-    fs.writeSync(fd, Buffer.concat([frame, message]));
+    writeAll(fd, Buffer.concat([frame, message]));
   };
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::find::{Interpreter, Places, program};
 use super::making::{self, Store};
-use super::{Bind, Launch, SDK, own};
+use super::{Bind, Launch, SDK, framed, own};
 
 /// The official client and what it needs: group, artifact, version, SHA-256.
 const JARS: [(&str, &str, &str, &str); 5] = [
@@ -113,7 +113,8 @@ pub fn launch(spec: &FunctionSpec, java: &Interpreter, client: PathBuf) -> Launc
         MAIN.to_owned(),
         spec.handler.clone().unwrap_or_default(),
     ];
-    let env = own(spec, &[("JAVA_HOME", &java.prefix.display().to_string())]);
+    let mut env = own(spec, &[("JAVA_HOME", &java.prefix.display().to_string())]);
+    env.push(framed());
     Launch { program: java.program.clone(), args: args.into_iter().map(Into::into).collect(), env, binds }
 }
 

@@ -256,6 +256,12 @@ pub fn check_stand_ins(stand_ins: &BTreeMap<String, String>) -> Result<(), Strin
     Ok(())
 }
 
+/// Tells the language's log functions to frame their events, on standard output. Their runtimes take it out of
+/// the environment.
+fn framed() -> (String, String) {
+    ("_LAMBDA_TELEMETRY_LOG_FD".to_owned(), "1".to_owned())
+}
+
 /// Environment variables that the function's own replace.
 fn own(spec: &FunctionSpec, defaults: &[(&str, &str)]) -> Vec<(String, String)> {
     defaults

@@ -7,13 +7,13 @@ use ropeway_core::functions::FunctionSpec;
 
 use super::find::{Interpreter, Places, program};
 use super::making::{self, Store};
-use super::{BOOTSTRAP, Bind, LANGUAGE, Launch, SDK, own};
+use super::{BOOTSTRAP, Bind, LANGUAGE, Launch, SDK, framed, own};
 
 /// Lock files of what the managed runtimes bring: version 2 of the SDK up to Node 16; from 18 on the clients
-/// of version 3 that applications use most, with `lib-*` and what makes pre-signed URLs. Node 18 gets the
-/// last release that still ran on it.
+/// of version 3 that applications use most, with `lib-*` and what makes pre-signed URLs. Node 18 and 20 get the
+/// last release that ran on 18: later ones print a warning on 20.
 const V2: &str = include_str!("pins/node-v2.json");
-const V3_NODE_18: &str = include_str!("pins/node18-v3.json");
+const V3_OLD: &str = include_str!("pins/node18-v3.json");
 const V3: &str = include_str!("pins/node-v3.json");
 
 /// The bootstrap's files.
@@ -152,7 +152,7 @@ pub async fn bootstrap(store: &Store) -> Result<PathBuf, String> {
 pub async fn sdk(store: &Store, places: &Places, major: u32) -> Result<PathBuf, String> {
     let (title, lock) = match major {
         ..=16 => ("v2", V2),
-        18 => ("v3-node18", V3_NODE_18),
+        18 | 20 => ("v3-node18", V3_OLD),
         _ => ("v3", V3),
     };
     let name = format!("sdk-node-{title}-{}", making::digest([lock]));
@@ -232,7 +232,8 @@ pub fn launch(
     let layers = format!("/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules");
     let node_path = format!("{layers}:{SDK}/node_modules:{SDK}:/var/task");
     let path = format!("{LANGUAGE}/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin");
-    let env = own(spec, &[("NODE_PATH", &node_path), ("PATH", &path)]);
+    let mut env = own(spec, &[("NODE_PATH", &node_path), ("PATH", &path)]);
+    env.push(framed());
     Launch { program, args, env, binds }
 }
 

@@ -6,7 +6,7 @@ use ropeway_core::functions::FunctionSpec;
 
 use super::find::{Interpreter, Places, program};
 use super::making::{self, Store};
-use super::{BOOTSTRAP, Bind, Launch, SDK, own};
+use super::{BOOTSTRAP, Bind, Launch, SDK, framed, own};
 
 /// What the managed runtimes bring: boto3 and `awslambdaric` with what they need, each wheel by its hash.
 /// Older versions get the last releases that ran on them.
@@ -105,6 +105,7 @@ pub fn launch(spec: &FunctionSpec, python: &Interpreter, bootstrap: PathBuf, sdk
         binds.extend([&python.program, &python.prefix.join("lib")].map(|path| Bind::same(path)));
     }
     let mut env = own(spec, &[("PYTHONPATH", SDK)]);
+    env.push(framed());
     // Before Python 3.7, output was ASCII wherever the locale is not installed.
     if python.version.starts_with("3.6.") {
         env.push(("PYTHONIOENCODING".to_owned(), "utf-8".to_owned()));
