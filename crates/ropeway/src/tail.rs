@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ropeway_api::lambda;
 use ropeway_api::logs::{DescribeLogGroupsInput, FilterLogEventsInput, FilteredLogEvent};
 use serde_json::json;
 
@@ -14,10 +17,9 @@ use crate::{Failure, output};
 const SINCE: SignedDuration = SignedDuration::from_mins(10);
 /// Pause between looks for new events, in milliseconds: functions' lines come once a second.
 const PAUSE: i64 = 1000;
-/// How far back a look goes behind the latest event that was seen, in milliseconds: events come late.
-const OVERLAP: i64 = 10_000;
-/// Events of a page.
-const PAGE: i64 = 1000;
+/// How far back a look goes behind the latest event that was seen, in milliseconds: what functions print
+/// comes up to a second late, and of several streams one may be later than another.
+const OVERLAP: i64 = 3000;
 
 /// Prints events, in the order of their times; with `--follow`, goes on as they come.
 pub(crate) async fn tail(of: &str, arguments: &LogsArgs) -> Result<(), Failure> {
@@ -46,10 +48,12 @@ pub(crate) async fn tail(of: &str, arguments: &LogsArgs) -> Result<(), Failure> 
     }
 }
 
-/// The log group of a name: a function's, or the group itself.
+/// The log group of a name: the one that the function of this name logs to, or the group itself. `None`:
+/// there is none yet.
 async fn find(client: &Client, of: &str) -> Result<Option<String>, Failure> {
     let name = of.strip_prefix("arn:aws:lambda:").and_then(|arn| arn.split(':').nth(3)).unwrap_or(of);
-    for candidate in [format!("/aws/lambda/{name}"), name.to_owned()] {
+    let own = group_of_function(client, name).await;
+    for candidate in [own.unwrap_or_else(|| format!("/aws/lambda/{name}")), name.to_owned()] {
         let input = DescribeLogGroupsInput {
             log_group_identifiers: Some(vec![candidate.clone()]),
             ..DescribeLogGroupsInput::default()
@@ -60,6 +64,16 @@ async fn find(client: &Client, of: &str) -> Result<Option<String>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// The log group that a function is configured with; `None` if there is no such function, or the caller
+/// may not look.
+async fn group_of_function(client: &Client, name: &str) -> Option<String> {
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let path = format!("/2015-03-31/functions/{name}/configuration");
+    let answer = client.send(&lambda::SERVICE, "GET", &path, &[], Bytes::new()).await.ok()?;
+    let told: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
+    Some(told.get("LoggingConfig")?.get("LogGroup")?.as_str()?.to_owned())
 }
 
 /// Prints the events that have not been seen. They stay in `seen` with their times.
@@ -76,7 +90,6 @@ async fn print_new(
             log_group_name: Some(group.to_owned()),
             start_time: Some(from),
             filter_pattern: arguments.filter.clone(),
-            limit: Some(PAGE),
             next_token,
             ..FilterLogEventsInput::default()
         };
