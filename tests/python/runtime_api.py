@@ -97,6 +97,9 @@ class RuntimeApi(ThreadingHTTPServer):
         self.invocations, self.posted, self.refuse = queue.Queue(), queue.Queue(), None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, request, client_address):
+        """Silent: a process that was ended no longer reads."""
+
 
 class Process:
     """A function's process, with an API of its own."""

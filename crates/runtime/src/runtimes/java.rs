@@ -103,16 +103,30 @@ pub fn launch(spec: &FunctionSpec, java: &Interpreter, client: PathBuf) -> Launc
     binds.extend(settings_elsewhere(&java.prefix).iter().map(|path| Bind::same(path)));
     // What is left is for the code, the threads and the machine itself.
     let heap = u64::from(spec.memory_mib) * 3 / 4;
-    let args = [
+    let mut args = vec![
         format!("-XX:MaxHeapSize={heap}m"),
         "-XX:+UseSerialGC".to_owned(),
         "-XX:TieredStopAtLevel=1".to_owned(),
         "-Djava.net.preferIPv4Stack=true".to_owned(),
+        // The client makes its log's stream from a descriptor's number.
+        "--add-opens=java.base/java.io=ALL-UNNAMED".to_owned(),
+    ];
+    // The client loads a library of its own, of which newer versions warn otherwise.
+    if java
+        .version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok())
+        .is_some_and(|major: u32| major >= 24)
+    {
+        args.push("--enable-native-access=ALL-UNNAMED".to_owned());
+    }
+    args.extend([
         "-cp".to_owned(),
         format!("{SDK}/lib/*"),
         MAIN.to_owned(),
         spec.handler.clone().unwrap_or_default(),
-    ];
+    ]);
     let mut env = own(spec, &[("JAVA_HOME", &java.prefix.display().to_string())]);
     env.push(framed());
     Launch { program: java.program.clone(), args: args.into_iter().map(Into::into).collect(), env, binds }
