@@ -22,6 +22,9 @@ use crate::subscription::Destination;
 
 /// Pause after an order that could not be carried out, in milliseconds.
 const PAUSE: i64 = 1000;
+/// How long an order that cannot be carried out is kept, in seconds: as long as AWS tries to deliver
+/// (user guide, "Log group-level subscription filters").
+const TRIED_FOR: i64 = 24 * 60 * 60;
 /// Bytes of messages in one payload, unless the first message alone has more.
 const PAYLOAD_BYTES: usize = 512 * 1024;
 /// Larger payloads are dropped: no destination takes them.
@@ -173,6 +176,9 @@ impl Actor for LogsActor {
                 postcard::to_stdvec(&made).map_err(|error| Error::internal(error.to_string()))
             }) {
                 Ok(made) => Outcome::Done(Bytes::from(made)),
+                Err(error) if self.core.clock().now() > order.at.plus_secs(TRIED_FOR) => {
+                    Outcome::Refused(error.to_string())
+                }
                 Err(error) => {
                     tracing::warn!(lane, %error, "events wait to be passed on");
                     Outcome::Retry(PAUSE)

@@ -48,6 +48,8 @@ pub struct Stats {
     pub longest: i64,
     /// When its retention is to be looked at, if a row says so.
     pub due: Option<Time>,
+    /// No chunk begins before this moment: where scans start, for rows that went slow them down.
+    pub gone_to: i64,
 }
 
 /// A log stream.
@@ -130,4 +132,6 @@ pub struct Forward {
     pub filter: Filter,
     /// Numbers of the chunks, and in how many rows the events of each are.
     pub chunks: Vec<(u64, u32)>,
+    /// When the events came.
+    pub at: Time,
 }

@@ -65,6 +65,7 @@ pub fn forward(
         stream: stream.name.clone(),
         filter,
         chunks: chunks.to_vec(),
+        at: tx.now(),
     };
     tx.send_to_actor(&lane, Space::Logs, &order)
 }

@@ -32,6 +32,7 @@ impl LogsMachine {
             stats.next += 1;
             stats.bytes += chunk.bytes;
             stats.longest = stats.longest.max(chunk.last - chunk.first);
+            stats.gone_to = stats.gone_to.min(chunk.first);
             let at = (chunk.first, chunk.last);
             written.push((number, write(tx, &rows, &stream, number, chunk)?));
             extend(&mut stream, at, tx);

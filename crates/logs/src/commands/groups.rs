@@ -63,7 +63,7 @@ pub async fn delete(tx: &mut Tx, name: &GroupName) -> Result<Output, Error> {
     tx.delete(name.key());
     let list = keys::list(&name.scope.account, &name.scope.region);
     directory::remove_with(tx, &list, &name.name)?;
-    clean::begin(tx, &rows, None)?;
+    clean::clean_later(tx, &rows, None, None)?;
     Ok(Output::Nothing)
 }
 

@@ -9,6 +9,7 @@ mod streams;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use ropeway_api::logs::error;
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Machine, Settled, Time, Tx};
@@ -32,6 +33,8 @@ pub enum Command {
         rows: GroupRows,
         /// the stream; `None`: all of the group
         stream: Option<u64>,
+        /// the last key that was removed: what goes on behind it need not pass what is gone
+        after: Option<Bytes>,
     },
     /// Makes a log group.
     CreateGroup {
@@ -151,7 +154,7 @@ pub enum Output {
     /// subscription filters, by name
     Filters(Vec<Filter>),
     /// the events of chunks, sealed, with the chunks' numbers; those that are no more are left out
-    Bodies(Vec<(u64, bytes::Bytes)>),
+    Bodies(Vec<(u64, Bytes)>),
 }
 
 /// The logs' state in one shard: all of it is in rows, but the moment of the next retention.
@@ -211,8 +214,8 @@ impl Machine for LogsMachine {
 
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, Error> {
         match command {
-            Command::Clean { rows, stream } => {
-                clean::clean(tx, &rows, stream).await?;
+            Command::Clean { rows, stream, after } => {
+                clean::clean(tx, &rows, stream, after).await?;
                 Ok(Output::Nothing)
             }
             Command::CreateGroup { group, tags, protected } => {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Output, group, stats, stream};
 use crate::keys::{self, GroupName, GroupRows};
-use crate::model::{Head, Stream};
+use crate::model::{Head, Stats, Stream};
 
 /// Chunks that are looked at in one command.
 const HEADS_AT_ONCE: usize = 256;
@@ -113,7 +113,7 @@ pub async fn streams(tx: &Tx, name: &GroupName, of: Streams) -> Result<Output, E
 /// Reads chunks of a range of time.
 pub async fn fetch(tx: &Tx, name: &GroupName, of: Range) -> Result<Output, Error> {
     let (group, rows) = group(tx, name).await?;
-    let longest = stats(tx, &rows).await?.longest;
+    let Stats { longest, gone_to, .. } = stats(tx, &rows).await?;
     let horizon = group.horizon(tx.now());
     let from = of.from.max(horizon);
     let one = match &of.read {
@@ -127,7 +127,8 @@ pub async fn fetch(tx: &Tx, name: &GroupName, of: Range) -> Result<Output, Error
         _ => None,
     };
     let mut out = Fetched { horizon, longest, ..Fetched::default() };
-    let page = tx.scan(heads(&rows, one, from.saturating_sub(longest), &of), HEADS_AT_ONCE).await?;
+    let page =
+        tx.scan(heads(&rows, one, from.saturating_sub(longest).max(gone_to), &of), HEADS_AT_ONCE).await?;
     let (mut bytes, mut more) = (0, page.more);
     for (key, row) in page.rows {
         if bytes >= BYTES_AT_ONCE {

@@ -34,6 +34,6 @@ pub async fn delete(tx: &mut Tx, name: &GroupName, gone: &str) -> Result<Output,
     }
     tx.delete(rows.recent(gone.last_event(), &gone.name));
     tx.delete(rows.stream(&gone.name));
-    clean::begin(tx, &rows, Some(gone.id))?;
+    clean::clean_later(tx, &rows, Some(gone.id), None)?;
     Ok(Output::Nothing)
 }
