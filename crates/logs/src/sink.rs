@@ -164,14 +164,23 @@ impl Shared {
         let cx = match self.session(target, &waiting) {
             Ok(cx) => cx,
             Err(why) => {
-                tracing::warn!(role = waiting.role, why, "log lines are dropped: the role cannot be assumed");
+                tracing::debug!(
+                    role = waiting.role,
+                    why,
+                    "log lines are dropped: the role cannot be assumed"
+                );
                 return;
             }
         };
         for batch in batches(events(waiting, self.core.clock().now())) {
-            if let Err(error) = self.try_batch(&cx, target, batch).await {
-                let Target { group, stream, .. } = target;
-                tracing::warn!(group, stream, %error, "log lines are dropped");
+            let Target { group, stream, .. } = target;
+            match self.try_batch(&cx, target, batch).await {
+                Ok(()) => {}
+                // A role that may not log is a way to have no logs; the gate has said which action it was.
+                Err(error) if error.is_sender_fault() => {
+                    tracing::debug!(group, stream, %error, "log lines are dropped");
+                }
+                Err(error) => tracing::warn!(group, stream, %error, "log lines are dropped"),
             }
         }
     }

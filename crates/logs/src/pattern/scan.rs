@@ -8,8 +8,8 @@ use super::{invalid, invalid_term};
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 /// Most regular expressions of a pattern: the user guide, "Filter pattern syntax", "Quotas".
 const MAX_REGEXES: usize = 2;
-/// What a regular expression may have beside letters and digits (same source).
-const REGEX_SYMBOLS: &str = ":_#=@/;,-^$?[]{}|\\*+. ";
+/// What a regular expression may have beside letters and digits (same source): no space, which is `\s`.
+const REGEX_SYMBOLS: &str = ":_#=@/;,-^$?[]{}|\\*+.";
 
 /// A cursor over a pattern.
 pub struct Scanner<'a> {

@@ -23,16 +23,27 @@ fn terms_are_all_optional_or_excluded() {
     assert_eq!(which(""), [true; 3]);
     assert_eq!(which("   "), [true; 3]);
     assert_eq!(which("error"), [false; 3]);
-    assert_eq!(which("%^WARN|R m%"), [false, true, true]);
+    assert_eq!(which(r"%^WARN|R\sm%"), [false, true, true]);
     assert!(matches("ERROR", "Exiting with ERRORCODE: -1"));
     assert!(matches(r#""a \"quoted\" word""#, r#"it has a "quoted" word"#));
 }
 
 #[test]
 fn words_with_other_characters_are_refused() {
-    for pattern in
-        ["email@example.com", "/foo", "a-b", "%a(b)%", "%a!%", "\"open", "%open", "\"\"", "-", "?", "\"a\"b"]
-    {
+    for pattern in [
+        "email@example.com",
+        "/foo",
+        "a-b",
+        "%a(b)%",
+        "%a b%",
+        "%a!%",
+        "\"open",
+        "%open",
+        "\"\"",
+        "-",
+        "?",
+        "\"a\"b",
+    ] {
         assert!(Pattern::parse(pattern).is_err(), "{pattern}");
     }
     assert_eq!(Pattern::parse("a/b").unwrap_err(), "Invalid character(s) in term 'a/b'");
