@@ -115,12 +115,7 @@ fn broken() -> ByteStream {
 /// Timeouts that no test waits for.
 pub fn patient() -> Options {
     let long = Duration::from_secs(600);
-    Options {
-        header_timeout: long,
-        idle_timeout: long,
-        stall_timeout: long,
-        ..Options::default()
-    }
+    Options { header_timeout: long, idle_timeout: long, stall_timeout: long, ..Options::default() }
 }
 
 pub async fn connect(addr: SocketAddr) -> TcpStream {
