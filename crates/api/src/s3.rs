@@ -129,11 +129,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "GetBucketMetricsConfiguration", method: "GET", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "GetBucketNotification", method: "GET", uri: "/{Bucket}?notification" },
         RefusedOperation {
-            name: "GetBucketNotificationConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?notification",
-        },
-        RefusedOperation {
             name: "GetBucketOwnershipControls",
             method: "GET",
             uri: "/{Bucket}?ownershipControls",
@@ -202,11 +197,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "PutBucketLogging", method: "PUT", uri: "/{Bucket}?logging" },
         RefusedOperation { name: "PutBucketMetricsConfiguration", method: "PUT", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "PutBucketNotification", method: "PUT", uri: "/{Bucket}?notification" },
-        RefusedOperation {
-            name: "PutBucketNotificationConfiguration",
-            method: "PUT",
-            uri: "/{Bucket}?notification",
-        },
         RefusedOperation {
             name: "PutBucketOwnershipControls",
             method: "PUT",
@@ -411,6 +401,21 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBucketNotificationConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?notification",
+        status: 200,
+        input: Member::new(
+            "GetBucketNotificationConfigurationRequest",
+            &schemas::GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("NotificationConfiguration", &schemas::NOTIFICATION_CONFIGURATION)
+            .xml("NotificationConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketNotification"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetBucketPolicy",
         method: "GET",
         uri: "/{Bucket}?policy",
@@ -542,6 +547,20 @@ static OPERATIONS: &[Operation] = &[
         result_wrapper: None,
         action: Some("s3:PutEncryptionConfiguration"),
         checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketNotificationConfiguration",
+        method: "PUT",
+        uri: "/{Bucket}?notification",
+        status: 200,
+        input: Member::new(
+            "PutBucketNotificationConfigurationRequest",
+            &schemas::PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketNotification"),
+        checksum_required: false,
     },
     Operation {
         name: "PutBucketPolicy",
@@ -683,6 +702,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetBucketLocationInput,
     ) -> impl Future<Output = Result<GetBucketLocationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_notification_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketNotificationConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketNotificationConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_policy(
         &self,
         cx: &Cx,
@@ -743,6 +767,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutBucketEncryptionInput,
     ) -> impl Future<Output = Result<PutBucketEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_notification_configuration(
+        &self,
+        cx: &Cx,
+        input: PutBucketNotificationConfigurationInput,
+    ) -> impl Future<Output = Result<PutBucketNotificationConfigurationOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_policy(
         &self,
         cx: &Cx,
@@ -857,6 +886,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_location(&cx, input).await
                 }))
             }
+            "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketNotificationConfigurationInput| async move {
+                    service.get_bucket_notification_configuration(&cx, input).await
+                },
+            )),
             "GetBucketPolicy" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketPolicyInput| async move {
                     service.get_bucket_policy(&cx, input).await
@@ -913,6 +948,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_encryption(&cx, input).await
                 }))
             }
+            "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: PutBucketNotificationConfigurationInput| async move {
+                    service.put_bucket_notification_configuration(&cx, input).await
+                },
+            )),
             "PutBucketPolicy" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketPolicyInput| async move {
                     service.put_bucket_policy(&cx, input).await
@@ -1027,6 +1068,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_location(&cx, input).await
                 },
             )),
+            "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketNotificationConfigurationInput| async move {
+                    service.get_bucket_notification_configuration(&cx, input).await
+                },
+            )),
             "GetBucketPolicy" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketPolicyInput| async move {
                     service.get_bucket_policy(&cx, input).await
@@ -1087,6 +1134,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                 call,
                 move |cx, input: PutBucketEncryptionInput| async move {
                     service.put_bucket_encryption(&cx, input).await
+                },
+            )),
+            "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutBucketNotificationConfigurationInput| async move {
+                    service.put_bucket_notification_configuration(&cx, input).await
                 },
             )),
             "PutBucketPolicy" => {
@@ -2522,6 +2575,36 @@ impl Encode for Error {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct FilterRule {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Decode for FilterRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.name = Some(Decode::decode(d)?),
+                1 => out.value = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for FilterRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.name.as_ref().map(|v| v as &dyn Encode),
+            self.value.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct GetBucketEncryptionOutput {
     pub server_side_encryption_configuration: Option<ServerSideEncryptionConfiguration>,
 }
@@ -2620,6 +2703,33 @@ impl Decode for GetBucketLocationInput {
 }
 
 impl Encode for GetBucketLocationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketNotificationConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketNotificationConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketNotificationConfigurationInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -3372,6 +3482,42 @@ impl Encode for Initiator {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct LambdaFunctionConfiguration {
+    pub id: Option<String>,
+    pub lambda_function_arn: String,
+    pub events: Vec<String>,
+    pub filter: Option<NotificationConfigurationFilter>,
+}
+
+impl Decode for LambdaFunctionConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.lambda_function_arn = Decode::decode(d)?,
+                2 => out.events = Decode::decode(d)?,
+                3 => out.filter = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LambdaFunctionConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.lambda_function_arn),
+            Some(&self.events),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ListBucketsOutput {
     pub buckets: Option<Vec<Bucket>>,
     pub owner: Option<Owner>,
@@ -3947,6 +4093,67 @@ impl Encode for MultipartUpload {
     }
 }
 
+pub type GetBucketNotificationConfigurationOutput = NotificationConfiguration;
+
+#[derive(Debug, Clone, Default)]
+pub struct NotificationConfiguration {
+    pub topic_configurations: Option<Vec<TopicConfiguration>>,
+    pub queue_configurations: Option<Vec<QueueConfiguration>>,
+    pub lambda_function_configurations: Option<Vec<LambdaFunctionConfiguration>>,
+}
+
+impl Decode for NotificationConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.topic_configurations = Some(Decode::decode(d)?),
+                1 => out.queue_configurations = Some(Decode::decode(d)?),
+                2 => out.lambda_function_configurations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for NotificationConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.topic_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.queue_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.lambda_function_configurations.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NotificationConfigurationFilter {
+    pub key: Option<S3KeyFilter>,
+}
+
+impl Decode for NotificationConfigurationFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.key = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for NotificationConfigurationFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.key.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Object {
     pub key: Option<String>,
@@ -4164,6 +4371,42 @@ impl Encode for PutBucketEncryptionInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             Some(&self.server_side_encryption_configuration),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketNotificationConfigurationInput {
+    pub bucket: String,
+    pub notification_configuration: NotificationConfiguration,
+    pub expected_bucket_owner: Option<String>,
+    pub skip_destination_validation: Option<bool>,
+}
+
+impl Decode for PutBucketNotificationConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.notification_configuration = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                3 => out.skip_destination_validation = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketNotificationConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.notification_configuration),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            self.skip_destination_validation.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4532,6 +4775,42 @@ impl Encode for PutObjectTaggingInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct QueueConfiguration {
+    pub id: Option<String>,
+    pub queue_arn: String,
+    pub events: Vec<String>,
+    pub filter: Option<NotificationConfigurationFilter>,
+}
+
+impl Decode for QueueConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.queue_arn = Decode::decode(d)?,
+                2 => out.events = Decode::decode(d)?,
+                3 => out.filter = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for QueueConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.queue_arn),
+            Some(&self.events),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct RestoreStatus {
     pub is_restore_in_progress: Option<bool>,
     pub restore_expiry_date: Option<ropeway_core::Time>,
@@ -4558,6 +4837,31 @@ impl Encode for RestoreStatus {
             self.is_restore_in_progress.as_ref().map(|v| v as &dyn Encode),
             self.restore_expiry_date.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct S3KeyFilter {
+    pub filter_rules: Option<Vec<FilterRule>>,
+}
+
+impl Decode for S3KeyFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.filter_rules = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for S3KeyFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.filter_rules.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -4691,6 +4995,42 @@ impl Decode for Tagging {
 impl Encode for Tagging {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.tag_set)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TopicConfiguration {
+    pub id: Option<String>,
+    pub topic_arn: String,
+    pub events: Vec<String>,
+    pub filter: Option<NotificationConfigurationFilter>,
+}
+
+impl Decode for TopicConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.topic_arn = Decode::decode(d)?,
+                2 => out.events = Decode::decode(d)?,
+                3 => out.filter = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TopicConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.topic_arn),
+            Some(&self.events),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -5212,6 +5552,18 @@ impl Input for GetBucketLocationInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketNotificationConfigurationInput {
+    type Output = GetBucketNotificationConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketNotificationConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetBucketPolicyInput {
     type Output = GetBucketPolicyOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5371,6 +5723,33 @@ impl Input for PutBucketEncryptionInput {
     type Output = PutBucketEncryptionOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutBucketEncryption";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketNotificationConfigurationOutput {}
+impl Decode for PutBucketNotificationConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketNotificationConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketNotificationConfigurationInput {
+    type Output = PutBucketNotificationConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketNotificationConfiguration";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -6278,6 +6657,27 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static EVENT_LIST: Schema = Schema {
+        name: "EventList",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static FILTER_RULE: Schema = Schema {
+        name: "FilterRule",
+        kind: Kind::Structure {
+            members: &[Member::new("Name", &schema::STRING), Member::new("Value", &schema::STRING)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static FILTER_RULE_LIST: Schema = Schema {
+        name: "FilterRuleList",
+        kind: Kind::List { element: Member::new("member", &schemas::FILTER_RULE) },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_BUCKET_ENCRYPTION_OUTPUT: Schema = Schema {
         name: "GetBucketEncryptionOutput",
         kind: Kind::Structure {
@@ -6314,6 +6714,19 @@ pub mod schemas {
 
     pub static GET_BUCKET_LOCATION_REQUEST: Schema = Schema {
         name: "GetBucketLocationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketNotificationConfigurationRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -6681,6 +7094,29 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LAMBDA_FUNCTION_CONFIGURATION: Schema = Schema {
+        name: "LambdaFunctionConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING),
+                Member::new("LambdaFunctionArn", &schema::STRING)
+                    .json("CloudFunction")
+                    .xml("CloudFunction")
+                    .required(),
+                Member::new("Events", &schemas::EVENT_LIST).json("Event").xml("Event").required().flattened(),
+                Member::new("Filter", &schemas::NOTIFICATION_CONFIGURATION_FILTER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LAMBDA_FUNCTION_CONFIGURATION_LIST: Schema = Schema {
+        name: "LambdaFunctionConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::LAMBDA_FUNCTION_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
     pub static LIST_BUCKETS_OUTPUT: Schema = Schema {
         name: "ListBucketsOutput",
         kind: Kind::Structure {
@@ -6947,6 +7383,38 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static NOTIFICATION_CONFIGURATION: Schema = Schema {
+        name: "NotificationConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TopicConfigurations", &schemas::TOPIC_CONFIGURATION_LIST)
+                    .json("TopicConfiguration")
+                    .xml("TopicConfiguration")
+                    .flattened(),
+                Member::new("QueueConfigurations", &schemas::QUEUE_CONFIGURATION_LIST)
+                    .json("QueueConfiguration")
+                    .xml("QueueConfiguration")
+                    .flattened(),
+                Member::new("LambdaFunctionConfigurations", &schemas::LAMBDA_FUNCTION_CONFIGURATION_LIST)
+                    .json("CloudFunctionConfiguration")
+                    .xml("CloudFunctionConfiguration")
+                    .flattened(),
+                Member::new("EventBridgeConfiguration", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static NOTIFICATION_CONFIGURATION_FILTER: Schema = Schema {
+        name: "NotificationConfigurationFilter",
+        kind: Kind::Structure {
+            members: &[Member::new("Key", &schemas::S3_KEY_FILTER).json("S3Key").xml("S3Key")],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static OBJECT: Schema = Schema {
         name: "Object",
         kind: Kind::Structure {
@@ -7057,6 +7525,25 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(3),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "PutBucketNotificationConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("NotificationConfiguration", &schemas::NOTIFICATION_CONFIGURATION)
+                    .json("NotificationConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("SkipDestinationValidation", &schema::BOOLEAN)
+                    .at(Location::Header("x-amz-skip-destination-validation")),
+            ],
+            payload: Some(1),
         },
         constraints: Constraints::NONE,
     };
@@ -7287,6 +7774,26 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static QUEUE_CONFIGURATION: Schema = Schema {
+        name: "QueueConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING),
+                Member::new("QueueArn", &schema::STRING).json("Queue").xml("Queue").required(),
+                Member::new("Events", &schemas::EVENT_LIST).json("Event").xml("Event").required().flattened(),
+                Member::new("Filter", &schemas::NOTIFICATION_CONFIGURATION_FILTER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static QUEUE_CONFIGURATION_LIST: Schema = Schema {
+        name: "QueueConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::QUEUE_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
     pub static REGION: Schema = Schema {
         name: "Region",
         kind: Kind::String,
@@ -7300,6 +7807,18 @@ pub mod schemas {
                 Member::new("IsRestoreInProgress", &schema::BOOLEAN),
                 Member::new("RestoreExpiryDate", &schema::TIMESTAMP),
             ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static S3_KEY_FILTER: Schema = Schema {
+        name: "S3KeyFilter",
+        kind: Kind::Structure {
+            members: &[Member::new("FilterRules", &schemas::FILTER_RULE_LIST)
+                .json("FilterRule")
+                .xml("FilterRule")
+                .flattened()],
             payload: None,
         },
         constraints: Constraints::NONE,
@@ -7389,6 +7908,26 @@ pub mod schemas {
             members: &[Member::new("TagSet", &schemas::TAG_SET).required()],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TOPIC_CONFIGURATION: Schema = Schema {
+        name: "TopicConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING),
+                Member::new("TopicArn", &schema::STRING).json("Topic").xml("Topic").required(),
+                Member::new("Events", &schemas::EVENT_LIST).json("Event").xml("Event").required().flattened(),
+                Member::new("Filter", &schemas::NOTIFICATION_CONFIGURATION_FILTER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TOPIC_CONFIGURATION_LIST: Schema = Schema {
+        name: "TopicConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::TOPIC_CONFIGURATION) },
         constraints: Constraints::NONE,
     };
 

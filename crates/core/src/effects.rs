@@ -114,3 +114,46 @@ pub struct FunctionDelivery {
     /// The X-Ray header that the function gets.
     pub trace_header: Option<String>,
 }
+
+/// What may be sent to the topic machines ([`crate::keys::Space::Sns`]), in the shard of the topic's ARN.
+///
+/// The machine had commands before it took these, so this enum writes the number of its variant itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnsCommand {
+    /// A message from a service.
+    ///
+    /// Refused for good if the topic does not exist, its policy does not let the service publish, or
+    /// the message is none that the topic takes.
+    Deliver(TopicDelivery),
+}
+
+impl SnsCommand {
+    /// Number of the variant in the machine's command.
+    const DELIVER: u32 = 11;
+}
+
+impl Serialize for SnsCommand {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let SnsCommand::Deliver(delivery) = self;
+        serializer.serialize_newtype_variant("Command", SnsCommand::DELIVER, "Deliver", delivery)
+    }
+}
+
+/// A message that a service publishes to a topic, on behalf of one of its resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicDelivery {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The service that publishes: its host name as policies name it (`s3.amazonaws.com`).
+    pub principal: String,
+    /// ARN of the resource on whose behalf it publishes: the policy's `aws:SourceArn`.
+    pub source_arn: String,
+    /// Account of that resource: the policy's `aws:SourceAccount`.
+    pub source_account: String,
+    /// The message.
+    pub message: String,
+    /// The subject, for protocols that have one.
+    pub subject: Option<String>,
+    /// The address that links to Ropeway in the message begin with (`http://localhost:4566`).
+    pub base_url: String,
+}

@@ -152,6 +152,16 @@ impl Lanes {
         }
     }
 
+    /// A number that never comes twice in a shard, and only grows.
+    pub fn sequence(&mut self) -> Result<u64, Fault> {
+        if self.next >= 1 << 20 {
+            return Err(Fault::Overloaded);
+        }
+        let number = (self.batch << 20) | self.next;
+        self.next += 1;
+        Ok(number)
+    }
+
     /// Stages a delivery; gives its rows.
     pub fn post(
         &mut self,
@@ -161,12 +171,11 @@ impl Lanes {
         payload: Vec<u8>,
     ) -> Result<Vec<(Bytes, Bytes)>, Fault> {
         let waiting = self.lanes.get(lane).map_or(0, |l| l.pending);
-        if waiting + self.staged.len() >= MAX_LANE || self.next >= 1 << 20 {
+        if waiting + self.staged.len() >= MAX_LANE {
             return Err(Fault::Overloaded);
         }
         check_sizes(lane, trace, &payload)?;
-        let seq = (self.batch << 20) | self.next;
-        self.next += 1;
+        let seq = self.sequence()?;
         let payload = Bytes::from(payload);
         let first = payload.slice(..payload.len().min(PART_BYTES));
         let rest = payload.slice(first.len()..);

@@ -191,6 +191,14 @@ impl Tx {
         self.staged.insert(key, None);
     }
 
+    /// A number that is greater than every one that this shard gave before, also before a restart.
+    ///
+    /// # Errors
+    /// [`Fault::Overloaded`] if the batch has given too many.
+    pub fn sequence(&mut self) -> Result<u64, Fault> {
+        self.lanes.sequence()
+    }
+
     /// Sends a command to another machine, in this command's own commit: applied exactly once, in
     /// the lane's order, after it is durable.
     ///

@@ -147,7 +147,9 @@ fn make_services(
 ) -> Made {
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
-    let s3_service = Arc::new(ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master));
+    let s3_service =
+        ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master, Arc::clone(services));
+    let s3_service = Arc::new(s3_service);
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));

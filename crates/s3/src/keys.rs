@@ -29,6 +29,8 @@ const PART: u8 = 8;
 const MANIFEST: u8 = 9;
 /// time, upload id, kind of job → [`crate::model::Job`]
 const JOB: u8 = 10;
+/// bucket, number → [`crate::notification::Rule`]
+const NOTIFICATION: u8 = 11;
 
 /// Bytes behind the object key in an upload's key: a zero byte, the time, the id.
 pub(crate) const UPLOAD_SUFFIX: usize = 1 + 8 + 16;
@@ -83,6 +85,15 @@ pub(crate) fn tags(bucket: &str) -> Bytes {
 
 pub(crate) fn encryption(bucket: &str) -> Bytes {
     row(ENCRYPTION).text(bucket).build()
+}
+
+/// What the keys of a bucket's notification configurations begin with.
+pub(crate) fn notifications(bucket: &str) -> KeyBuilder {
+    row(NOTIFICATION).text(bucket)
+}
+
+pub(crate) fn notification(bucket: &str, number: u32) -> Bytes {
+    notifications(bucket).number32(number).build()
 }
 
 /// What the keys of all uploads of a bucket begin with.

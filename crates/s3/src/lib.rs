@@ -5,6 +5,7 @@
 //! - An object is replaced as a whole: who reads it meanwhile gets the old one or the new one. A long
 //!   read of a multipart object that is replaced may end early, with an error.
 //! - Bodies stream in constant memory both ways, and are encrypted under a key of their own.
+//! - A notification of a change is left in the change's own commit: both are on disk, or neither.
 //!
 //! Invariants:
 //! - All rows of a bucket lie in the shard of `s3/<bucket>`, so that a listing is one scan.
@@ -24,6 +25,7 @@ mod error;
 mod keys;
 mod model;
 mod names;
+mod notification;
 mod ops;
 mod policy;
 mod vault;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId, Trace};
 use ropeway_store::blobs::BlobStore;
-use ropeway_wire::{Cx, Error, Gate};
+use ropeway_wire::{Cx, Error, Gate, Services};
 
 pub use collect::S3Actor;
 pub use commands::S3Machine;
@@ -45,6 +47,7 @@ use vault::Vault;
 pub struct S3Service {
     core: Core,
     vault: Vault,
+    services: Arc<Services>,
 }
 
 /// The machine of a shard, for [`ropeway_core::Builder::machine`].
@@ -54,10 +57,10 @@ pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> S3Machine + Send + Sy
 
 impl S3Service {
     /// The service over a core that has its [`machine`]s. Deletions of bodies wait until the core has
-    /// started with its [`S3Actor`].
-    pub fn new(core: Core, blobs: Arc<BlobStore>, master: &MasterKey) -> Self {
+    /// started with its [`S3Actor`]. Destinations of notifications are looked for in `services`.
+    pub fn new(core: Core, blobs: Arc<BlobStore>, master: &MasterKey, services: Arc<Services>) -> Self {
         let vault = Vault::new(blobs, master, core.ids().clone());
-        S3Service { core, vault }
+        S3Service { core, vault, services }
     }
 
     fn shard(&self, bucket: &str) -> ShardId {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, S3Machine, Target, list, multipart};
+use super::{Output, S3Machine, Target, list, multipart, notify};
 use crate::error::{self, S3Error};
 use crate::keys;
 use crate::model::{Bucket, Encryption, Tag};
@@ -132,6 +132,8 @@ impl S3Machine {
         for key in [keys::bucket(name), keys::policy(name), keys::tags(name), keys::encryption(name)] {
             tx.delete(key);
         }
+        notify::clear(tx, name).await?;
+        self.notifications.clear();
         directory::remove_with(tx, &list_of(&bucket.account), name)?;
         self.tell_policy(tx, name, None);
         self.tell_owner(tx, name, None);

@@ -4,24 +4,27 @@ mod bucket;
 mod jobs;
 mod list;
 mod multipart;
+mod notify;
 mod object;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_core::keys::Space;
-use ropeway_core::{Fault, Machine, Time, Tx};
+use ropeway_core::{Fault, Machine, Settled, Time, Tx};
 use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
 use crate::error::S3Error;
 use crate::model::{Bucket, Encryption, ManifestPart, Object, Sealed, Tag, Upload};
+use crate::notification::{Cause, Event, Rule};
 
 pub use bucket::bucket_arn;
 pub(crate) use bucket::list_of;
 pub use list::{Entry, Listing, Position, Query};
 pub(crate) use multipart::type_mismatch;
 pub use multipart::{Completion, FoundPart, PartList, ToComplete};
+pub use notify::MAX_RULES;
 pub use object::{ToDelete, WriteIf};
 
 /// The lane of blobs that are to be deleted; its payload is a list of ids.
@@ -90,13 +93,21 @@ pub enum Command {
     /// Reads the encryption rule.
     GetEncryption(Target),
     /// Writes an object; its body is in the blob store already, or comes along.
-    Put { target: Target, key: String, object: Box<Object>, inline: Option<Bytes>, only_if: WriteIf },
+    Put {
+        target: Target,
+        key: String,
+        object: Box<Object>,
+        inline: Option<Bytes>,
+        only_if: WriteIf,
+        event: Event,
+        cause: Cause,
+    },
     /// Reads an object, with its body's sealed bytes if they are in rows and asked for.
     Get { target: Target, key: String, with_body: bool },
     /// Removes objects.
-    Delete { target: Target, keys: Vec<ToDelete> },
+    Delete { target: Target, keys: Vec<ToDelete>, cause: Cause },
     /// Sets an object's tags.
-    TagObject { target: Target, key: String, tags: Vec<Tag> },
+    TagObject { target: Target, key: String, tags: Vec<Tag>, event: Event, cause: Cause },
     /// Lists objects.
     List { target: Target, query: Query },
     /// Begins an upload in parts.
@@ -126,6 +137,10 @@ pub enum Command {
     ReadInline(Sealed),
     /// Says which of these blobs no row names.
     Unnamed(Vec<u128>),
+    /// Sets the notification configurations; with a cause, after a test message to each queue and topic.
+    SetNotification { target: Target, rules: Vec<Rule>, test: Option<Cause> },
+    /// Reads the notification configurations.
+    GetNotification(Target),
 }
 
 /// What a command answers.
@@ -163,18 +178,21 @@ pub enum Output {
     Inline(Option<Bytes>),
     /// Ids.
     Ids(Vec<u128>),
+    /// Notification configurations.
+    Notification(Vec<Rule>),
 }
 
 /// The buckets of a shard.
 pub struct S3Machine {
     gate: Arc<dyn Gate>,
     jobs: jobs::Jobs,
+    notifications: notify::Cache,
 }
 
 impl S3Machine {
     /// The machine of a shard; bucket policies go to `gate`.
     pub fn new(gate: Arc<dyn Gate>) -> Self {
-        S3Machine { gate, jobs: jobs::Jobs::default() }
+        S3Machine { gate, jobs: jobs::Jobs::default(), notifications: notify::Cache::default() }
     }
 }
 
@@ -185,6 +203,7 @@ impl Machine for S3Machine {
     const SPACE: Space = Space::S3;
 
     async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        self.notifications.clear();
         self.tell_all(tx).await?;
         self.jobs.load(tx).await
     }
@@ -203,12 +222,15 @@ impl Machine for S3Machine {
             C::GetTags(target) => bucket::get_tags(tx, &target).await,
             C::SetEncryption(target, rule) => bucket::set_encryption(tx, &target, rule.as_ref()).await,
             C::GetEncryption(target) => bucket::get_encryption(tx, &target).await,
-            C::Put { target, key, object, inline, only_if } => {
-                self.put(tx, &target, &key, *object, inline, &only_if).await
+            C::Put { target, key, object, inline, only_if, event, cause } => {
+                let how = object::Placing { only_if: &only_if, event, cause: &cause };
+                self.put(tx, &target, &key, *object, inline, &how).await
             }
             C::Get { target, key, with_body } => object::get(tx, &target, &key, with_body).await,
-            C::Delete { target, keys } => self.delete(tx, &target, &keys).await,
-            C::TagObject { target, key, tags } => object::tag(tx, &target, &key, tags).await,
+            C::Delete { target, keys, cause } => self.delete(tx, &target, &keys, &cause).await,
+            C::TagObject { target, key, tags, event, cause } => {
+                self.tag(tx, &target, &key, tags, event, &cause).await
+            }
             C::List { target, query } => list::objects(tx, &target, &query).await,
             C::CreateUpload { target, key, upload } => multipart::create(tx, &target, &key, &upload).await,
             C::GetUpload { target, key, id } => multipart::get(tx, &target, &key, id).await,
@@ -224,6 +246,10 @@ impl Machine for S3Machine {
             C::ReadManifest { upload, index } => multipart::read_manifest(tx, upload, index).await,
             C::ReadInline(sealed) => Ok(Output::Inline(object::read_inline(tx, &sealed).await?)),
             C::Unnamed(ids) => object::unnamed(tx, ids).await,
+            C::SetNotification { target, rules, test } => {
+                self.set_notification(tx, &target, &rules, test.as_ref()).await
+            }
+            C::GetNotification(target) => notify::get(tx, &target).await,
         }
     }
 
@@ -239,6 +265,7 @@ impl Machine for S3Machine {
                 | Command::CreateUpload { .. }
                 | Command::PutPart { .. }
                 | Command::Complete(_)
+                | Command::SetNotification { .. }
         )
     }
 
@@ -248,5 +275,10 @@ impl Machine for S3Machine {
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         self.jobs.step(tx).await
+    }
+
+    async fn settled(&mut self, _tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
+        notify::settled(settled);
+        Ok(())
     }
 }

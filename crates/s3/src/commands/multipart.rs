@@ -9,13 +9,14 @@ use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Jobs};
-use super::object::{add_body, drop_body, free};
+use super::object::{Placing, add_body, drop_body, free};
 use super::{Output, S3Machine, Target, UploadId, WriteIf, bucket};
 use crate::checksum::{self, Algorithm, Checksum};
 use crate::error::{self, S3Error};
 use crate::keys;
 use crate::model::{Body, Bucket, Job, ManifestPart, Object, Part, Parts, Upload};
 use crate::names::{check_key, etags_match};
+use crate::notification::{Cause, Event};
 
 /// The least that a part may hold, unless it is the last one, in bytes.
 const MIN_PART: u64 = 5 * 1024 * 1024;
@@ -43,6 +44,8 @@ pub struct ToComplete {
     pub size: Option<i64>,
     /// Conditions.
     pub only_if: WriteIf,
+    /// The request.
+    pub cause: Cause,
 }
 
 /// A part, as the client names it.
@@ -174,7 +177,7 @@ impl S3Machine {
     }
 
     pub(super) async fn complete(&mut self, tx: &mut Tx, what: ToComplete) -> Result<Output, S3Error> {
-        let (_, upload, row) = match find(tx, &what.target, &what.key, what.id).await {
+        let (bucket, upload, row) = match find(tx, &what.target, &what.key, what.id).await {
             Err(error) if error.0.code == "NoSuchUpload" => return completed_before(tx, &what, error).await,
             found => found?,
         };
@@ -203,7 +206,9 @@ impl S3Machine {
         };
         tx.delete(row);
         drop_parts(&mut self.jobs, tx, what.id.id, taken)?;
-        match self.place(tx, &what.target.bucket, &what.key, object, &what.only_if).await? {
+        let how =
+            Placing { only_if: &what.only_if, event: Event::CompleteMultipartUpload, cause: &what.cause };
+        match self.place(tx, (&what.target.bucket, &bucket), &what.key, object, &how).await? {
             Output::Object(object, _) => Ok(Output::Completed(object)),
             other => Ok(other),
         }

@@ -11,8 +11,9 @@ use super::jobs::Jobs;
 use super::{BLOBS_LANE, Output, S3Machine, Target, bucket};
 use crate::error::{self, S3Error};
 use crate::keys;
-use crate::model::{Body, Job, Object, Sealed, Tag};
+use crate::model::{Body, Bucket, Job, Object, Sealed, Tag};
 use crate::names::{check_key, etags_match};
+use crate::notification::{Cause, Event};
 
 /// Conditions of a write.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -21,6 +22,17 @@ pub struct WriteIf {
     pub matches: Option<String>,
     /// `If-None-Match: *`: there is none.
     pub absent: bool,
+}
+
+/// How an object comes to its place.
+#[derive(Clone, Copy)]
+pub(super) struct Placing<'p> {
+    /// Conditions.
+    pub only_if: &'p WriteIf,
+    /// What it is to those who are notified.
+    pub event: Event,
+    /// The request.
+    pub cause: &'p Cause,
 }
 
 /// An object to delete.
@@ -107,27 +119,27 @@ impl S3Machine {
         key: &str,
         object: Object,
         inline: Option<Bytes>,
-        only_if: &WriteIf,
+        how: &Placing<'_>,
     ) -> Result<Output, S3Error> {
-        bucket::find(tx, target).await?;
+        let found = bucket::find(tx, target).await?;
         if let Body::Whole(sealed) = &object.body {
             add_body(tx, sealed, inline);
         }
-        self.place(tx, &target.bucket, key, object, only_if).await
+        self.place(tx, (&target.bucket, &found), key, object, how).await
     }
 
     /// Puts an object in the place of another one.
     pub(super) async fn place(
         &mut self,
         tx: &mut Tx,
-        bucket: &str,
+        bucket: (&str, &Bucket),
         key: &str,
         mut object: Object,
-        only_if: &WriteIf,
+        how: &Placing<'_>,
     ) -> Result<Output, S3Error> {
-        let row = keys::object(bucket, key);
+        let row = keys::object(bucket.0, key);
         let found: Option<Object> = tx.read(&row).await?;
-        only_if.check(key, found.as_ref())?;
+        how.only_if.check(key, found.as_ref())?;
         if let Some(found) = &found {
             let mut freed = Vec::new();
             drop_object(&mut self.jobs, tx, found, &mut freed)?;
@@ -135,17 +147,20 @@ impl S3Machine {
         }
         object.modified = tx.now();
         tx.write(row, &object)?;
+        self.notify(tx, bucket, key, how.event, Some(&object), how.cause).await?;
         Ok(Output::Object(Box::new(object), None))
     }
 
-    /// At most 200 keys in one command, so that it fits a batch.
+    /// At most 200 keys in one command, so that it fits a batch. S3 tells of the deletion of a key that has
+    /// no object too (localstack/localstack, test_s3_notifications_sqs.py, test_delete_objects).
     pub(super) async fn delete(
         &mut self,
         tx: &mut Tx,
         target: &Target,
         doomed: &[ToDelete],
+        cause: &Cause,
     ) -> Result<Output, S3Error> {
-        bucket::find(tx, target).await?;
+        let of = bucket::find(tx, target).await?;
         let mut results = Vec::with_capacity(doomed.len());
         let mut freed = Vec::new();
         for one in doomed {
@@ -157,10 +172,30 @@ impl S3Machine {
                 drop_object(&mut self.jobs, tx, found, &mut freed)?;
                 tx.delete(row);
             }
+            if allowed.is_ok() {
+                self.notify(tx, (&target.bucket, &of), &one.key, Event::Delete, None, cause).await?;
+            }
             results.push(allowed);
         }
         free(tx, &freed)?;
         Ok(Output::Deleted(results))
+    }
+
+    pub(super) async fn tag(
+        &mut self,
+        tx: &mut Tx,
+        target: &Target,
+        key: &str,
+        tags: Vec<Tag>,
+        event: Event,
+        cause: &Cause,
+    ) -> Result<Output, S3Error> {
+        let of = bucket::find(tx, target).await?;
+        let mut object = find(tx, target, key).await?;
+        object.tags = tags;
+        tx.write(keys::object(&target.bucket, key), &object)?;
+        self.notify(tx, (&target.bucket, &of), key, event, Some(&object), cause).await?;
+        Ok(Output::Done)
     }
 }
 
@@ -179,13 +214,6 @@ pub(super) async fn get(tx: &Tx, target: &Target, key: &str, with_body: bool) ->
         _ => None,
     };
     Ok(Output::Object(Box::new(object), bytes))
-}
-
-pub(super) async fn tag(tx: &mut Tx, target: &Target, key: &str, tags: Vec<Tag>) -> Result<Output, S3Error> {
-    let mut object = find(tx, target, key).await?;
-    object.tags = tags;
-    tx.write(keys::object(&target.bucket, key), &object)?;
-    Ok(Output::Done)
 }
 
 /// The sealed bytes of a body in rows; `None` if they are gone.

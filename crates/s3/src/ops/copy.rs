@@ -10,6 +10,7 @@ use crate::commands::Target;
 use crate::conditions::ReadIf;
 use crate::model::{Body, Object, Tag};
 use crate::names::{check_key, copy_source, quoted, tags_of_header};
+use crate::notification::Event;
 use crate::vault::{Expected, Received};
 use crate::{S3Service, error, target};
 
@@ -110,7 +111,8 @@ pub(super) async fn copy_object(
     let command = crate::commands::Command::HeadBucket(target.clone());
     service.submit(cx, &input.bucket, command).await?;
     let received = service.copy_body(cx, &source, &key, found, algorithm, &input.bucket).await?;
-    let object = service.write(cx, target, &input.key, received, attributes, tags, only_if).await?;
+    let object =
+        service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Copy).await?;
     Ok(answer(object))
 }
 

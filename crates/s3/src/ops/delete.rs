@@ -9,6 +9,7 @@ use super::{authorize, object_arn};
 use crate::checksum::Algorithm;
 use crate::commands::{Command, Output, ToDelete};
 use crate::names::{check_key, check_version};
+use crate::notification::Cause;
 use crate::{S3Service, error, target};
 
 /// Keys in one request at most.
@@ -25,7 +26,7 @@ pub(super) async fn delete_object(
     check_version(&input.key, input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let keys = vec![ToDelete { key: input.key, matches: input.if_match }];
-    let command = Command::Delete { target, keys };
+    let command = Command::Delete { target, keys, cause: Cause::of(cx) };
     let results = answer!(service.submit(cx, &input.bucket, command), Output::Deleted(results) => results);
     results.into_iter().collect::<Result<(), Error>>()?;
     Ok(DeleteObjectOutput::default())
@@ -64,7 +65,7 @@ pub(super) async fn delete_objects(
         }
     }
     for step in allowed.chunks(STEP) {
-        let command = Command::Delete { target: target.clone(), keys: step.to_vec() };
+        let command = Command::Delete { target: target.clone(), keys: step.to_vec(), cause: Cause::of(cx) };
         let results = match service.submit(cx, &input.bucket, command).await {
             Ok(Output::Deleted(results)) => results,
             Ok(_) => return Err(error::internal("a command with another one's answer")),

@@ -3,9 +3,11 @@
 mod bucket;
 mod copy;
 mod delete;
+mod destinations;
 mod get;
 mod list;
 mod multipart;
+mod notification;
 mod put;
 mod settings;
 mod tagging;
@@ -56,6 +58,7 @@ delegate! {
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete,
     get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput in settings,
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput in bucket,
+    get_bucket_notification_configuration: GetBucketNotificationConfigurationInput -> GetBucketNotificationConfigurationOutput in notification,
     get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput in settings,
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
     get_object: GetObjectInput -> GetObjectOutput in get,
@@ -68,6 +71,7 @@ delegate! {
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
     list_parts: ListPartsInput -> ListPartsOutput in multipart,
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput in settings,
+    put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput in notification,
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
     put_object: PutObjectInput -> PutObjectOutput in put,

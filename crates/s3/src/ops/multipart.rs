@@ -18,6 +18,7 @@ use crate::commands::{
 use crate::conditions::{ReadIf, copy_range};
 use crate::model::{Object, Part, Upload};
 use crate::names::{check_key, quoted, tags_of_header};
+use crate::notification::Cause;
 use crate::vault::{Expected, Received};
 use crate::{S3Service, error, target};
 
@@ -225,6 +226,7 @@ pub(super) async fn complete_multipart_upload(
         span: input.checksum_type.take(),
         size: input.mpu_object_size,
         only_if: write_if(input.if_match.take(), input.if_none_match.as_deref())?,
+        cause: Cause::of(cx),
     };
     let submitted = service.submit(cx, &input.bucket, Command::Complete(Box::new(what)));
     let object: Object = answer!(submitted, Output::Completed(object) => *object);

@@ -8,6 +8,7 @@ use crate::checksum::{declared, show_checksum};
 use crate::commands::{Command, Output, Target, WriteIf};
 use crate::model::{Attributes, Body, Object, Tag};
 use crate::names::{check_key, quoted, tags_of_header};
+use crate::notification::{Cause, Event};
 use crate::vault::{CHUNK, Received};
 use crate::{S3Service, target};
 
@@ -46,7 +47,8 @@ pub(super) async fn put_object(
         service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let object = service.write(cx, target, &input.key, received, attributes, tags, only_if).await?;
+    let object =
+        service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Put).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(quoted(&object.etag)),
         server_side_encryption: Some(AES256.to_owned()),
@@ -71,6 +73,7 @@ impl S3Service {
         attributes: Attributes,
         tags: Vec<Tag>,
         only_if: WriteIf,
+        event: Event,
     ) -> Result<Object, Error> {
         let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
         let object = Object {
@@ -83,7 +86,15 @@ impl S3Service {
             body: Body::Whole(sealed.clone()),
         };
         let bucket = target.bucket.clone();
-        let command = Command::Put { target, key: key.to_owned(), object: Box::new(object), inline, only_if };
+        let command = Command::Put {
+            target,
+            key: key.to_owned(),
+            object: Box::new(object),
+            inline,
+            only_if,
+            event,
+            cause: Cause::of(cx),
+        };
         match self.submit(cx, &bucket, command).await {
             Ok(Output::Object(object, _)) => Ok(*object),
             Ok(_) => Err(crate::error::internal("a command with another one's answer")),

@@ -12,6 +12,7 @@ use super::settings::check_said;
 use crate::commands::{Command, Output};
 use crate::model::Tag;
 use crate::names::{BUCKET_TAGS, OBJECT_TAGS, check_tags, check_version};
+use crate::notification::{Cause, Event};
 use crate::{S3Service, target};
 
 pub(super) fn tags_of(tags: Vec<s3::Tag>) -> Vec<Tag> {
@@ -81,7 +82,9 @@ pub(super) async fn put_object_tagging(
     let tags = tags_of(input.tagging.tag_set);
     check_tags(&tags, OBJECT_TAGS)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::TagObject { target, key: input.key, tags }).await?;
+    let (event, cause) = (Event::TaggingPut, Cause::of(cx));
+    let command = Command::TagObject { target, key: input.key, tags, event, cause };
+    service.submit(cx, &input.bucket, command).await?;
     Ok(PutObjectTaggingOutput::default())
 }
 
@@ -92,7 +95,8 @@ pub(super) async fn delete_object_tagging(
 ) -> Result<DeleteObjectTaggingOutput, Error> {
     check_version(&input.key, input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = Command::TagObject { target, key: input.key, tags: Vec::new() };
+    let (event, cause) = (Event::TaggingDelete, Cause::of(cx));
+    let command = Command::TagObject { target, key: input.key, tags: Vec::new(), event, cause };
     service.submit(cx, &input.bucket, command).await?;
     Ok(DeleteObjectTaggingOutput::default())
 }

@@ -80,7 +80,8 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
         .unwrap();
     let actor: Arc<dyn Actor> = Arc::new(S3Actor::new(blobs.clone()));
     core.start_actors(BTreeMap::from([(Space::S3, actor)]));
-    let service = S3Service::new(core.clone(), blobs.clone(), &MasterKey::from_bytes([7; 32]));
+    let service =
+        S3Service::new(core.clone(), blobs.clone(), &MasterKey::from_bytes([7; 32]), Arc::default());
     let principal = Principal::root("000000000000");
     let trace = Arc::from("1-test");
     let cx = Cx::from_within(gate.clone(), principal, "us-east-1", &trace, clock.now());

@@ -1,6 +1,7 @@
 //! The machine: topics, subscriptions and publications, as pure functions of rows and command.
 
 mod deliver;
+mod incoming;
 mod publish;
 mod steps;
 mod subscriptions;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ropeway_api::sns::error;
+use ropeway_core::effects::TopicDelivery;
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Machine, Settled, Trace, Tx};
 use ropeway_wire::{Error, Gate};
@@ -115,6 +117,8 @@ pub enum Command {
         /// number of the work
         work: u64,
     },
+    /// A message from another service: [`ropeway_core::effects::SnsCommand::Deliver`].
+    Deliver(TopicDelivery),
 }
 
 /// A topic as its maker wants it; what is `None` was not said.
@@ -319,6 +323,7 @@ impl Machine for SnsMachine {
                 self.list_subscriptions(tx, topic, after, limit).await
             }
             Command::Publish(publication) => self.publish(tx, publication).await,
+            Command::Deliver(delivery) => self.deliver(tx, delivery).await,
             Command::Step { work } => Ok(self.step(tx, work).await.map(|()| Output::Nothing)?),
         }
     }
@@ -331,6 +336,7 @@ impl Machine for SnsMachine {
                 | Command::Subscribe { .. }
                 | Command::SetSubscription { .. }
                 | Command::Publish(_)
+                | Command::Deliver(_)
         )
     }
 
