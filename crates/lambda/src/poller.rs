@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -23,8 +24,8 @@ use crate::limits;
 use crate::model::{Mapping, MappingState};
 use crate::pattern::Pattern;
 
-/// Seconds that a receive waits for messages: about as long as a mapping takes to be disabled.
-const WAIT: i64 = 5;
+/// Seconds that a receive waits for messages.
+const WAIT: i64 = 20;
 /// Messages that one receive asks for.
 const RECEIVED: usize = 10;
 /// Batches that a mapping's function handles at once at first, and the most ever:
@@ -50,6 +51,10 @@ struct Poller<'a> {
     generation: u64,
     id: &'a str,
     trace: Trace,
+    /// A receive has messages in hand, which are to be handled whatever becomes of the mapping.
+    holding: AtomicBool,
+    /// No more is to be received.
+    ending: AtomicBool,
 }
 
 /// A mapping, as it is polled now.
@@ -79,7 +84,8 @@ enum Fared {
 /// Polls until the mapping says otherwise.
 pub async fn run(engine: &Engine, name: &FunctionName, generation: u64, id: &str) -> Outcome {
     let trace = Trace::from(format!("mapping-{id}"));
-    let poller = Poller { engine, name, generation, id, trace };
+    let (holding, ending) = (AtomicBool::new(false), AtomicBool::new(false));
+    let poller = Poller { engine, name, generation, id, trace, holding, ending };
     match poller.run().await {
         Ok(true) => Outcome::Done(Bytes::new()),
         Ok(false) => Outcome::Retry(1_000),
@@ -91,43 +97,58 @@ pub async fn run(engine: &Engine, name: &FunctionName, generation: u64, id: &str
     }
 }
 
+/// The end of a future that is there, which is taken away then; of none: never.
+async fn next_of(future: &mut Option<BoxFuture<'_, Done>>) -> Done {
+    let Some(running) = future else { return std::future::pending().await };
+    let done = running.await;
+    *future = None;
+    done
+}
+
 impl Poller<'_> {
     /// True: the mapping is not to be polled any more; false: the server stops.
     async fn run(&self) -> Result<bool, Error> {
         let signals = Arc::clone(self.engine.parts.core.signals());
         let changed = signals.named(&mapping_signal(self.id));
         let mut tasks: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
+        let mut receiving: Option<BoxFuture<'_, Done>> = None;
         let mut polled = self.read().await?;
-        let (mut handling, mut receiving, mut most) = (0, false, AT_FIRST);
+        let (mut handling, mut most) = (0, AT_FIRST);
         loop {
             let polls = polled.as_ref().is_some_and(|p| p.mapping.state.polls());
             if signals.is_closed() {
                 return Ok(false);
             }
-            if !polls && tasks.is_empty() {
+            self.ending.store(!polls, Ordering::Relaxed);
+            if !polls && !self.holding.load(Ordering::Relaxed) {
+                // A message that comes at this very moment is as one whose consumer has ended: it comes again.
+                receiving = None;
+            }
+            if !polls && tasks.is_empty() && receiving.is_none() {
                 return self.end().await.map(|()| true);
             }
             let limit = polled.as_ref().and_then(|p| p.mapping.concurrency).map_or(AT_MOST, |c| c as usize);
-            if let Some(now) = polled.as_ref().filter(|_| polls && !receiving && handling < most.min(limit)) {
-                receiving = true;
-                tasks.push(self.receive(Arc::clone(now)).boxed());
+            if let Some(now) =
+                polled.as_ref().filter(|_| polls && receiving.is_none() && handling < most.min(limit))
+            {
+                receiving = Some(self.receive(Arc::clone(now)).boxed());
             }
             let done = tokio::select! {
                 Some(done) = tasks.next() => done,
+                done = next_of(&mut receiving) => done,
                 () = changed.notified() => {
                     polled = self.read().await?;
                     continue;
                 }
             };
             match done {
-                Done::Paused => receiving = false,
+                Done::Paused => {}
                 Done::Received(Err(error), _) => {
                     tracing::warn!(mapping = self.id, %error, "messages were not received");
                     self.say(Passing::Result(format!("PROBLEM: {}", error.message))).await;
-                    tasks.push(self.pause().boxed());
+                    receiving = Some(self.pause().boxed());
                 }
                 Done::Received(Ok(messages), until) => {
-                    receiving = false;
                     if let Some(now) = polled.as_ref().filter(|_| !messages.is_empty()) {
                         handling += 1;
                         tasks.push(self.handle(Arc::clone(now), messages, until).boxed());
@@ -203,6 +224,7 @@ impl Poller<'_> {
         let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut closes: Option<Time> = None;
         let mut visible = clock.now();
+        self.holding.store(false, Ordering::Relaxed);
         loop {
             let left = closes.map_or(WAIT, |at| (at.secs() - clock.now().secs()).min(WAIT));
             let wanted = (mapping.batch as usize).saturating_sub(messages.len()).min(RECEIVED);
@@ -217,11 +239,12 @@ impl Poller<'_> {
                 visible = asked;
                 closes = (!got.is_empty()).then(|| clock.now().plus_secs(i64::from(mapping.window)));
             }
+            self.holding.fetch_or(!got.is_empty(), Ordering::Relaxed);
             bytes += got.iter().map(size).sum::<usize>();
             messages.extend(got);
             let full = messages.len() >= mapping.batch as usize || bytes >= limits::SYNC_PAYLOAD;
             let Some(at) = closes else { break };
-            if full || clock.now() >= at {
+            if full || clock.now() >= at || self.ending.load(Ordering::Relaxed) {
                 break;
             }
         }

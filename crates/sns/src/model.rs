@@ -47,6 +47,8 @@ pub enum Protocol {
     Sqs,
     /// A delivery stream.
     Firehose,
+    /// A function.
+    Lambda,
 }
 
 impl Protocol {
@@ -55,6 +57,7 @@ impl Protocol {
         match self {
             Protocol::Sqs => "sqs",
             Protocol::Firehose => "firehose",
+            Protocol::Lambda => "lambda",
         }
     }
 }
@@ -66,7 +69,7 @@ pub struct Subscription {
     pub id: String,
     /// What its deliveries go to.
     pub protocol: Protocol,
-    /// ARN of the queue or the stream.
+    /// ARN of the queue, the stream or the function.
     pub endpoint: String,
     /// The account that subscribed.
     pub owner: String,

@@ -86,7 +86,7 @@ fn redrive(topic: &TopicName, value: &str) -> Result<Option<String>, Error> {
     Ok(Some(arn.to_owned()))
 }
 
-/// Where a queue or a delivery stream is.
+/// Where a queue, a delivery stream or a function is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint<'a> {
     /// The region.
@@ -107,6 +107,20 @@ pub fn stream_of(arn: &str) -> Option<Endpoint<'_>> {
     let mut found = endpoint(arn, "firehose")?;
     found.name = found.name.strip_prefix("deliverystream/")?;
     Some(found).filter(|e| is_name(e.name, 64, "-_."))
+}
+
+/// The function of an ARN, with or without a qualifier.
+pub fn function_of(arn: &str) -> Option<Endpoint<'_>> {
+    let mut parts = arn.strip_prefix("arn:aws:lambda:")?.split(':');
+    let (region, account, kind, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let qualified = parts.next().is_none_or(|qualifier| is_name(qualifier, 128, "-_$"));
+    let sound = kind == "function"
+        && qualified
+        && parts.next().is_none()
+        && is_name(region, 64, "-")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit());
+    sound.then_some(Endpoint { region, account, name }).filter(|e| is_name(e.name, 64, "-_"))
 }
 
 fn is_name(name: &str, longest: usize, also: &str) -> bool {
@@ -131,10 +145,13 @@ pub fn check(settings: &Settings, protocol: Protocol) -> Result<Option<filter::F
         (Protocol::Firehose, None) => {
             return Err(invalid("SubscriptionRoleArn Reason: no value for required parameter"));
         }
-        (Protocol::Sqs, Some(_)) => {
+        (Protocol::Sqs | Protocol::Lambda, Some(_)) => {
             return Err(invalid("SubscriptionRoleArn is only for subscriptions of delivery streams"));
         }
         _ => {}
+    }
+    if protocol == Protocol::Lambda && settings.raw {
+        return Err(invalid("RawMessageDelivery Reason: not supported for endpoints of the protocol lambda"));
     }
     let policy = settings.filter.as_deref();
     policy.map(|policy| filter::parse(settings.scope, policy)).transpose().map_err(invalid)

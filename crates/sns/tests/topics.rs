@@ -204,7 +204,7 @@ async fn subscriptions_are_made_once_and_told_of() {
 async fn what_cannot_be_subscribed_is_refused_by_name() {
     let world = World::new().await;
     create(&world, "t", &[]).await.unwrap();
-    for protocol in ["http", "https", "email", "email-json", "sms", "application", "lambda"] {
+    for protocol in ["http", "https", "email", "email-json", "sms", "application"] {
         let error = subscribe(&world, protocol, "x", &[]).await.unwrap_err();
         assert_eq!(error.code, "NotImplemented");
         assert!(error.message.contains(protocol));

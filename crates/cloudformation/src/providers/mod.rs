@@ -9,6 +9,10 @@ mod firehose;
 mod iam;
 mod iam_policies;
 mod identity;
+mod lambda;
+mod lambda_access;
+mod lambda_events;
+mod lambda_inline;
 mod logs;
 mod queue_policies;
 mod s3;
@@ -143,6 +147,15 @@ static PROVIDERS: &[&dyn Provider] = &[
     &iam_policies::Policy,
     &iam_policies::RolePolicy,
     &iam_policies::UserPolicy,
+    &lambda::Alias,
+    &lambda::Function,
+    &lambda::Version,
+    &lambda_access::LayerVersion,
+    &lambda_access::LayerVersionPermission,
+    &lambda_access::Permission,
+    &lambda_access::Url,
+    &lambda_events::EventInvokeConfig,
+    &lambda_events::EventSourceMapping,
     &logs::LogGroup,
     &logs::LogStream,
     &logs::SubscriptionFilter,

@@ -1,7 +1,7 @@
 //! Who uses a package: rows by its SHA-256, in the shard of whoever uses it.
 
 use bytes::Bytes;
-use ropeway_core::{Fault, Tx};
+use ropeway_core::Tx;
 use ropeway_wire::Error;
 
 use super::Output;
@@ -32,6 +32,6 @@ pub fn remove_uses(tx: &mut Tx, version: &Version, name: &FunctionName, generati
 
 /// Whether this shard has users of a package.
 pub async fn is_used(tx: &Tx, sha_prefix: &str) -> Result<Output, Error> {
-    let found = tx.scan_prefix(&keys::code_uses(sha_prefix), None, 1).await.map_err(Fault::from)?;
+    let found = tx.scan_prefix(&keys::code_uses(sha_prefix), None, 1).await?;
     Ok(Output::Used(!found.rows.is_empty()))
 }

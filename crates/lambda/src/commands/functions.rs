@@ -26,7 +26,7 @@ pub enum Kind {
         publish: bool,
     },
     /// The configuration.
-    Config(ConfigChange),
+    Config(Box<ConfigChange>),
 }
 
 fn found(function: Function, version: Version) -> Output {
@@ -289,7 +289,7 @@ pub async fn update(
             }
             publish = at_once;
         }
-        Kind::Config(change) => configure(&mut of.latest.config, change),
+        Kind::Config(change) => configure(&mut of.latest.config, *change),
     }
     code::add_uses(tx, &of.latest, name, of.generation);
     of.latest.revision = tx.ids().uuid();

@@ -292,7 +292,7 @@ impl Machine for LambdaMachine {
                 functions::update(tx, &function, change, revision.as_deref()).await
             }
             C::UpdateConfig { function, change, revision } => {
-                functions::update(tx, &function, Kind::Config(*change), revision.as_deref()).await
+                functions::update(tx, &function, Kind::Config(change), revision.as_deref()).await
             }
             C::Publish { function, sha256, description, revision } => {
                 functions::publish(tx, &function, sha256, description, revision.as_deref()).await

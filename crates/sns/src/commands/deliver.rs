@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ropeway_core::effects::{AttributeValue, FirehoseCommand, QueueDelivery, SqsCommand, StreamDelivery};
+use ropeway_core::effects::{
+    AttributeValue, FirehoseCommand, FunctionDelivery, LambdaCommand, QueueDelivery, SqsCommand,
+    StreamDelivery,
+};
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Time, Tx};
 use serde_json::{Map, Value as Json, json};
@@ -49,9 +52,24 @@ pub(super) fn deliver(
     message: &Message<'_>,
 ) -> Result<(), Fault> {
     let text = message.publication.message_for(to.protocol);
-    let body = if to.settings.raw { text.to_owned() } else { envelope(topic, to, message, text) };
-    let shard = tx.shard_of(&to.endpoint);
+    let body = match to.protocol {
+        Protocol::Lambda => event(topic, to, message, text),
+        _ if to.settings.raw => text.to_owned(),
+        _ => envelope(topic, to, message, text),
+    };
+    let shard = tx.shard_of(without_qualifier(&to.endpoint, to.protocol));
     match to.protocol {
+        Protocol::Lambda => {
+            let command = LambdaCommand::Deliver(FunctionDelivery {
+                function: to.endpoint.clone(),
+                principal: PRINCIPAL.to_owned(),
+                source_arn: topic.arn(),
+                source_account: topic.scope.account.clone(),
+                payload: body.into(),
+                trace_header: trace_header(tx.trace()),
+            });
+            tx.send(&to.endpoint, Space::Lambda, shard, &command)
+        }
         Protocol::Sqs => {
             let attributes = match to.settings.raw {
                 true => message.publication.attributes.clone(),
@@ -84,6 +102,47 @@ pub(super) fn deliver(
     }
 }
 
+/// The ARN whose shard an endpoint is in: a function's is that of its ARN without a qualifier.
+fn without_qualifier(endpoint: &str, protocol: Protocol) -> &str {
+    match endpoint.match_indices(':').nth(6) {
+        Some((at, _)) if protocol == Protocol::Lambda => endpoint.get(..at).unwrap_or(endpoint),
+        _ => endpoint,
+    }
+}
+
+/// A message as functions get it: <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>, less the
+/// signature.
+fn event(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &str) -> String {
+    let (arn, base) = (topic.arn(), &message.publication.base_url);
+    let attributes = message.publication.attributes.iter().map(|(name, attribute)| {
+        (name.clone(), json!({ "Type": attribute.data_type, "Value": shown(&attribute.value) }))
+    });
+    let record = json!({
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": format!("{arn}:{}", to.id),
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": message.id,
+            "TopicArn": arn,
+            "Subject": message.publication.subject,
+            "Message": text,
+            "Timestamp": timestamp(message.at),
+            "UnsubscribeUrl": format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}:{}", to.id),
+            "MessageAttributes": Json::Object(attributes.collect()),
+        },
+    });
+    json!({ "Records": [record] }).to_string()
+}
+
+/// An attribute's value as JSON carries it.
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::Text(text) => text.clone(),
+        AttributeValue::Binary(bytes) => BASE64.encode(bytes),
+    }
+}
+
 /// The JSON around a message:
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>, less the signature.
 fn envelope(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &str) -> String {
@@ -102,11 +161,7 @@ fn envelope(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &
     put("UnsubscribeURL", format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}:{}", to.id));
     if !message.publication.attributes.is_empty() {
         let attributes = message.publication.attributes.iter().map(|(name, attribute)| {
-            let value = match &attribute.value {
-                AttributeValue::Text(text) => text.clone(),
-                AttributeValue::Binary(bytes) => BASE64.encode(bytes),
-            };
-            (name.clone(), json!({ "Type": attribute.data_type, "Value": value }))
+            (name.clone(), json!({ "Type": attribute.data_type, "Value": shown(&attribute.value) }))
         });
         out.insert("MessageAttributes".to_owned(), Json::Object(attributes.collect()));
     }
@@ -129,6 +184,9 @@ pub(super) async fn refused(tx: &mut Tx, lane: &str, payload: &[u8], why: &str) 
     let (delivery, protocol) = if lane.starts_with("arn:aws:firehose:") {
         let FirehoseCommand::Deliver(refused) = postcard_from(payload)?;
         (as_queue_delivery(refused), Protocol::Firehose)
+    } else if lane.starts_with("arn:aws:lambda:") {
+        let LambdaCommand::Deliver(refused) = postcard_from(payload)?;
+        (of_function(refused), Protocol::Lambda)
     } else {
         let SqsCommand::Deliver(refused) = postcard_from(payload)?;
         (refused, Protocol::Sqs)
@@ -146,6 +204,20 @@ pub(super) async fn refused(tx: &mut Tx, lane: &str, payload: &[u8], why: &str) 
     let shard = tx.shard_of(&queue);
     let lane = format!("{DEAD_LETTERS}{queue}");
     tx.send(&lane, Space::Sqs, shard, &SqsCommand::Deliver(QueueDelivery { queue, ..delivery }))
+}
+
+fn of_function(refused: FunctionDelivery) -> QueueDelivery {
+    QueueDelivery {
+        queue: refused.function,
+        principal: refused.principal,
+        source_arn: refused.source_arn,
+        source_account: refused.source_account,
+        body: String::from_utf8_lossy(&refused.payload).into_owned(),
+        attributes: BTreeMap::new(),
+        group: None,
+        deduplication_id: None,
+        trace_header: refused.trace_header,
+    }
 }
 
 fn as_queue_delivery(refused: StreamDelivery) -> QueueDelivery {

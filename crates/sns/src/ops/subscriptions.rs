@@ -20,7 +20,7 @@ use crate::model::{Listed, Protocol, Settings, Subscription};
 use crate::settings::{self, invalid, refused};
 
 /// Protocols of AWS's that are not implemented.
-const REFUSED: &[&str] = &["http", "https", "email", "email-json", "sms", "application", "lambda"];
+const REFUSED: &[&str] = &["http", "https", "email", "email-json", "sms", "application"];
 
 pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<SubscribeOutput, Error> {
     let protocol = protocol(&input.protocol)?;
@@ -59,6 +59,7 @@ fn protocol(name: &str) -> Result<Protocol, Error> {
     match name {
         "sqs" => Ok(Protocol::Sqs),
         "firehose" => Ok(Protocol::Firehose),
+        "lambda" => Ok(Protocol::Lambda),
         _ if REFUSED.contains(&name) => Err(refused(format_args!("A subscription by the protocol {name}"))),
         _ => Err(invalid(format_args!("Amazon SNS does not support this protocol string: {name}"))),
     }
@@ -69,6 +70,7 @@ fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str) -> Result<(), Err
     let (found, mistake) = match protocol {
         Protocol::Sqs => (settings::queue_of(endpoint), "SQS endpoint ARN"),
         Protocol::Firehose => (settings::stream_of(endpoint), "Firehose endpoint ARN"),
+        Protocol::Lambda => (settings::function_of(endpoint), "Lambda endpoint ARN"),
     };
     let found = found.ok_or_else(|| invalid(mistake))?;
     if found.name.ends_with(".fifo") && protocol == Protocol::Sqs {
