@@ -21,6 +21,12 @@ use crate::model::DAY;
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of lines of one stream that wait.
 const MAX_STREAM_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes beyond these bounds for the platform's lines, of each stream: how an invocation ended is told
+/// however much it printed.
+const RESERVE_BYTES: usize = 64 * 1024;
+/// How the platform's lines begin; those in JSON have their type early.
+const PLATFORM: &[&str] = &["START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_"];
+const PLATFORM_TYPE: &str = "\"type\":\"platform.";
 /// Streams with lines that wait.
 const MAX_STREAMS: usize = 20_000;
 /// Streams that are put to at once.
@@ -104,7 +110,8 @@ impl Sink {
         (waiting.role, waiting.function) = (role, function);
         for (time, line) in lines {
             let size = line.len() + EVENT_OVERHEAD;
-            if waiting.bytes + size > MAX_STREAM_BYTES || bytes + size > MAX_BYTES {
+            let reserve = if is_platforms(&line) { RESERVE_BYTES } else { 0 };
+            if waiting.bytes + size > MAX_STREAM_BYTES + reserve || bytes + size > MAX_BYTES + reserve {
                 waiting.dropped += 1;
                 continue;
             }
@@ -239,6 +246,12 @@ impl Shared {
         unless_there(self.services.call(cx.clone(), group).await)?;
         unless_there(self.services.call(cx.clone(), stream).await)
     }
+}
+
+fn is_platforms(line: &str) -> bool {
+    let beginning = line.get(..line.floor_char_boundary(100)).unwrap_or_default();
+    PLATFORM.iter().any(|word| line.starts_with(word))
+        || (line.starts_with('{') && beginning.contains(PLATFORM_TYPE))
 }
 
 fn is_missing(error: &Error) -> bool {

@@ -207,16 +207,20 @@ async fn without_permission_there_are_no_logs() {
 async fn what_is_beyond_the_bound_is_dropped_and_said() {
     let world = World::new().await;
     let sink = sink(&world);
-    let line = "x".repeat(100_000);
+    // As long as leaves no room for another.
+    let line = "x".repeat(4 * 1024 * 1024 / 40 - 26);
     for _ in 0..100 {
         sink.log(lines("a", &[&line]));
     }
+    let report = r#"{"time":"2026-11-21T12:00:00.000Z","type":"platform.report","record":{}}"#;
+    sink.log(lines("a", &["one line more", "REPORT RequestId: 1", report]));
     sink.log(lines("b", &["another stream is not held up"]));
     sink.flush().await;
     let all = world.filter("").await;
     let kept = all.iter().filter(|message| message.starts_with("xxx")).count();
     assert!((30..100).contains(&kept));
-    let said = format!("[ropeway] {} log lines were dropped", 100 - kept);
+    let said = format!("[ropeway] {} log lines were dropped", 101 - kept);
+    assert_eq!(world.filter("?REPORT ?report").await, ["REPORT RequestId: 1\n", &format!("{report}\n")]);
     assert!(all.iter().any(|message| message.starts_with(&said)));
     assert!(all.iter().any(|message| message.starts_with("another")));
     sink.log(lines("a", &["after"]));
