@@ -1,16 +1,14 @@
 //! From a version of a function to a process whose init may begin.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
 use ropeway_core::{Clock, Ids};
-use tokio::net::{TcpListener, TcpStream};
 
-use crate::Settings;
 use crate::api::{self, About, Session};
+use crate::network::{self, OUTSIDE, Trust, Way, loopback};
 use crate::package::{Packages, Tree};
 use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
 use crate::runtimes::Runtimes;
@@ -18,6 +16,7 @@ use crate::sandbox::cgroup::{Bounds, Groups};
 use crate::sandbox::order::{Order, Program};
 use crate::sandbox::{GROUP, Sandbox, Spawner, USER};
 use crate::tasks::Tasks;
+use crate::{Network, Settings};
 
 /// Processes and threads of a sandbox ("Lambda quotas"), with its first process.
 const PROCESSES: u64 = 1025;
@@ -25,8 +24,8 @@ const PROCESSES: u64 = 1025;
 const FILES_PER_MIB: u64 = 128;
 /// The port of the Runtime API inside.
 const API_PORT: u16 = 9001;
-/// The most connections that a sandbox has to the server at once.
-const MAX_CONNECTIONS: usize = 1024;
+/// The port of questions for names.
+const NAMES_PORT: u16 = 53;
 
 /// Starts processes.
 pub struct Launcher {
@@ -42,6 +41,8 @@ pub struct Launcher {
     missing_groups: Vec<String>,
     users: Users,
     root: PathBuf,
+    /// Under which AWS's names lead to the server.
+    trust: Option<Trust>,
 }
 
 /// What a process sees of the file system beyond its runtime.
@@ -63,6 +64,7 @@ impl Launcher {
         runtimes: Runtimes,
     ) -> std::io::Result<Self> {
         let packages = Packages::open(settings.directory.join("packages"))?;
+        let trust = settings.aws_names.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
         let root = settings.directory.join("root");
         std::fs::create_dir_all(&root)?;
         let (groups, missing_groups) = Groups::find(ids.number());
@@ -80,6 +82,7 @@ impl Launcher {
             missing_groups,
             users,
             root,
+            trust,
         })
     }
 
@@ -88,8 +91,7 @@ impl Launcher {
     /// # Errors
     /// Why none can be made at all.
     pub async fn probe(&self) -> Result<Vec<String>, String> {
-        let mut order = self.order(16);
-        order.listen = Vec::new();
+        let order = self.order(16);
         let mut sandbox = self.spawner.start(&order).await?;
         let mut missing = self.missing_groups.clone();
         missing.append(&mut sandbox.missing);
@@ -108,11 +110,13 @@ impl Launcher {
         let externals = trees.extensions()?;
         let stream = stream_name(&spec.version, self.clock.now(), &self.ids);
         let endpoint = &self.settings.endpoint_url;
-        let parts = Parts { spec, launch: &launch, keys: &keys, stream: &stream, endpoint, kind };
+        let trusts = self.trust.is_some();
+        let parts = Parts { spec, launch: &launch, keys: &keys, stream: &stream, endpoint, kind, trusts };
 
         let mut order = self.order(spec.tmp_mib);
         order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
         order.binds.extend(trees.binds());
+        order.binds.extend(self.trust.iter().flat_map(Trust::binds));
         order.programs.push(Program {
             path: launch.program.clone(),
             args: launch.args.clone(),
@@ -160,7 +164,7 @@ impl Launcher {
         ))
     }
 
-    /// Serves the sandbox's listeners.
+    /// Serves the sandbox's listeners, which are in the order of [`Launcher::ways`] behind the API's.
     fn serve(
         &self,
         mut sandbox: Sandbox,
@@ -168,13 +172,28 @@ impl Launcher {
     ) -> Result<(Sandbox, tokio::net::unix::pipe::Receiver, Tasks), NotRun> {
         let tasks = Tasks::new();
         let mut listeners = std::mem::take(&mut sandbox.listeners).into_iter();
-        let (Some(api), Some(relay)) = (listeners.next(), listeners.next()) else {
-            return Err(NotRun::NoRoom("the sandbox has no listeners".to_owned()));
-        };
+        let api = listeners.next().ok_or_else(|| NotRun::NoRoom("the sandbox has no listener".to_owned()))?;
         api::serve(&tasks, api, Arc::clone(session));
-        forward(&tasks, relay, self.settings.endpoint);
+        listeners.zip(self.ways()).for_each(|(listener, (_, way))| network::carry(&tasks, listener, way));
+        if let Some(names) = sandbox.names.take() {
+            network::serve_names(&tasks, names, self.trust.is_some());
+        }
         let output = sandbox.output.take().ok_or_else(|| NotRun::NoRoom("no output".to_owned()))?;
         Ok((sandbox, output, tasks))
+    }
+
+    /// The ports that connections are taken at inside, beside the API's, and where each leads.
+    fn ways(&self) -> Vec<(u16, Way)> {
+        let server = self.settings.endpoint;
+        let mut ways = vec![(server.port(), Way::Server(server))];
+        if let Some(trust) = &self.trust {
+            let aws = [(443, Way::Decrypted(server, trust.acceptor())), (80, Way::Server(server))];
+            ways.extend(aws.into_iter().filter(|(port, _)| *port != server.port()));
+        }
+        if self.settings.network == Network::Machine {
+            ways.push((OUTSIDE, Way::Outside));
+        }
+        ways
     }
 
     async fn trees(&self, spec: &FunctionSpec) -> Result<Trees, NotRun> {
@@ -191,7 +210,8 @@ impl Launcher {
     }
 
     fn order(&self, tmp_mib: u32) -> Order {
-        let loopback = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let ports = std::iter::once(API_PORT).chain(self.ways().into_iter().map(|(port, _)| port));
+        let outside = self.settings.network == Network::Machine;
         Order {
             host_uid: self.users.next(),
             root: self.root.clone(),
@@ -200,7 +220,9 @@ impl Launcher {
             tmp_bytes: u64::from(tmp_mib) << 20,
             tmp_files: u64::from(tmp_mib) * FILES_PER_MIB,
             hostname: "localhost".to_owned(),
-            listen: vec![loopback(API_PORT), loopback(self.settings.endpoint.port())],
+            listen: ports.map(loopback).collect(),
+            names: (outside || self.trust.is_some()).then(|| loopback(NAMES_PORT)),
+            outside: outside.then_some(OUTSIDE),
             cgroups: Vec::new(),
             programs: Vec::new(),
         }
@@ -237,27 +259,9 @@ fn files() -> Vec<(PathBuf, String)> {
         ("/etc/group", format!("root:x:0:\n{user}:x:{GROUP}:\n")),
         ("/etc/hosts", "127.0.0.1 localhost localhost.localdomain\n".to_owned()),
         ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+        ("/etc/resolv.conf", "nameserver 127.0.0.1\n".to_owned()),
     ];
     files.map(|(path, contents)| (PathBuf::from(path), contents)).into()
-}
-
-/// Carries connections from inside a sandbox to the server's own address.
-fn forward(tasks: &Tasks, listener: TcpListener, endpoint: std::net::SocketAddr) {
-    let connections = tasks.clone();
-    tasks.spawn(async move {
-        let room = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
-        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-            let Ok((mut inside, _)) = listener.accept().await else { return };
-            connections.spawn(async move {
-                if let Ok(mut server) = TcpStream::connect(endpoint).await {
-                    drop((inside.set_nodelay(true), server.set_nodelay(true)));
-                    // A connection that breaks off breaks off on the other side too.
-                    drop(tokio::io::copy_bidirectional(&mut inside, &mut server).await);
-                }
-                drop(place);
-            });
-        }
-    });
 }
 
 /// Users of the host that functions run as, one for each process where the server may choose.

@@ -9,6 +9,7 @@
 
 mod api;
 mod launch;
+mod network;
 mod package;
 mod pool;
 mod process;
@@ -47,10 +48,25 @@ pub struct Settings {
     pub endpoint: SocketAddr,
     /// The server's URL as functions see it, with the endpoint's port; `localhost` is the server inside.
     pub endpoint_url: String,
+    /// What functions reach beside the server.
+    pub network: Network,
+    /// Whether AWS's host names lead to the server on ports 443 and 80, for SDKs that do not know
+    /// `AWS_ENDPOINT_URL`. The endpoint must then speak plain HTTP.
+    pub aws_names: bool,
     /// How long a process waits for its next invocation before it is ended, in milliseconds.
     pub idle_millis: i64,
     /// The most processes at once.
     pub most_processes: usize,
+}
+
+/// What functions reach beside the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// What the machine reaches over TCP with IP version 4, but neither the machine's own loopback nor
+    /// link-local addresses. The server connects for them.
+    Machine,
+    /// Nothing.
+    ServerOnly,
 }
 
 impl Settings {

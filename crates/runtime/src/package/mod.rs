@@ -1,5 +1,7 @@
 //! Packages: archives unpacked once, under a name that says what is in them.
 
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 use std::collections::BTreeMap;

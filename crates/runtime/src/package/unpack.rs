@@ -68,7 +68,7 @@ pub fn unpack(archives: &[Bytes], into: &Path) -> Result<Option<String>, NotRun>
     }
     // Links come last, so that nothing was written through one.
     for (path, target) in links {
-        link(&into.join(path), &target)?;
+        link(into, &path, &target)?;
     }
     Ok(machines.foreign)
 }
@@ -150,15 +150,16 @@ fn write(
     Ok(())
 }
 
-fn link(path: &Path, target: &Path) -> Result<(), NotRun> {
-    if let Some(parent) = path.parent() {
+fn link(into: &Path, path: &Path, target: &Path) -> Result<(), NotRun> {
+    let whole = into.join(path);
+    if let Some(parent) = whole.parent() {
         fs::create_dir_all(parent).map_err(no_room)?;
     }
-    match fs::remove_file(path) {
+    match fs::remove_file(&whole) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(NotRun::BadPackage(format!("{} is a link and a directory", path.display())))
         }
-        _ => symlink(target, path).map_err(no_room),
+        _ => symlink(target, &whole).map_err(no_room),
     }
 }
 

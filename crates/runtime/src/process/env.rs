@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ropeway_core::functions::{FunctionSpec, RoleKeys};
 
+use crate::network::Trust;
 use crate::runtimes::Launch;
 
 /// Where the Runtime API listens inside each sandbox.
@@ -44,6 +45,8 @@ pub struct Parts<'a> {
     pub endpoint: &'a str,
     /// Why it is started.
     pub kind: Kind,
+    /// Whether AWS's names lead to the server, under an authority that the process is to trust.
+    pub trusts: bool,
 }
 
 impl Parts<'_> {
@@ -95,6 +98,9 @@ impl Parts<'_> {
         ];
         let mut env: BTreeMap<String, String> =
             pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if self.trusts {
+            env.extend(Trust::environment().map(|(name, value)| (name.to_owned(), value)));
+        }
         env.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), spec.memory_mib.to_string());
         env
     }

@@ -3,7 +3,7 @@
 //! kills everything in its pid namespace; it ends when the server closes the control socket, by dying too.
 
 use std::io;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,7 +13,7 @@ use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::order::{Command, Order, Told};
 use super::spawner::{said, tell};
-use super::{child, root, sys, wire};
+use super::{child, netlink, root, sys, wire};
 
 /// A program that was started.
 struct Running {
@@ -43,21 +43,29 @@ pub fn run(control: &OwnedFd, output: OwnedFd, order: &Order, mut missing: Vec<S
     i32::from(serve(control, &output, order).is_err())
 }
 
-fn make(order: &Order, missing: &mut Vec<String>) -> Result<Vec<TcpListener>, String> {
+fn make(order: &Order, missing: &mut Vec<String>) -> Result<Vec<OwnedFd>, String> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(said("dumpable"))?;
     rustix::system::sethostname(order.hostname.as_bytes()).map_err(said("the host's name"))?;
-    let listeners = listen(&order.listen)?;
+    let mut sockets = listen(&order.listen)?;
+    if let Some(address) = order.names {
+        let names = UdpSocket::bind(address).map_err(said(&format!("listening on {address}")))?;
+        names.set_nonblocking(true).map_err(said("a socket"))?;
+        sockets.push(names.into());
+    }
+    if let Some(Err(error)) = order.outside.map(netlink::lead_to) {
+        missing.push(format!("the network beyond the server (nf_tables: {error})"));
+    }
     root::make(order, missing)?;
-    Ok(listeners)
+    Ok(sockets)
 }
 
-fn listen(addresses: &[SocketAddrV4]) -> Result<Vec<TcpListener>, String> {
+fn listen(addresses: &[SocketAddrV4]) -> Result<Vec<OwnedFd>, String> {
     let any = socket(AddressFamily::INET, SocketType::DGRAM, None).map_err(said("a socket"))?;
     sys::interface_up(any.as_fd(), b"lo").map_err(said("the loopback interface"))?;
     let bound = addresses.iter().map(|address| {
         let listener = TcpListener::bind(address).map_err(said(&format!("listening on {address}")))?;
         listener.set_nonblocking(true).map_err(said("a listener"))?;
-        Ok(listener)
+        Ok(OwnedFd::from(listener))
     });
     bound.collect()
 }
@@ -147,13 +155,13 @@ fn reap(control: &OwnedFd, running: &mut Vec<Running>) -> io::Result<()> {
     }
 }
 
-/// Memory of all processes here that is no file's, in bytes: what `/proc/[pid]/status` has as `RssAnon`.
+/// Memory of all processes here that is no file's, in bytes; what several share, once.
 fn anonymous() -> io::Result<u64> {
     let mut kib = 0;
     for entry in std::fs::read_dir("/proc")? {
-        // What ends meanwhile has no status any more.
-        let Ok(status) = std::fs::read_to_string(entry?.path().join("status")) else { continue };
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        // What ends meanwhile has none any more.
+        let Ok(maps) = std::fs::read_to_string(entry?.path().join("smaps_rollup")) else { continue };
+        let line = maps.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
         kib += line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
     }
     Ok(kib << 10)

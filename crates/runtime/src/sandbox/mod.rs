@@ -9,6 +9,7 @@ pub mod cgroup;
 mod child;
 mod filter;
 mod inside;
+mod netlink;
 pub mod order;
 mod root;
 mod spawner;
@@ -23,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixDatagram};
+use tokio::net::{TcpListener, UdpSocket, UnixDatagram};
 
 use order::{Command, MAX_TOLD, Order, Told};
 
@@ -73,7 +74,7 @@ impl Spawner {
         let message = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         wire::send(&control, &message, &[]).map_err(|error| format!("the order: {error}"))?;
         let sandbox = Sandbox::new(control, output).map_err(|error| error.to_string())?;
-        sandbox.ready().await
+        sandbox.ready(order.names.is_some()).await
     }
 
     /// Hands two descriptors to the spawner, which is started where none runs.
@@ -124,6 +125,8 @@ pub struct Sandbox {
     pub output: Option<pipe::Receiver>,
     /// The sockets that listen inside, in the order's order.
     pub listeners: Vec<TcpListener>,
+    /// The socket for names.
+    pub names: Option<UdpSocket>,
     /// What the machine could not give.
     pub missing: Vec<String>,
 }
@@ -137,14 +140,17 @@ impl Sandbox {
             control: UnixDatagram::from_std(control)?,
             output: Some(pipe::Receiver::from_owned_fd(output)?),
             listeners: Vec::new(),
+            names: None,
             missing: Vec::new(),
         })
     }
 
-    async fn ready(mut self) -> Result<Self, String> {
+    async fn ready(mut self, names: bool) -> Result<Self, String> {
         let said = |error: io::Error| error.to_string();
         match self.receive().await.map_err(said)? {
-            Some((Told::Ready { missing }, fds)) => {
+            Some((Told::Ready { missing }, mut fds)) => {
+                let last = if names { fds.pop() } else { None };
+                self.names = last.map(|fd| UdpSocket::from_std(fd.into())).transpose().map_err(said)?;
                 let listeners = fds.into_iter().map(|fd| TcpListener::from_std(fd.into()));
                 self.listeners = listeners.collect::<io::Result<_>>().map_err(said)?;
                 self.missing = missing;

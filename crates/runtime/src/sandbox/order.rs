@@ -10,7 +10,7 @@ pub const MAX_ORDER: usize = 128 << 10;
 /// The longest message to the server, in bytes.
 pub const MAX_TOLD: usize = 8 << 10;
 /// The most sockets that a sandbox listens on.
-pub const MAX_LISTENERS: usize = 4;
+pub const MAX_LISTENERS: usize = 8;
 
 /// All that a sandbox is made from: the first message to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub struct Order {
     pub hostname: String,
     /// Where the server listens inside.
     pub listen: Vec<SocketAddrV4>,
+    /// Where it answers questions for names.
+    pub names: Option<SocketAddrV4>,
+    /// The port among those where everything that leaves is led to.
+    pub outside: Option<u16>,
     /// The `cgroup.procs` files of the control groups that it belongs to.
     pub cgroups: Vec<PathBuf>,
     /// The runtime first, then the extensions; none only to find out what the machine lacks.
@@ -91,7 +95,8 @@ impl Command {
 /// What a sandbox tells the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Told {
-    /// It is made; the listening sockets come with this message. What the machine could not give.
+    /// It is made; the listening sockets come with this message, that for names behind them. What the
+    /// machine could not give.
     Ready { missing: Vec<String> },
     /// It could not be made.
     Failed(String),

@@ -134,6 +134,9 @@ fn write(path: &Path, contents: &str) -> io::Result<()> {
 }
 
 fn empty_file(path: &Path) -> io::Result<()> {
+    if path.is_file() {
+        return Ok(());
+    }
     parent(path)?;
     fs::OpenOptions::new().create(true).append(true).open(path).map(drop)
 }

@@ -141,3 +141,52 @@ async fn a_stopped_runner_takes_nothing_more() {
     let answer = world.runtime.invoke(spec, crate::world::invocation(&function, "count")).await;
     assert!(matches!(answer, Err(NotRun::Stopping)), "{answer:?}");
 }
+
+#[tokio::test]
+async fn long_lines_are_cut() {
+    let world = World::new().await;
+    let function = world.function("f");
+    let invoked = world.invoke(&function, "print-long x").await.unwrap();
+    assert!(invoked.log_tail.len() <= 4096);
+    let most = (256 << 10) - 26;
+    let lengths: Vec<usize> =
+        world.host.lines().iter().filter(|line| line.starts_with('x')).map(String::len).collect();
+    assert_eq!(lengths, [most, most, (600 << 10) - 2 * most]);
+}
+
+#[tokio::test]
+async fn the_platform_s_lines_can_be_json() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    function.logging.json = true;
+    assert_eq!(world.ask(&function, "env AWS_LAMBDA_LOG_FORMAT").await, "JSON");
+    let lines: Vec<Value> = world.host.lines().iter().map(|line| parsed(line)).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["platform.initStart", "platform.initReport", "platform.start", "platform.report"]);
+    assert_eq!(lines[2]["record"], json!({ "requestId": ID, "version": "$LATEST" }));
+    let report = &lines[3]["record"];
+    assert_eq!((&report["requestId"], &report["status"]), (&json!(ID), &json!("success")));
+    assert_eq!(report["metrics"]["memorySizeMB"], 128);
+    assert!(report["metrics"]["initDurationMs"].is_number());
+    function.revision = "2".to_owned();
+    function.logging.system_level = Some("WARN".to_owned());
+    let before = world.host.lines().len();
+    world.ask(&function, "count").await;
+    assert_eq!(world.host.lines().len(), before, "nothing to warn of");
+    world.fail(&function, "exit 1").await;
+    let last = parsed(&world.host.lines()[before + 1]);
+    assert_eq!(last["record"]["errorType"], "Runtime.ExitError");
+}
+
+#[tokio::test]
+async fn packages_for_other_processors_are_refused() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    let mut program = std::fs::read(crate::world::FIXTURE).unwrap();
+    // The machine's number: one that is neither.
+    program[18..20].copy_from_slice(&[243, 0]);
+    function.code = world.host.keep(archive(&[("bootstrap", 0o755, &program)]));
+    let refused = world.invoke(&function, "count").await.unwrap_err();
+    let NotRun::BadPackage(why) = refused else { panic!("{refused:?}") };
+    assert!(why.starts_with("bootstrap is built for ELF machine 243, and this machine is "), "{why}");
+}

@@ -13,5 +13,6 @@
 mod api;
 mod hostile;
 mod invoke;
+mod network;
 mod pool;
 mod world;

@@ -123,7 +123,10 @@ async fn processes_die_with_a_server_that_is_killed() {
         .spawn()
         .unwrap();
     // The function, and what it left running, both frozen.
-    until(|| processes_of(&name).len() == 2).await;
+    while processes_of(&name).len() < 2 {
+        assert_eq!(server.try_wait().unwrap(), None, "the server goes on");
+        tokio::task::yield_now().await;
+    }
     server.kill().unwrap();
     server.wait().unwrap();
     until(|| processes_of(&name).is_empty()).await;

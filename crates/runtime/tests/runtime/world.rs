@@ -11,7 +11,7 @@ use ropeway_core::functions::{
 };
 use ropeway_core::{BoxFuture, Clock, Ids, Time};
 use ropeway_runtime::runtimes::Runtimes;
-use ropeway_runtime::{Runtime, Settings};
+use ropeway_runtime::{Network, Runtime, Settings};
 use tokio::net::TcpListener;
 
 /// The fixture: spawner and function in one.
@@ -93,6 +93,8 @@ impl World {
             program: FIXTURE.into(),
             endpoint,
             endpoint_url: format!("http://localhost:{}", endpoint.port()),
+            network: Network::Machine,
+            aws_names: true,
             idle_millis: Settings::IDLE_MILLIS,
             most_processes: 20,
         };
