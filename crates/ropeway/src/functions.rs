@@ -77,6 +77,9 @@ fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failu
         program: std::env::current_exe()?,
         endpoint,
         endpoint_url: format!("{scheme}://localhost:{}", endpoint.port()),
+        network: ropeway_runtime::Network::Machine,
+        // Decrypted connections are handed on as plain HTTP.
+        aws_names: scheme == "http",
         idle_millis: ropeway_runtime::Settings::IDLE_MILLIS,
         most_processes: ropeway_runtime::Settings::MOST_PROCESSES,
     };
