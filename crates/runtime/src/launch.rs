@@ -1,8 +1,8 @@
 //! From a version of a function to a process whose init may begin.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
 use ropeway_core::{Clock, Ids};
@@ -12,14 +12,16 @@ use crate::network::{self, OUTSIDE, Trust, Way, loopback};
 use crate::package::{Packages, Tree};
 use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
 use crate::runtimes::Runtimes;
-use crate::sandbox::cgroup::{Bounds, Groups};
-use crate::sandbox::order::{Order, Program};
-use crate::sandbox::{GROUP, Sandbox, Spawner, USER};
+use crate::sandbox::cgroup::{Bounds, Group, Groups};
+use crate::sandbox::order::{Order, Prepare, Program};
+use crate::sandbox::{GROUP, Prepared, Sandbox, Spawner, USER};
 use crate::tasks::Tasks;
 use crate::{Network, Settings};
 
 /// Processes and threads of a sandbox ("Lambda quotas"), with its first process.
 const PROCESSES: u64 = 1025;
+/// How many sandboxes are prepared before they are needed: one for a function's second process too.
+const SPARES: usize = 2;
 /// Files in `/tmp` for each MiB of its size.
 const FILES_PER_MIB: u64 = 128;
 /// The port of the Runtime API inside.
@@ -41,8 +43,17 @@ pub struct Launcher {
     missing_groups: Vec<String>,
     users: Users,
     root: PathBuf,
+    /// Sandboxes that wait for a function.
+    spares: Mutex<Vec<Spare>>,
     /// Under which AWS's names lead to the server.
     trust: Option<Trust>,
+}
+
+/// A sandbox that waits for a function, in control groups of its own.
+#[derive(Debug)]
+struct Spare {
+    prepared: Prepared,
+    group: Group,
 }
 
 /// What a process sees of the file system beyond its runtime.
@@ -82,6 +93,7 @@ impl Launcher {
             missing_groups,
             users,
             root,
+            spares: Mutex::default(),
             trust,
         })
     }
@@ -92,7 +104,8 @@ impl Launcher {
     /// Why none can be made at all.
     pub async fn probe(&self) -> Result<Vec<String>, String> {
         let order = self.order(16);
-        let mut sandbox = self.spawner.start(&order).await?;
+        let spare = self.prepare().map_err(|not_run| format!("{not_run:?}"))?;
+        let mut sandbox = spare.prepared.make(&order).await?;
         let mut missing = self.missing_groups.clone();
         missing.append(&mut sandbox.missing);
         Ok(missing)
@@ -127,14 +140,7 @@ impl Launcher {
             args: Vec::new(),
             env: parts.extension(),
         }));
-        let group = self.groups.make(Bounds {
-            memory: (u64::from(spec.memory_mib) + u64::from(spec.tmp_mib)) << 20,
-            processes: PROCESSES,
-            memory_mib: u64::from(spec.memory_mib),
-        });
-        let group = group.map_err(|error| NotRun::NoRoom(format!("control groups: {error}")))?;
-        order.cgroups = group.join_files();
-        let sandbox = self.spawner.start(&order).await.map_err(NotRun::NoRoom)?;
+        let (sandbox, group) = self.sandbox(spec, &order).await?;
         let about = About {
             account: spec.account.clone(),
             name: spec.name.clone(),
@@ -162,6 +168,56 @@ impl Launcher {
                 externals,
             },
         ))
+    }
+
+    /// A sandbox for a version, from one that was prepared if that still lives.
+    async fn sandbox(&self, spec: &FunctionSpec, order: &Order) -> Result<(Sandbox, Group), NotRun> {
+        let bounds = Bounds {
+            memory: (u64::from(spec.memory_mib) + u64::from(spec.tmp_mib)) << 20,
+            processes: PROCESSES,
+            memory_mib: u64::from(spec.memory_mib),
+        };
+        let spare = self.spares().pop();
+        if let Some(Spare { prepared, group }) = spare
+            && group.bound(bounds).is_ok()
+            && let Ok(sandbox) = prepared.make(order).await
+        {
+            return Ok((sandbox, group));
+        }
+        let Spare { prepared, group } = self.prepare()?;
+        let bounded = group.bound(bounds);
+        bounded.map_err(|error| NotRun::NoRoom(format!("control groups: {error}")))?;
+        let sandbox = prepared.make(order).await.map_err(NotRun::NoRoom)?;
+        Ok((sandbox, group))
+    }
+
+    fn spares(&self) -> MutexGuard<'_, Vec<Spare>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare(&self) -> Result<Spare, NotRun> {
+        let group = self.groups.make();
+        let group = group.map_err(|error| NotRun::NoRoom(format!("control groups: {error}")))?;
+        let prepare = Prepare { cgroups: group.join_files(), root: self.users.first.is_some() };
+        let prepared = self.spawner.prepare(&prepare).map_err(NotRun::NoRoom)?;
+        Ok(Spare { prepared, group })
+    }
+
+    /// Prepares sandboxes for the next processes to come.
+    ///
+    /// # Errors
+    /// What the machine lacks for it.
+    pub fn prepare_spares(&self) -> Result<(), NotRun> {
+        while self.spares().len() < SPARES {
+            let spare = self.prepare()?;
+            self.spares().push(spare);
+        }
+        Ok(())
+    }
+
+    /// Lets go of them.
+    pub fn drop_spares(&self) {
+        self.spares().clear();
     }
 
     /// Serves the sandbox's listeners, which are in the order of [`Launcher::ways`] behind the API's.
@@ -223,7 +279,6 @@ impl Launcher {
             listen: ports.map(loopback).collect(),
             names: (outside || self.trust.is_some()).then(|| loopback(NAMES_PORT)),
             outside: outside.then_some(OUTSIDE),
-            cgroups: Vec::new(),
             programs: Vec::new(),
         }
     }

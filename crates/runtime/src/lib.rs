@@ -124,6 +124,7 @@ impl Runtime {
     pub async fn stop(&self) {
         let ended = self.0.pool.stop().into_iter().map(|process| process.end(Shutdown::Spindown));
         futures_util::future::join_all(ended).await;
+        self.0.launcher.drop_spares();
         self.0.tasks.end();
     }
 
@@ -142,7 +143,10 @@ impl Drop for Runtime {
 
 impl Functions for Runtime {
     fn check(&self, runtime: &str, architecture: &str) -> Result<(), NotRun> {
-        self.0.launcher.runtimes.check(runtime, architecture)
+        self.0.launcher.runtimes.check(runtime, architecture)?;
+        // A function is being made: it will be invoked before long.
+        self.0.prepare();
+        Ok(())
     }
 
     fn inspect(&self, archive: Bytes) -> BoxFuture<'_, Result<(), NotRun>> {

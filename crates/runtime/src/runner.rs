@@ -51,7 +51,11 @@ impl Runner {
         self.end_all(out, Shutdown::Spindown);
         let made = match process {
             Some(process) => Ok(Made::Ready(process, None)),
-            None => self.make(&spec, &invocation).await,
+            None => {
+                let made = self.make(&spec, &invocation).await;
+                self.prepare();
+                made
+            }
         };
         match made {
             Ok(Made::Ready(process, begun)) => {
@@ -86,6 +90,21 @@ impl Runner {
         let now = self.launcher.clock.now();
         self.end_all(self.pool.put_back(ticket, process, now), Shutdown::Spindown);
         self.waits.notify_one();
+    }
+
+    /// Prepares sandboxes, beside what the caller does.
+    pub fn prepare(self: &Arc<Self>) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let runner = Arc::downgrade(self);
+        self.tasks.spawn(async move {
+            let prepared = runner.upgrade().map(|runner| runner.launcher.prepare_spares());
+            if let Some(Err(error)) = prepared {
+                // The next process says it to whoever wants it.
+                tracing::debug!(?error, "no sandbox could be prepared");
+            }
+        });
     }
 
     /// A new process. As on Lambda, an init that failed, or took longer than 10 seconds, is tried once more

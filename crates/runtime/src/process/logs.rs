@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 /// The longest line, in bytes: CloudWatch's largest event is 256 KiB with 26 bytes of its own.
 const MAX_LINE: usize = (256 << 10) - 26;
 /// How much is read in a row.
-const READ: usize = 64 << 10;
+const READ: usize = 16 << 10;
 /// The most that is taken in when an invocation ends, beyond which a process only prints to keep us busy.
 const MAX_DRAINED: usize = 4 << 20;
 /// How much of an invocation's lines its caller gets, in bytes ("Invoke: LogType").

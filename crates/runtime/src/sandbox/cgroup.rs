@@ -82,21 +82,18 @@ impl Groups {
         (Groups(Arc::new(Shared { parents, number: AtomicU64::new(0), left: Mutex::default() })), missing)
     }
 
-    /// A group for one sandbox.
+    /// A group for one sandbox, without bounds yet.
     ///
     /// # Errors
     /// What the system says.
-    pub fn make(&self, bounds: Bounds) -> io::Result<Group> {
+    pub fn make(&self) -> io::Result<Group> {
         self.0.clear();
         let number = self.0.number.fetch_add(1, Ordering::Relaxed).to_string();
         let mut group = Group { groups: self.clone(), directories: Vec::new() };
         for parent in &self.0.parents {
             let own = Parent { directory: parent.directory.join(&number), ..parent.clone() };
             fs::create_dir(&own.directory)?;
-            group.directories.push(own.clone());
-            for controller in own.controllers {
-                bound(&own.directory, controller, own.unified, bounds)?;
-            }
+            group.directories.push(own);
         }
         Ok(group)
     }
@@ -221,6 +218,19 @@ fn ignore_absent(result: io::Result<()>) -> io::Result<()> {
 }
 
 impl Group {
+    /// Sets its bounds.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bound(&self, bounds: Bounds) -> io::Result<()> {
+        for own in &self.directories {
+            for controller in own.controllers {
+                bound(&own.directory, controller, own.unified, bounds)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The files that a process joins by.
     pub fn join_files(&self) -> Vec<PathBuf> {
         self.directories.iter().map(|own| own.directory.join("cgroup.procs")).collect()

@@ -91,10 +91,12 @@ fn user(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
 /// Gives up every capability, those that a program could get back too.
 fn capabilities() -> Result<(), String> {
     for bit in 0..64 {
-        // Beyond the last one that the kernel knows, and without the right to drop, it says no: then
-        // no new privileges hold.
+        // Beyond the last one that the kernel knows, and without the right to drop, it says no: then no new
+        // privileges hold.
         let one = CapabilitySet::from_bits_retain(1 << bit);
-        let _ = rustix::thread::remove_capability_from_bounding_set(one);
+        if rustix::thread::remove_capability_from_bounding_set(one).is_err() {
+            break;
+        }
     }
     let _ = rustix::thread::clear_ambient_capability_set();
     let none = CapabilitySets {

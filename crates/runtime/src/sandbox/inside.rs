@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::order::{Command, Order, Told};
-use super::spawner::{said, tell};
+use super::spawner::{hear, said, tell};
 use super::{child, netlink, root, sys, wire};
 
 /// A program that was started.
@@ -22,10 +22,15 @@ struct Running {
     handle: OwnedFd,
 }
 
-/// Makes the sandbox and serves it; the exit code.
-pub fn run(control: &OwnedFd, output: OwnedFd, order: &Order, mut missing: Vec<String>) -> i32 {
-    let listeners = match make(order, &mut missing) {
-        Ok(listeners) => listeners,
+/// Waits for the order, makes the sandbox and serves it; the exit code.
+pub fn run(control: &OwnedFd, output: OwnedFd, mut missing: Vec<String>) -> i32 {
+    let made = hear::<Order>(control).and_then(|order| {
+        let Some(order) = order else { return Ok(None) };
+        make(&order, &mut missing).map(|sockets| Some((order, sockets)))
+    });
+    let (order, listeners) = match made {
+        Ok(Some(made)) => made,
+        Ok(None) => return 0,
         Err(why) => {
             tell(control, &Told::Failed(why));
             return 1;
@@ -40,7 +45,7 @@ pub fn run(control: &OwnedFd, output: OwnedFd, order: &Order, mut missing: Vec<S
         return 1;
     }
     drop(listeners);
-    i32::from(serve(control, &output, order).is_err())
+    i32::from(serve(control, &output, &order).is_err())
 }
 
 fn make(order: &Order, missing: &mut Vec<String>) -> Result<Vec<OwnedFd>, String> {

@@ -17,16 +17,17 @@ mod sys;
 mod wire;
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command as Program, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, UdpSocket, UnixDatagram};
 
-use order::{Command, MAX_TOLD, Order, Told};
+use order::{Command, MAX_TOLD, Order, Prepare, Told};
 
 pub use child::{GROUP, USER};
 
@@ -61,20 +62,18 @@ impl Spawner {
         Spawner { program, running: Mutex::new(None) }
     }
 
-    /// Makes a sandbox.
+    /// Begins a sandbox: its control groups and namespaces, before it is known for which function. The
+    /// kernel takes its time over joining control groups.
     ///
     /// # Errors
     /// What could not be made, in words for the operator.
-    pub async fn start(&self, order: &Order) -> Result<Sandbox, String> {
+    pub fn prepare(&self, prepare: &Prepare) -> Result<Prepared, String> {
         let (control, theirs) = wire::pair().map_err(|error| format!("a socket pair: {error}"))?;
         let (output, writes) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|error| format!("a pipe: {error}"))?;
         self.request(&[&theirs, &writes]).map_err(|error| format!("the spawner: {error}"))?;
-        drop((theirs, writes));
-        let message = serde_json::to_vec(order).map_err(|error| error.to_string())?;
-        wire::send(&control, &message, &[]).map_err(|error| format!("the order: {error}"))?;
-        let sandbox = Sandbox::new(control, output).map_err(|error| error.to_string())?;
-        sandbox.ready(order.names.is_some()).await
+        send(&control, prepare)?;
+        Sandbox::new(control, output).map(Prepared).map_err(|error| error.to_string())
     }
 
     /// Hands two descriptors to the spawner, which is started where none runs.
@@ -115,6 +114,27 @@ impl Drop for Spawner {
             drop(process.wait());
         }
     }
+}
+
+/// A sandbox that waits to be told which function it is for.
+#[derive(Debug)]
+pub struct Prepared(Sandbox);
+
+impl Prepared {
+    /// Makes the sandbox.
+    ///
+    /// # Errors
+    /// What could not be made, in words for the operator.
+    pub async fn make(self, order: &Order) -> Result<Sandbox, String> {
+        send(&self.0.control, order)?;
+        self.0.ready(order.names.is_some()).await
+    }
+}
+
+/// Sends an order.
+fn send(control: &impl AsFd, order: &impl Serialize) -> Result<(), String> {
+    let message = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+    wire::send(control, &message, &[]).map_err(|error| format!("an order: {error}"))
 }
 
 /// A sandbox. Dropped, all inside is killed.

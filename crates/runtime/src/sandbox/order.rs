@@ -12,7 +12,16 @@ pub const MAX_TOLD: usize = 8 << 10;
 /// The most sockets that a sandbox listens on.
 pub const MAX_LISTENERS: usize = 8;
 
-/// All that a sandbox is made from: the first message to it.
+/// What is done before it is known for which function: the first message to a sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Prepare {
+    /// The `cgroup.procs` files of the control groups that it belongs to.
+    pub cgroups: Vec<PathBuf>,
+    /// Whether the server is the machine's root, and may do without a user namespace of its own.
+    pub root: bool,
+}
+
+/// All that a sandbox is made from: the second message to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     /// The user (and group) of the host that the function runs as; none where the server may not choose.
@@ -35,8 +44,6 @@ pub struct Order {
     pub names: Option<SocketAddrV4>,
     /// The port among those where everything that leaves is led to.
     pub outside: Option<u16>,
-    /// The `cgroup.procs` files of the control groups that it belongs to.
-    pub cgroups: Vec<PathBuf>,
     /// The runtime first, then the extensions; none only to find out what the machine lacks.
     pub programs: Vec<Program>,
 }

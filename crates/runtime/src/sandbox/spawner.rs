@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::thread::UnshareFlags;
 
-use super::order::{MAX_ORDER, Order, Told};
+use super::order::{MAX_ORDER, Prepare, Told};
 use super::{inside, sys, wire};
 
 /// The spawner's whole life: takes pairs of descriptors (the sandbox's control socket, and where its
@@ -47,7 +47,7 @@ pub fn tell(control: &OwnedFd, told: &Told) {
 /// Enters new namespaces and forks their first process.
 fn begin(control: &OwnedFd, output: OwnedFd) -> i32 {
     match enter(control) {
-        Ok(Some((order, missing))) => inside::run(control, output, &order, missing),
+        Ok(Some(missing)) => inside::run(control, output, missing),
         Ok(None) => 0,
         Err(why) => {
             tell(control, &Told::Failed(why));
@@ -56,23 +56,30 @@ fn begin(control: &OwnedFd, output: OwnedFd) -> i32 {
     }
 }
 
-/// `None` in the parent, which has nothing left to do.
-fn enter(control: &OwnedFd) -> Result<Option<(Order, Vec<String>)>, String> {
+/// The next message from the server; `None` when it has gone.
+pub fn hear<T: serde::de::DeserializeOwned>(control: &OwnedFd) -> Result<Option<T>, String> {
+    let mut buffer = vec![0; MAX_ORDER];
+    let (length, _) = wire::receive(control, &mut buffer).map_err(said("an order"))?;
+    match buffer.get(..length) {
+        None | Some([]) => Ok(None),
+        Some(message) => serde_json::from_slice(message).map(Some).map_err(said("an order")),
+    }
+}
+
+/// What the machine could not give, in the first process of the new namespaces; `None` in its parent, which
+/// has nothing left to do.
+fn enter(control: &OwnedFd) -> Result<Option<Vec<String>>, String> {
     sys::forget_children(false);
     let nothing = File::open("/dev/null").map_err(said("/dev/null"))?;
     rustix::stdio::dup2_stdin(&nothing).map_err(said("standard input"))?;
-    let mut buffer = vec![0; MAX_ORDER];
-    let (length, _) = wire::receive(control, &mut buffer).map_err(said("the order"))?;
-    let message = buffer.get(..length).unwrap_or_default();
-    let order: Order = serde_json::from_slice(message).map_err(said("the order"))?;
-    drop(buffer);
+    let Some(Prepare { cgroups, root }) = hear(control)? else { return Ok(None) };
     let mut missing = Vec::new();
-    for group in &order.cgroups {
+    for group in &cgroups {
         if let Err(error) = std::fs::write(group, "0") {
             missing.push(format!("control group {}: {error}", group.display()));
         }
     }
-    if order.host_uid.is_none() {
+    if !root {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         sys::unshare(UnshareFlags::NEWUSER).map_err(said("a user namespace"))?;
         map_ids((0, uid), (0, gid)).map_err(said("the user namespace's ids"))?;
@@ -86,7 +93,7 @@ fn enter(control: &OwnedFd) -> Result<Option<(Order, Vec<String>)>, String> {
     sys::unshare(namespaces).map_err(said("new namespaces"))?;
     match sys::fork().map_err(said("fork"))? {
         Some(_) => Ok(None),
-        None => Ok(Some((order, missing))),
+        None => Ok(Some(missing)),
     }
 }
 
