@@ -27,8 +27,15 @@ pub(crate) enum Node {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub name: Arc<str>,
-    pub args: Arc<[Expr]>,
+    pub args: Arc<[Argument]>,
     pub body: Option<Block>,
+    pub literal: Arc<str>,
+}
+
+/// An argument of a macro, and its text, which the parameter shows where it is escaped or has no value.
+#[derive(Debug)]
+pub(crate) struct Argument {
+    pub value: Expr,
     pub literal: Arc<str>,
 }
 

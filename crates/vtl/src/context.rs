@@ -65,7 +65,12 @@ impl Context {
 
     /// Gives a variable its value.
     pub fn set(&mut self, name: &str, value: Value) {
-        self.variables.insert(name.into(), value);
+        match self.variables.get_mut(name) {
+            Some(variable) => *variable = value,
+            None => {
+                self.variables.insert(name.into(), value);
+            }
+        }
     }
 
     /// A variable's value, if it has one.

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use crate::error::{RenderError, Result};
-use crate::value::{Key, Value};
+use crate::value::{Map, Value};
 
 /// Lists and maps within each other that have a text; Java's stack ends somewhere too.
 const MAX_DEPTH: usize = 100;
 /// What the text of one value may take: shared lists can be far longer written out than they are.
-const MAX_LENGTH: usize = 16 << 20;
+const MAX_LENGTH: usize = 10 << 20;
 
 /// The text of a value that is not null, as Java's `toString()` gives it. A block has none here: it
 /// renders.
@@ -48,14 +48,14 @@ fn write_text(value: &Value, depth: usize, out: &mut String) -> Result<()> {
         Value::List(list) if list.json => write_json(value, depth, out)?,
         Value::List(list) => {
             out.push('[');
-            for (index, element) in list.to_vec().iter().enumerate() {
+            for (index, element) in list.elements.borrow().iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { ", " });
                 write_text(element, depth + 1, out)?;
             }
             out.push(']');
         }
-        Value::Map(map) => write_map(&map.entries(), depth, out)?,
-        Value::Scope(scope) => write_map(&scope.variables.entries(), depth, out)?,
+        Value::Map(map) => write_map(map, depth, out)?,
+        Value::Scope(scope) => write_map(&scope.variables, depth, out)?,
         Value::Entry(entry) => {
             write_text(&entry.key.value(), depth + 1, out)?;
             out.push('=');
@@ -67,9 +67,9 @@ fn write_text(value: &Value, depth: usize, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-fn write_map(entries: &[(Key, Value)], depth: usize, out: &mut String) -> Result<()> {
+fn write_map(map: &Map, depth: usize, out: &mut String) -> Result<()> {
     out.push('{');
-    for (index, (key, value)) in entries.iter().enumerate() {
+    for (index, (key, value)) in map.entries.borrow().iter().enumerate() {
         out.push_str(if index == 0 { "" } else { ", " });
         write_text(&key.value(), depth + 1, out)?;
         out.push('=');
@@ -87,7 +87,7 @@ fn write_json(value: &Value, depth: usize, out: &mut String) -> Result<()> {
         Value::Double(_) => out.push_str("null"),
         Value::List(list) => {
             out.push('[');
-            for (index, element) in list.to_vec().iter().enumerate() {
+            for (index, element) in list.elements.borrow().iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
                 write_json(element, depth + 1, out)?;
             }
@@ -95,7 +95,7 @@ fn write_json(value: &Value, depth: usize, out: &mut String) -> Result<()> {
         }
         Value::Map(map) => {
             out.push('{');
-            for (index, (key, value)) in map.entries().iter().enumerate() {
+            for (index, (key, value)) in map.entries.borrow().iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
                 out.push_str(&quoted(&text(&key.value())?));
                 out.push(':');

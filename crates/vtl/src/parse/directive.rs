@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use super::{Ended, Parser, Result};
-use crate::ast::{Block, Call, Expr, Macro, Node};
+use crate::ast::{Argument, Block, Call, Expr, Macro, Node};
 
-type Argument = std::result::Result<Expr, Arc<str>>;
+/// An argument of a directive: a value, or a word.
+struct Given {
+    value: std::result::Result<Expr, Arc<str>>,
+    literal: Arc<str>,
+}
 
 impl Parser<'_> {
     /// Whether this name is one of the directives that are no keywords of the grammar.
@@ -63,15 +67,16 @@ impl Parser<'_> {
             "macro" => self.define_macro(arguments).map(|()| None),
             "literal" => self.literal().map(Some),
             "stop" => Ok(Some(Node::Stop)),
-            "break" => Ok(Some(Node::Break(arguments.into_iter().next().and_then(|a| a.ok())))),
-            _ => {
-                let [Ok(text)] = <[Argument; 1]>::try_from(arguments)
-                    .map_err(|_| self.error("#evaluate() requires exactly one argument"))?
-                else {
-                    return Err(self.error("#evaluate() cannot take a word"));
-                };
-                Ok(Some(Node::Evaluate(text)))
-            }
+            "break" => Ok(Some(Node::Break(arguments.into_iter().next().and_then(|a| a.value.ok())))),
+            _ => self.evaluate(arguments).map(Some),
+        }
+    }
+
+    fn evaluate(&self, arguments: Vec<Given>) -> Result<Node> {
+        let mut arguments = arguments.into_iter();
+        match (arguments.next().map(|argument| argument.value), arguments.next()) {
+            (Some(Ok(text)), None) => Ok(Node::Evaluate(text)),
+            _ => Err(self.error("#evaluate() requires exactly one argument, which is no word")),
         }
     }
 
@@ -91,7 +96,7 @@ impl Parser<'_> {
     }
 
     /// The arguments in parentheses, and the newline after them; nothing if there are no parentheses.
-    fn directive_arguments(&mut self) -> Result<Option<Vec<Argument>>> {
+    fn directive_arguments(&mut self) -> Result<Option<Vec<Given>>> {
         let before = self.pos;
         self.white();
         if !self.take("(") {
@@ -108,7 +113,9 @@ impl Parser<'_> {
             if self.take(",") {
                 self.white();
             }
-            arguments.push(self.argument()?);
+            let from = self.pos;
+            let value = self.argument()?;
+            arguments.push(Given { value, literal: self.slice(from, self.pos) });
         }
     }
 
@@ -148,11 +155,11 @@ impl Parser<'_> {
         }
     }
 
-    fn foreach(&mut self, arguments: Vec<Argument>) -> Result<Node> {
+    fn foreach(&mut self, arguments: Vec<Given>) -> Result<Node> {
         let mut arguments = arguments.into_iter();
         let (first, word, items) = (arguments.next(), arguments.next(), arguments.next());
         let variable = self.variable(first, "#foreach")?;
-        let (Some(Err(word)), Some(Ok(items))) = (word, items) else {
+        let (Some(Err(word)), Some(Ok(items))) = (word.map(|w| w.value), items.map(|i| i.value)) else {
             return Err(self.error("#foreach is of the form #foreach( $item in $items )"));
         };
         if &*word != "in" {
@@ -161,14 +168,14 @@ impl Parser<'_> {
         Ok(Node::Foreach { variable, items, body: self.body()? })
     }
 
-    fn define(&mut self, arguments: Vec<Argument>) -> Result<Node> {
+    fn define(&mut self, arguments: Vec<Given>) -> Result<Node> {
         let name = self.variable(arguments.into_iter().next(), "#define")?;
         Ok(Node::Define { name, body: self.body()? })
     }
 
     /// The name that an argument, which must be a reference, is about.
-    fn variable(&self, argument: Option<Argument>, directive: &str) -> Result<Arc<str>> {
-        match argument {
+    fn variable(&self, argument: Option<Given>, directive: &str) -> Result<Arc<str>> {
+        match argument.map(|argument| argument.value) {
             Some(Ok(Expr::Reference(reference))) => match reference.root {
                 crate::ast::Root::Variable(name) => Ok(name),
                 crate::ast::Root::Never(text) => Err(self.error(format!("{text} is no reference"))),
@@ -177,9 +184,9 @@ impl Parser<'_> {
         }
     }
 
-    fn define_macro(&mut self, arguments: Vec<Argument>) -> Result<()> {
+    fn define_macro(&mut self, arguments: Vec<Given>) -> Result<()> {
         let mut arguments = arguments.into_iter();
-        let Some(Err(name)) = arguments.next() else {
+        let Some(Err(name)) = arguments.next().map(|argument| argument.value) else {
             return Err(self.error("the first argument of #macro is its name"));
         };
         let mut parameters = Vec::new();
@@ -201,9 +208,11 @@ impl Parser<'_> {
         Ok(Node::Text(text.get(..end).unwrap_or_default().into()))
     }
 
-    fn call(&mut self, name: &str, arguments: Vec<Argument>, start: usize) -> Result<Node> {
+    fn call(&mut self, name: &str, arguments: Vec<Given>, start: usize) -> Result<Node> {
         // A word is an argument that has no value.
-        let args = arguments.into_iter().map(|a| a.unwrap_or(Expr::Null)).collect();
+        let argument =
+            |given: Given| Argument { value: given.value.unwrap_or(Expr::Null), literal: given.literal };
+        let args = arguments.into_iter().map(argument).collect();
         let block = name.strip_prefix('@');
         let body = block.map(|_| self.body()).transpose()?;
         Ok(Node::Call(Call {

@@ -23,8 +23,15 @@ impl Parser<'_> {
         let start = self.pos;
         let lead = self.lead();
         if self.peek().is_some_and(is_identifier_start) {
-            nodes.push(Node::Reference(self.reference_after(lead)?));
-            return self.brace_after(nodes);
+            let plain = !lead.braces;
+            let reference = self.reference_after(lead)?;
+            let property = matches!(reference.path.last(), Some(Step::Property(_)));
+            nodes.push(Node::Reference(reference));
+            if plain && property && self.take("##") {
+                // After a property 1.7 takes this for no comment.
+                nodes.push(Node::Text("##".into()));
+            }
+            return if plain { self.brace_after(nodes) } else { Ok(()) };
         }
         if self.peek().is_none() && !lead.braces {
             return Err(self.error("a \"$\" ends the template"));

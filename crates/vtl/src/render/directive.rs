@@ -57,7 +57,7 @@ impl Machine<'_> {
             Value::Map(map) => (map.len(), map.entries.borrow().values().take(limit).cloned().collect()),
             _ => return Ok(()),
         };
-        self.heap.charge(items.len() * size_of::<Value>())?;
+        self.heap.steps(items.len() as u64 / 16)?;
         let names: [Arc<str>; 4] =
             [variable.clone(), "foreach".into(), "velocityCount".into(), "velocityHasNext".into()];
         let mut saved = Vec::with_capacity(names.len());
@@ -92,6 +92,7 @@ impl Machine<'_> {
         let [variable, foreach, count, has_next] = names;
         self.set_variable(foreach, Value::Scope(scope.clone()))?;
         for (index, item) in items.into_iter().enumerate() {
+            self.heap.steps(2)?;
             scope.index.set(index);
             self.set_variable(count, Value::Int(index as i128 + 1))?;
             self.set_variable(has_next, Value::Bool(index + 1 < scope.length))?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::ast::{Expr, Macros, Node};
+use crate::ast::{Argument, Macros, Node};
 use crate::context::{Context, Heap};
 use crate::error::RenderError;
 use crate::value::{Scope, Value};
@@ -50,7 +50,7 @@ struct Machine<'a> {
 struct Frame {
     parent: usize,
     parameters: Vec<Arc<str>>,
-    arguments: Arc<[Expr]>,
+    arguments: Arc<[Argument]>,
     locals: BTreeMap<Arc<str>, Value>,
 }
 
@@ -143,7 +143,7 @@ impl Machine<'_> {
                 let arguments = names.arguments.clone();
                 let Some(argument) = arguments.get(index) else { return Ok(Value::Null) };
                 let here = std::mem::replace(&mut self.frame, parent);
-                let value = self.value_of_argument(argument);
+                let value = self.value_of_argument(&argument.value);
                 self.frame = here;
                 return value;
             }
@@ -154,7 +154,6 @@ impl Machine<'_> {
 
     /// Sets a variable: a macro's parameter within the macro, any other for the whole template.
     fn set_variable(&mut self, name: &Arc<str>, value: Value) -> Result<()> {
-        self.heap.charge(crate::context::ENTRY)?;
         let mut frame = self.frame;
         while let Some(names) = frame.checked_sub(1).and_then(|index| self.frames.get_mut(index)) {
             if names.locals.contains_key(name) || names.argument(name).is_some() {
@@ -162,6 +161,9 @@ impl Machine<'_> {
                 return Ok(());
             }
             frame = names.parent;
+        }
+        if self.context.get(name).is_none() {
+            self.heap.charge(crate::context::ENTRY)?;
         }
         self.context.set(name, value);
         Ok(())

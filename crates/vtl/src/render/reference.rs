@@ -1,7 +1,7 @@
 //! References.
 
 use super::{Machine, Result};
-use crate::ast::{Expr, Reference, Root, Step};
+use crate::ast::{Reference, Root, Step};
 use crate::value::Value;
 
 impl Machine<'_> {
@@ -81,8 +81,7 @@ impl Machine<'_> {
         let name = reference.literal.strip_prefix('$').unwrap_or_default();
         let mut frame = self.frame;
         while let Some(names) = frame.checked_sub(1).and_then(|index| self.frames.get(index)) {
-            if let Some(Expr::Reference(argument)) = names.argument(name).and_then(|i| names.arguments.get(i))
-            {
+            if let Some(argument) = names.argument(name).and_then(|i| names.arguments.get(i)) {
                 return argument.literal.to_string();
             }
             frame = names.parent;

@@ -1,7 +1,11 @@
 //! Tests of the language and of API Gateway's variables.
 
+mod apigateway;
+mod bounds;
+mod jsonpath;
 mod language;
 mod methods;
+mod properties;
 
 use crate::{Context, Dialect, Limits, Template};
 
@@ -12,7 +16,11 @@ const VARIABLES: &str = r#"{
 }"#;
 
 fn context() -> Context {
-    let mut context = Context::new(Limits::default());
+    context_within(Limits::default())
+}
+
+fn context_within(limits: Limits) -> Context {
+    let mut context = Context::new(limits);
     let variables: serde_json::Value = serde_json::from_str(VARIABLES).unwrap();
     for (name, value) in variables.as_object().unwrap() {
         let value = context.json(value).unwrap();
