@@ -8,7 +8,7 @@ use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
 use ropeway_core::{Clock, Ids};
 
 use crate::api::{self, About, Session};
-use crate::network::{self, OUTSIDE, Trust, Way, loopback};
+use crate::network::{self, OUTSIDE_PORTS, Trust, Way, loopback};
 use crate::package::{Packages, Tree};
 use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
 use crate::runtimes::Runtimes;
@@ -24,8 +24,8 @@ const PROCESSES: u64 = 1025;
 const SPARES: usize = 2;
 /// Files in `/tmp` for each MiB of its size.
 const FILES_PER_MIB: u64 = 128;
-/// The port of the Runtime API inside.
-const API_PORT: u16 = 9001;
+/// The port of the Runtime API inside, and one for where the server has that itself.
+const API_PORTS: [u16; 2] = [9001, 9003];
 /// The port of questions for names.
 const NAMES_PORT: u16 = 53;
 
@@ -124,7 +124,17 @@ impl Launcher {
         let stream = stream_name(&spec.version, self.clock.now(), &self.ids);
         let endpoint = &self.settings.endpoint_url;
         let trusts = self.trust.is_some();
-        let parts = Parts { spec, launch: &launch, keys: &keys, stream: &stream, endpoint, kind, trusts };
+        let runtime_api = loopback(self.api_port()).to_string();
+        let parts = Parts {
+            spec,
+            launch: &launch,
+            keys: &keys,
+            stream: &stream,
+            runtime_api,
+            endpoint,
+            kind,
+            trusts,
+        };
 
         let mut order = self.order(spec.tmp_mib);
         order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
@@ -238,6 +248,16 @@ impl Launcher {
         Ok((sandbox, output, tasks))
     }
 
+    fn api_port(&self) -> u16 {
+        let [usual, other] = API_PORTS;
+        if self.settings.endpoint.port() == usual { other } else { usual }
+    }
+
+    fn outside_port(&self) -> u16 {
+        let [usual, other] = OUTSIDE_PORTS;
+        if self.settings.endpoint.port() == usual { other } else { usual }
+    }
+
     /// The ports that connections are taken at inside, beside the API's, and where each leads.
     fn ways(&self) -> Vec<(u16, Way)> {
         let server = self.settings.endpoint;
@@ -247,7 +267,7 @@ impl Launcher {
             ways.extend(aws.into_iter().filter(|(port, _)| *port != server.port()));
         }
         if self.settings.network == Network::Machine {
-            ways.push((OUTSIDE, Way::Outside));
+            ways.push((self.outside_port(), Way::Outside));
         }
         ways
     }
@@ -266,7 +286,7 @@ impl Launcher {
     }
 
     fn order(&self, tmp_mib: u32) -> Order {
-        let ports = std::iter::once(API_PORT).chain(self.ways().into_iter().map(|(port, _)| port));
+        let ports = std::iter::once(self.api_port()).chain(self.ways().into_iter().map(|(port, _)| port));
         let outside = self.settings.network == Network::Machine;
         Order {
             host_uid: self.users.next(),
@@ -278,7 +298,7 @@ impl Launcher {
             hostname: "localhost".to_owned(),
             listen: ports.map(loopback).collect(),
             names: (outside || self.trust.is_some()).then(|| loopback(NAMES_PORT)),
-            outside: outside.then_some(OUTSIDE),
+            outside: outside.then(|| self.outside_port()),
             programs: Vec::new(),
         }
     }

@@ -197,6 +197,11 @@ impl Runner {
 
 /// Ends what nobody needs any more, as long as the runner lives.
 pub async fn sweep(runner: Weak<Runner>) {
+    if let Some(runner) = runner.upgrade()
+        && let Err(error) = runner.launcher.packages.remove_old().await
+    {
+        tracing::warn!(%error, "packages of before the start could not be removed");
+    }
     loop {
         let Some((clock, idle)) = runner
             .upgrade()

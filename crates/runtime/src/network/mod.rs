@@ -18,8 +18,8 @@ use crate::tasks::Tasks;
 pub use names::serve as serve_names;
 pub use trust::Trust;
 
-/// Where everything that leaves the namespace is led to.
-pub const OUTSIDE: u16 = 9002;
+/// Where everything that leaves the namespace is led to, and where else if the server has that port itself.
+pub const OUTSIDE_PORTS: [u16; 2] = [9002, 9004];
 /// The most connections that a sandbox has open to one of these at once.
 const MAX_CONNECTIONS: usize = 1024;
 

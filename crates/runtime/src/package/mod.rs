@@ -68,16 +68,25 @@ impl Tree {
 }
 
 impl Packages {
-    /// A cache in this directory, which is emptied.
+    /// A cache in this directory, which is emptied: what was in it is left beside it, for
+    /// [`Packages::remove_old`].
     ///
     /// # Errors
     /// What the file system says.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir_all(&directory)?,
-        }
+        let old = directory.with_extension("old");
+        absent_is_fine(fs::remove_dir_all(&old))?;
+        absent_is_fine(fs::rename(&directory, &old))?;
+        fs::create_dir_all(&directory)?;
         Ok(Packages { directory, trees: Mutex::default() })
+    }
+
+    /// Removes what was there before the start.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn remove_old(&self) -> io::Result<()> {
+        absent_is_fine(tokio::fs::remove_dir_all(self.directory.with_extension("old")).await)
     }
 
     /// The tree of these packages, the later ones over the earlier, unpacked now if it was not before.
@@ -148,6 +157,13 @@ impl Packages {
             tokio::fs::remove_dir_all(&old).await?;
         }
         Ok(())
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

@@ -8,9 +8,6 @@ use ropeway_core::functions::{FunctionSpec, RoleKeys};
 use crate::network::Trust;
 use crate::runtimes::Launch;
 
-/// Where the Runtime API listens inside each sandbox.
-pub const RUNTIME_API: &str = "127.0.0.1:9001";
-
 /// Why a process is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -41,6 +38,8 @@ pub struct Parts<'a> {
     pub keys: &'a RoleKeys,
     /// The log stream's name.
     pub stream: &'a str,
+    /// Where the Runtime API listens inside.
+    pub runtime_api: String,
     /// Where AWS's SDKs find the server.
     pub endpoint: &'a str,
     /// Why it is started.
@@ -90,7 +89,7 @@ impl Parts<'_> {
             ("AWS_LAMBDA_FUNCTION_NAME", &spec.name),
             ("AWS_LAMBDA_FUNCTION_VERSION", &spec.version),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", self.kind.name()),
-            ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API),
+            ("AWS_LAMBDA_RUNTIME_API", &self.runtime_api),
             ("LANG", "en_US.UTF-8"),
             ("LD_LIBRARY_PATH", libraries),
             ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),

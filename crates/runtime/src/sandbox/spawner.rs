@@ -15,6 +15,8 @@ use super::{inside, sys, wire};
 /// output goes) from its standard input, until the server has closed it.
 pub fn run() -> io::Result<()> {
     let requests = io::stdin().as_fd().try_clone_to_owned()?;
+    // The terminal's own signals end the server, which then ends the functions.
+    rustix::process::setsid()?;
     // What it forks is orphaned in between; the orphans come here, and nobody asks how they ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     sys::forget_children(true);

@@ -13,6 +13,7 @@
 mod api;
 mod hostile;
 mod invoke;
+mod languages;
 mod network;
 mod pool;
 mod world;

@@ -10,7 +10,7 @@ use ropeway_core::functions::{
     Package, RoleKeys,
 };
 use ropeway_core::{BoxFuture, Clock, Ids, Time};
-use ropeway_runtime::runtimes::Runtimes;
+use ropeway_runtime::runtimes::{self, Runtimes};
 use ropeway_runtime::{Network, Runtime, Settings};
 use tokio::net::TcpListener;
 
@@ -105,7 +105,13 @@ impl World {
             keys_end: Mutex::new(clock.now().plus_secs(12 * 3600)),
             keys_given: Mutex::default(),
         });
-        let runtimes = Runtimes::default();
+        // Without the SDKs, which come from registries; interpreters are the machine's.
+        let runtimes = Runtimes::new(runtimes::Settings {
+            directory: directory.path().join("runtimes"),
+            deprecated: true,
+            no_sdk: true,
+            ..Default::default()
+        });
         let given = Arc::clone(&host) as Arc<dyn FunctionHost>;
         let runtime =
             Runtime::new(settings, given, clock.clone(), Ids::from_os().unwrap(), runtimes).unwrap();
