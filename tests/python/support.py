@@ -22,6 +22,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
+# What functions need is fetched once, for all servers of all runs.
+RUNTIMES = str(ROOT / "target" / "runtimes")
 BINARY = os.environ.get("ROPEWAY_BIN", str(ROOT / "target/debug/ropeway"))
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -68,7 +70,7 @@ class Server:
         log = open(self.directory.parent / f"{self.directory.name}.log", "ab")
         self.process = subprocess.Popen(
             [BINARY, "start", "--data-dir", str(self.directory), "--listen", self.listen, *self.flags],
-            stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment(RUST_LOG="info"))
+            stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment(RUST_LOG="info", ROPEWAY_RUNTIMES_DIR=RUNTIMES))
         log.close()
         self._read_until_ready()
         # Whatever it prints later must not fill the pipe.

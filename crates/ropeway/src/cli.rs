@@ -78,6 +78,10 @@ pub(crate) struct StartArgs {
     /// Threads that serve [default: one for each core].
     #[arg(long, env = "ROPEWAY_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Where interpreters and SDKs for functions are kept; data directories may share it [default:
+    /// DIR/runtimes].
+    #[arg(long, env = "ROPEWAY_RUNTIMES_DIR", value_name = "DIR")]
+    pub runtimes_dir: Option<PathBuf>,
     /// Run functions of a runtime on the interpreter of another where its own is missing, as in
     /// `nodejs18.x=nodejs20.x`; may be given many times.
     #[arg(long, env = "ROPEWAY_STAND_IN", value_name = "RUNTIME=RUNTIME", value_delimiter = ',')]
@@ -171,6 +175,10 @@ pub(crate) struct RuntimeArgs {
     /// The data directory, below which interpreters and SDKs are kept.
     #[arg(long, env = "ROPEWAY_DATA_DIR", value_name = "DIR", global = true, default_value = "data")]
     pub data_dir: PathBuf,
+    /// Where interpreters and SDKs for functions are kept; data directories may share it [default:
+    /// DIR/runtimes].
+    #[arg(long, env = "ROPEWAY_RUNTIMES_DIR", value_name = "DIR", global = true)]
+    pub runtimes_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -194,6 +202,10 @@ pub(crate) struct DoctorArgs {
     /// The data directory to check.
     #[arg(long, env = "ROPEWAY_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// Where interpreters and SDKs for functions are kept; data directories may share it [default:
+    /// DIR/runtimes].
+    #[arg(long, env = "ROPEWAY_RUNTIMES_DIR", value_name = "DIR")]
+    pub runtimes_dir: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

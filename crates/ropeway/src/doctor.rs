@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Result<(), Failure> {
         Finding { what: "write and sync", result: write_and_sync(dir) },
         Finding { what: "open files", result: open_files() },
         Finding { what: "master key", result: master_key(dir) },
-        Finding { what: "runtimes", result: Ok(runtime_cmd::summary(dir)) },
+        Finding { what: "runtimes", result: runtime_cmd::summary(dir, arguments.runtimes_dir.clone()) },
     ];
     for finding in &findings {
         let (ok, text) = match &finding.result {

@@ -1,6 +1,7 @@
 //! `ropeway runtime`: what functions run on.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use ropeway_runtime::runtimes::{Runtimes, Settings};
 use serde_json::json;
@@ -10,15 +11,14 @@ use crate::settings::runtimes_directory;
 use crate::{Failure, client, output};
 
 /// The runtimes of a data directory, without a server's settings.
-fn runtimes(data_dir: &Path) -> Runtimes {
-    Runtimes::new(Settings { directory: runtimes_directory(data_dir), ..Settings::default() })
+fn runtimes(data_dir: &Path, given: Option<PathBuf>) -> io::Result<Runtimes> {
+    let directory = runtimes_directory(data_dir, given)?;
+    Ok(Runtimes::new(Settings { directory, ..Settings::default() }))
 }
 
 /// Adds or lists.
 pub(crate) fn run(arguments: &RuntimeArgs) -> Result<(), Failure> {
-    // Links and tools that run elsewhere want a path that holds from everywhere.
-    let data_dir = std::path::absolute(&arguments.data_dir)?;
-    let runtimes = runtimes(&data_dir);
+    let runtimes = runtimes(&arguments.data_dir, arguments.runtimes_dir.clone())?;
     match &arguments.command {
         RuntimeCommand::Add { name } => {
             let ready = client::runtime()?.block_on(runtimes.add(name)).map_err(Failure::Failed)?;
@@ -51,9 +51,9 @@ fn list(runtimes: &Runtimes, json: bool) {
 }
 
 /// In one line, what this machine has, and what not.
-pub(crate) fn summary(data_dir: &Path) -> String {
-    let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
-    let (there, missing): (Vec<_>, Vec<_>) = runtimes(&data_dir)
+pub(crate) fn summary(data_dir: &Path, given: Option<PathBuf>) -> Result<String, String> {
+    let (there, missing): (Vec<_>, Vec<_>) = runtimes(data_dir, given)
+        .map_err(|error| error.to_string())?
         .list()
         .into_iter()
         .filter(|listed| listed.name.deprecated.is_none())
@@ -62,5 +62,5 @@ pub(crate) fn summary(data_dir: &Path) -> String {
         listed.iter().map(|listed| listed.name.text).collect::<Vec<_>>().join(", ")
     };
     let (there, missing) = (names(there), names(missing));
-    if missing.is_empty() { there } else { format!("{there}; without an interpreter here: {missing}") }
+    Ok(if missing.is_empty() { there } else { format!("{there}; without an interpreter here: {missing}") })
 }

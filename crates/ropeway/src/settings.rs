@@ -46,6 +46,7 @@ struct File {
     tls_key: Option<PathBuf>,
     threads: Option<usize>,
     reserve_mib: Option<u64>,
+    runtimes_dir: Option<PathBuf>,
     stand_in: Option<BTreeMap<String, String>>,
     deprecated_runtimes: Option<bool>,
     no_runtime_sdk: Option<bool>,
@@ -86,7 +87,7 @@ impl Settings {
                 .unwrap_or(256)
                 .saturating_mul(1024 * 1024),
             runtimes: runtimes::Settings {
-                directory: runtimes_directory(&data_dir),
+                directory: runtimes_directory(&data_dir, arguments.runtimes_dir.or(file.runtimes_dir))?,
                 stand_ins: stand_ins(&arguments.stand_in, file.stand_in)?,
                 deprecated: arguments.deprecated_runtimes.or(file.deprecated_runtimes).unwrap_or(false),
                 no_sdk: arguments.no_runtime_sdk.or(file.no_runtime_sdk).unwrap_or(false),
@@ -114,9 +115,9 @@ impl Settings {
     }
 }
 
-/// Where interpreters and SDKs are kept.
-pub(crate) fn runtimes_directory(data_dir: &Path) -> PathBuf {
-    data_dir.join("runtimes")
+/// Where interpreters and SDKs are kept: a path that holds wherever tools and sandboxes run.
+pub(crate) fn runtimes_directory(data_dir: &Path, given: Option<PathBuf>) -> std::io::Result<PathBuf> {
+    std::path::absolute(given.unwrap_or_else(|| data_dir.join("runtimes")))
 }
 
 /// The stand-ins of the flags, or of the file; both names must be runtimes of the same language.
