@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
 use ropeway_core::{Clock, Ids};
+use rustix::process::{Resource, Rlimit};
 
 use crate::api::{self, About, Session};
 use crate::network::{self, OUTSIDE_PORTS, Trust, Way, loopback};
@@ -74,6 +75,7 @@ impl Launcher {
         ids: Ids,
         runtimes: Runtimes,
     ) -> std::io::Result<Self> {
+        raise_open_files();
         let packages = Packages::open(settings.directory.join("packages"))?;
         let trust = settings.aws_names.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
         let root = settings.directory.join("root");
@@ -151,6 +153,7 @@ impl Launcher {
             env: parts.extension(),
         }));
         let (sandbox, group) = self.sandbox(spec, &order).await?;
+        let joined = sandbox.missing.iter().all(|missing| !missing.starts_with("control group "));
         let about = About {
             account: spec.account.clone(),
             name: spec.name.clone(),
@@ -170,7 +173,8 @@ impl Launcher {
                 session,
                 events,
                 logs,
-                group: Some(group),
+                // One that could not be joined counts nothing.
+                group: joined.then_some(group),
                 trees: trees.all(),
                 kind,
                 keys_end: keys.expires,
@@ -337,6 +341,16 @@ fn files() -> Vec<(PathBuf, String)> {
         ("/etc/resolv.conf", "nameserver 127.0.0.1\n".to_owned()),
     ];
     files.map(|(path, contents)| (PathBuf::from(path), contents)).into()
+}
+
+/// Lets the server open as many files as the system admits: each process of a function takes about ten.
+fn raise_open_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // With fewer, fewer functions run: the one that finds none left says so.
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 /// Users of the host that functions run as, one for each process where the server may choose.

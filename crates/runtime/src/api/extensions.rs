@@ -101,7 +101,7 @@ impl Session {
         };
         let features = header(request.headers(), "lambda-extension-accept-feature").unwrap_or_default();
         let account = features.split(',').any(|feature| feature.trim() == "accountId");
-        let registration = match body(request.into_body()).await {
+        let registration = match body(self, request.into_body()).await {
             Ok(bytes) => serde_json::from_slice::<Registration>(&bytes),
             Err(reply) => return reply,
         };
@@ -197,7 +197,7 @@ impl Session {
         let name = header(request.headers(), "lambda-extension-identifier")
             .and_then(|id| self.state().extensions.get(id).map(|extension| extension.name.clone()));
         let Some(name) = name else { return unknown_extension() };
-        if let Err(reply) = body(request.into_body()).await {
+        if let Err(reply) = body(self, request.into_body()).await {
             return reply;
         }
         self.tell(Event::ExtensionError(name, Some(kind))).await;

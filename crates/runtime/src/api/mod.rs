@@ -8,6 +8,7 @@ mod respond;
 mod session;
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::tasks::Tasks;
 
@@ -26,7 +27,7 @@ pub use session::{About, Event, Exit, Session, Shutdown, Work};
 pub const MAX_PAYLOAD: usize = 6_291_556;
 /// The most connections of one sandbox that are open at once: the runtime needs one or two, an extension
 /// as many.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 32;
 /// The most headers' bytes: what the runtimes send of an X-Ray cause is up to 1 MiB, and cut by them.
 const MAX_HEADERS: usize = 1 << 20;
 
@@ -38,7 +39,7 @@ pub fn serve(tasks: &Tasks, listener: TcpListener, session: Arc<Session>) {
     tasks.spawn(async move {
         let room = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-            let Ok((stream, _)) = listener.accept().await else { return };
+            let Some(stream) = accept(&listener).await else { return };
             // Small messages are answered at once.
             drop(stream.set_nodelay(true));
             let session = Arc::clone(&session);
@@ -52,6 +53,21 @@ pub fn serve(tasks: &Tasks, listener: TcpListener, session: Arc<Session>) {
             });
         }
     });
+}
+
+/// The next connection; `None` when there can be none any more.
+pub async fn accept(listener: &TcpListener) -> Option<TcpStream> {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Some(stream),
+            // It was closed before it was taken.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "a function's connections cannot be taken any more");
+                return None;
+            }
+        }
+    }
 }
 
 async fn route(session: Arc<Session>, request: Request<Incoming>) -> Result<Reply, Infallible> {
@@ -82,8 +98,9 @@ async fn route(session: Arc<Session>, request: Request<Incoming>) -> Result<Repl
     Ok(reply)
 }
 
-/// A whole body, or the answer that says why there is none.
-async fn body(body: Incoming) -> Result<Bytes, Reply> {
+/// A whole body, or the answer that says why there is none. Those who send several at once wait.
+async fn body(session: &Session, body: Incoming) -> Result<Bytes, Reply> {
+    let Ok(_room) = session.bodies.acquire().await else { return Err(not_found()) };
     match Limited::new(body, MAX_PAYLOAD).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(error_reply(

@@ -36,7 +36,7 @@ impl Session {
     }
 
     async fn whole(&self, id: &str, request: Request<Incoming>) -> Reply {
-        match body(request.into_body()).await {
+        match body(self, request.into_body()).await {
             Ok(payload) => {
                 if let Err(reply) = self.settle(id) {
                     return reply;
@@ -85,7 +85,7 @@ impl Session {
     /// `POST …/invocation/{id}/error`.
     pub(super) async fn error(&self, id: &str, request: Request<Incoming>) -> Reply {
         let kind = error_type(request.headers());
-        match body(request.into_body()).await {
+        match body(self, request.into_body()).await {
             Ok(payload) => {
                 if let Err(reply) = self.settle(id) {
                     return reply;
@@ -101,7 +101,7 @@ impl Session {
     /// `POST …/init/error`.
     pub(super) async fn init_error(&self, request: Request<Incoming>) -> Reply {
         let kind = error_type(request.headers());
-        match body(request.into_body()).await {
+        match body(self, request.into_body()).await {
             Ok(payload) => {
                 let payload = document(payload, kind.as_deref());
                 self.tell(Event::InitError(payload, kind)).await;

@@ -8,11 +8,13 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use ropeway_core::functions::{Answer, StreamFault};
 use ropeway_core::{Ids, Time};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::extensions::Extension;
 use super::{Reply, error_reply, refused};
 
+/// Bodies of a sandbox that are read whole at once: one is as large as an answer may be.
+const MAX_BODIES: usize = 2;
 /// Events that a sandbox's driver has not taken yet.
 const MAX_EVENTS: usize = 64;
 
@@ -85,6 +87,8 @@ pub struct Session {
     pub(super) ids: Ids,
     pub(super) state: Mutex<State>,
     events: mpsc::Sender<Event>,
+    /// Room for bodies that are read whole.
+    pub(super) bodies: Semaphore,
 }
 
 /// What extensions are told about the function.
@@ -123,7 +127,8 @@ impl Session {
     /// A session, and where its events come out.
     pub fn new(function: About, ids: Ids) -> (Arc<Self>, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
-        (Arc::new(Session { function, ids, state: Mutex::default(), events }), receiver)
+        let bodies = Semaphore::new(MAX_BODIES);
+        (Arc::new(Session { function, ids, state: Mutex::default(), events, bodies }), receiver)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::api::accept;
 use crate::tasks::Tasks;
 
 pub use names::serve as serve_names;
@@ -40,7 +41,7 @@ pub fn carry(tasks: &Tasks, listener: TcpListener, way: Way) {
     tasks.spawn(async move {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-            let Ok((stream, _)) = listener.accept().await else { return };
+            let Some(stream) = accept(&listener).await else { return };
             let way = way.clone();
             connections.spawn(async move {
                 // A connection that breaks off on one side breaks off on the other.

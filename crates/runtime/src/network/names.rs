@@ -13,7 +13,7 @@ use crate::tasks::Tasks;
 /// The longest question: names are 255 bytes at most, and what else is asked for is short.
 const MAX_QUESTION: usize = 1232;
 /// The most questions of a sandbox that are looked up at once.
-const MAX_LOOKUPS: usize = 64;
+const MAX_LOOKUPS: usize = 8;
 /// The most addresses in an answer: they fit into the smallest message.
 const MAX_ADDRESSES: usize = 16;
 /// How long an answer may be kept, in seconds.
