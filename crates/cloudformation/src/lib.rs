@@ -27,6 +27,7 @@ mod ops;
 pub mod providers;
 mod rows;
 pub mod runner;
+pub mod sam;
 pub mod template;
 
 use std::sync::Arc;
