@@ -106,26 +106,41 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Counts bytes that are made, or read through.
-    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
+    /// Counts bytes that are made.
+    ///
+    /// # Errors
+    /// [`RenderError::Limit`] if that is more than [`Limits::memory`].
+    pub fn charge(&self, bytes: usize) -> std::result::Result<(), RenderError> {
         let left = self.left.get().checked_sub(bytes).ok_or(RenderError::Limit("memory"))?;
         self.left.set(left);
         Ok(())
     }
 
-    pub(crate) fn steps(&self, steps: u64) -> Result<()> {
+    /// Counts work.
+    ///
+    /// # Errors
+    /// [`RenderError::Limit`] if that is more than [`Limits::steps`].
+    pub fn steps(&self, steps: u64) -> std::result::Result<(), RenderError> {
         let left = self.steps.get().checked_sub(steps).ok_or(RenderError::Limit("steps"))?;
         self.steps.set(left);
         Ok(())
     }
 
-    pub(crate) fn string(&self, text: impl AsRef<str>) -> Result<Value> {
+    /// A string.
+    ///
+    /// # Errors
+    /// As [`Heap::charge`].
+    pub fn string(&self, text: impl AsRef<str>) -> std::result::Result<Value, RenderError> {
         let text = text.as_ref();
         self.charge(text.len() + 16)?;
         Ok(Value::Str(text.into()))
     }
 
-    pub(crate) fn list(&self, elements: Vec<Value>) -> Result<Value> {
+    /// A list.
+    ///
+    /// # Errors
+    /// As [`Heap::charge`].
+    pub fn list(&self, elements: Vec<Value>) -> std::result::Result<Value, RenderError> {
         self.new_list(elements, false)
     }
 
@@ -136,7 +151,14 @@ impl Heap {
         Ok(Value::List(list))
     }
 
-    pub(crate) fn map(&self, entries: impl IntoIterator<Item = (Key, Value)>) -> Result<Value> {
+    /// A map, in the order of its entries.
+    ///
+    /// # Errors
+    /// As [`Heap::charge`].
+    pub fn map(
+        &self,
+        entries: impl IntoIterator<Item = (Key, Value)>,
+    ) -> std::result::Result<Value, RenderError> {
         let map = Rc::new(Map { entries: RefCell::new(entries.into_iter().collect()) });
         self.charge(128 + map.entries.borrow().len() * ENTRY)?;
         self.maps.borrow_mut().push(map.clone());

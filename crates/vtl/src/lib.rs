@@ -35,9 +35,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use context::{Context, Limits};
+pub use context::{Context, Heap, Limits};
 pub use error::{ParseError, RenderError};
-pub use value::{Key, List, Map, Object, Value};
+pub use value::{BlockValue, Entry, Key, List, Map, Object, Scope, Value};
 
 /// Which engine's settings a template is read and rendered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -121,12 +121,38 @@ fn convert(specifier: &Specifier, value: &Value) -> Result<String> {
         ('x', Value::Int(number)) => format!("{:x}", *number as i32),
         ('X', Value::Int(number)) => format!("{:X}", *number as i32),
         ('o', Value::Int(number)) => format!("{:o}", *number as i32),
+        ('f', Value::Double(number)) if !number.is_finite() => display::double(*number),
         ('f', Value::Double(number)) => {
-            let digits = format!("{:.*}", specifier.precision.unwrap_or(6), number.abs());
+            let digits = rounded(&number.abs().to_string(), specifier.precision.unwrap_or(6));
             signed(specifier, number.is_sign_negative(), &digits)
         }
         _ => return Err(wrong()),
     })
+}
+
+/// A decimal with this many digits after its point, half rounded up: Java rounds the digits that the number
+/// is written with, and not the number.
+fn rounded(decimal: &str, places: usize) -> String {
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let kept = whole.len() + places;
+    let mut digits: Vec<u8> =
+        whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat_n(b'0', places)).collect();
+    let up = digits.get(kept).is_some_and(|digit| (b'5'..=b'9').contains(digit));
+    digits.truncate(kept);
+    let mut carry = up;
+    for digit in digits.iter_mut().rev() {
+        if !carry {
+            break;
+        }
+        carry = *digit == b'9';
+        *digit = if carry { b'0' } else { *digit + 1 };
+    }
+    let mut text: String =
+        carry.then_some('1').into_iter().chain(digits.into_iter().map(char::from)).collect();
+    if places > 0 {
+        text.insert(text.len() - places, '.');
+    }
+    text
 }
 
 /// A number with its sign, grouped and filled up with zeros as the flags want it.

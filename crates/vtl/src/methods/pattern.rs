@@ -21,11 +21,40 @@ fn compile(heap: &Heap, pattern: &str) -> Result<Regex> {
     if pattern.len() > MAX_LENGTH {
         return Err(RenderError::Limit("4096 bytes of a regular expression"));
     }
-    RegexBuilder::new(pattern)
+    RegexBuilder::new(&ascii(pattern))
         .backtrack_limit(BACKTRACKS)
         .delegate_size_limit(SIZE)
         .build()
         .map_err(|error| failed(format!("{pattern:?} is no regular expression: {error}")))
+}
+
+/// Java's classes `\w`, `\d` and `\s` know ASCII alone; and what stands between `\Q` and `\E` is text.
+fn ascii(pattern: &str) -> String {
+    let mut result = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            result.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('w') => result.push_str("[A-Za-z0-9_]"),
+            Some('W') => result.push_str("[^A-Za-z0-9_]"),
+            Some('d') => result.push_str("[0-9]"),
+            Some('D') => result.push_str("[^0-9]"),
+            Some('s') => result.push_str(r"[ \t\n\x0B\f\r]"),
+            Some('S') => result.push_str(r"[^ \t\n\x0B\f\r]"),
+            Some('Q') => {
+                let rest = chars.as_str();
+                let (text, after) = rest.split_once("\\E").unwrap_or((rest, ""));
+                result.push_str(&fancy_regex::escape(text));
+                chars = after.chars();
+            }
+            Some(other) => result.extend(['\\', other]),
+            None => result.push('\\'),
+        }
+    }
+    result
 }
 
 fn tried(error: fancy_regex::Error) -> RenderError {

@@ -1,7 +1,7 @@
 //! References.
 
 use super::{Machine, Result};
-use crate::ast::{Reference, Root, Step};
+use crate::ast::{Expr, Reference, Root, Step};
 use crate::value::Value;
 
 impl Machine<'_> {
@@ -81,7 +81,11 @@ impl Machine<'_> {
         let name = reference.literal.strip_prefix('$').unwrap_or_default();
         let mut frame = self.frame;
         while let Some(names) = frame.checked_sub(1).and_then(|index| self.frames.get(index)) {
-            if let Some(argument) = names.argument(name).and_then(|i| names.arguments.get(i)) {
+            let argument = names.argument(name).and_then(|index| names.arguments.get(index));
+            // Velocity keeps no text of numbers, true and false.
+            let known =
+                argument.filter(|a| !matches!(a.value, Expr::Int(_) | Expr::Double(_) | Expr::Bool(_)));
+            if let Some(argument) = known {
                 return argument.literal.to_string();
             }
             frame = names.parent;

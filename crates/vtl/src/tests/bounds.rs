@@ -60,6 +60,15 @@ fn depth_is_bounded() {
     assert!(Template::parse(&nested).unwrap_err().message.contains("within each other"));
     let evaluated = "#set($x = '#evaluate($x)')#evaluate($x)";
     assert_eq!(fails(evaluated), RenderError::Limit("depth"));
+    // Within the stack of a thread, whatever it is that goes deep.
+    for towering in [
+        "#set($x = '#foreach($i in [1])#if(true)#evaluate($x)#end#end')#evaluate($x)",
+        "#set($x = '#set($y = \"#evaluate($x)\")')#evaluate($x)",
+        "#set($x = '#define($d)#foreach($i in [1])#evaluate($x)#end#end$d')#evaluate($x)",
+        "#set($x = '#if(!(true && (1 + 1 == $a.length(\"#evaluate($x)\"))))#end')#evaluate($x)",
+    ] {
+        assert_eq!(fails(towering), RenderError::Limit("depth"), "{towering}");
+    }
     let deep = format!("#set($x = {}{}{})$x", "[".repeat(40), 1, "]".repeat(40));
     assert!(Template::parse(&deep).unwrap().render(&mut context()).is_ok());
     let chain = format!("#set($x = 1{})$x", " + 1".repeat(90));

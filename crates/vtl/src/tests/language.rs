@@ -174,6 +174,8 @@ fn definitions() {
             "[5|s|5]95 [$zz|$o|]9 [lit|5|lit]9",
         ),
         ("#macro(b $x)<$bodyContent|$x>#end#@b(\"1\")BODY $a#end #@b(2)#end", "<BODY A|1> <|2>"),
+        ("#macro(m $p)\\$p #end#m('l')#m(5)#m($a)#m([1,$q])", "'l' $p $a [1,$q] "),
+        ("$m.x## c\n$a## c\n${m.x}## c\n.", "1## c\nA1."),
         ("#x()#macro(x)d#end#macro(y)1#end#macro(y)2#end#y", "d2"),
         ("#macro(r $i)#if($i>0)$i#set($j=$i - 1)#r($j)#end#end#r(3)", "321"),
         (

@@ -32,6 +32,11 @@ fn of_strings() {
             "   42|ab  |003.1|ff|1,234,567|%|true",
         ),
         ("$a.concat(5)$a.nope('x')", "$a.concat(5)$a.nope('x')"),
+        ("$a.format('%.2f %.0f %.1f %.3f', 1.005, 0.5, 99.95, 2.0)", "1.01 1 100.0 2.000"),
+        (
+            "#set($s='aé1.b')$s.replaceAll('\\w', 'x') $s.replaceAll('[^\\d]', '') $s.split('\\Q.\\E').size()",
+            "xéx.x 1 2",
+        ),
         ("$a.substring(9)", "RENDER begin 9, end 1, length 1"),
     ]);
 }
