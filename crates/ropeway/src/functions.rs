@@ -74,7 +74,8 @@ fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failu
     let scheme = if matches!(settings.tls, TlsSetting::Off) { "http" } else { "https" };
     let given = ropeway_runtime::Settings {
         directory,
-        program: std::env::current_exe()?,
+        // This very program, also where a newer one has taken its place on disk meanwhile.
+        program: "/proc/self/exe".into(),
         endpoint,
         endpoint_url: format!("{scheme}://localhost:{}", endpoint.port()),
         network: ropeway_runtime::Network::Machine,

@@ -145,3 +145,20 @@ async fn what_a_process_leaves_running_dies_with_it() {
     world.fail(&function, "exit 1").await;
     assert_eq!(world.ask(&function, "processes").await, "1");
 }
+
+#[tokio::test]
+async fn printing_without_end_harms_nobody() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    function.timeout_secs = 1;
+    let event = world.fail(&function, "flood");
+    let others = async {
+        let other = world.function("g");
+        for count in 1..10 {
+            assert_eq!(world.ask(&other, "count").await, count.to_string());
+        }
+    };
+    let (answer, ()) = tokio::join!(event, others);
+    assert!(answer.contains("Sandbox.Timedout"), "{answer}");
+    assert!(world.host.lines().iter().any(|line| line == "flood"));
+}
