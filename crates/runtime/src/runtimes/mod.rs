@@ -197,12 +197,14 @@ impl Runtimes {
 
     fn find(&self, language: Language) -> Option<Interpreter> {
         let key = language.to_string();
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = found.get(&key).filter(|known| known.program.is_file()) {
-            return Some(known.clone());
+        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = found().get(&key).cloned();
+        if let Some(known) = known.filter(|known| known.program.is_file()) {
+            return Some(known);
         }
+        // Not under the lock: candidates are run to ask for their version.
         let interpreter = self.places.find(language)?;
-        found.insert(key, interpreter.clone());
+        found().insert(key, interpreter.clone());
         Some(interpreter)
     }
 
