@@ -3,14 +3,13 @@
 import base64
 import io
 import json
-import time
-import urllib.error
+import os
 import urllib.request
 import zipfile
 
 import pytest
 
-from support import ACCOUNT, REGION, allow, document, eventually, make_user, refused, trust, unique
+from support import ACCOUNT, REGION, allow, document, make_user, refused, trust, unique
 
 PYTHON = "python3.11"
 
@@ -411,3 +410,13 @@ def test_layers(server, functions, iam, name, role):
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": {"AB": "c"}})
     assert invoke(functions, name)[1] == "from the layer", "what a function uses stays"
     assert functions.publish_layer_version(LayerName=layer, Content={"ZipFile": archive})["Version"] == 3
+
+
+def test_a_large_archive_by_upload(functions, name, role):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("index.py", "import os\ndef handler(event, context):\n    return os.path.getsize('data.bin')\n")
+        archive.writestr("data.bin", os.urandom(20 * 1024 * 1024))
+    made = create(functions, name, role, Code={"ZipFile": out.getvalue()}, Timeout=30)
+    assert made["CodeSize"] == len(out.getvalue())
+    assert invoke(functions, name)[1] == 20 * 1024 * 1024

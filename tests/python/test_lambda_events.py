@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from support import ACCOUNT, REGION, allow, bodies, eventually, queue_arn, receive, refused, unique
+from support import ACCOUNT, REGION, allow, bodies, eventually, queue_arn, receive, refused
 from test_lambda import create, make_role
 
 # Tells a queue of every try, and fails as long as the event says so.

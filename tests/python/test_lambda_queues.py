@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support import ACCOUNT, REGION, allow, attributes, bodies, counts, eventually, queue_arn, receive, refused
+from support import ACCOUNT, REGION, allow, bodies, counts, eventually, queue_arn, receive, refused
 from test_lambda import create, make_role
 
 # Tells a queue of every record; what it returns or raises is in the bodies.

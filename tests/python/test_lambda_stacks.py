@@ -1,7 +1,6 @@
 """Lambda by templates."""
 
 import json
-import urllib.request
 
 import pytest
 

@@ -5,7 +5,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest

@@ -313,3 +313,37 @@ pub fn mappings_list(account: &str, region: &str) -> String {
 pub fn url_list(id: &str) -> String {
     format!("lambda/urls/{}", id.get(..2).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn arns_name_what_they_were_made_of(
+            name in "[a-zA-Z0-9_-]{1,64}", account in "[0-9]{12}", qualifier in prop::option::of("[a-zA-Z0-9_-]{1,20}"),
+        ) {
+            let function = FunctionName::new(&account, "eu-west-1", &name);
+            let arn = function.qualified(qualifier.as_deref());
+            prop_assert_eq!(FunctionName::parse(&arn), Some((function, qualifier)));
+            let layer = LayerName::new(&account, "eu-west-1", &name);
+            prop_assert_eq!(LayerName::parse(&layer.version_arn(7)), Some((layer.clone(), Some(7))));
+            prop_assert_eq!(LayerName::parse(&layer.arn()), Some((layer, None)));
+        }
+
+        #[test]
+        fn any_text_is_an_arn_or_none(text in "(arn:aws:lambda:)?.{0,80}") {
+            let _ = (FunctionName::parse(&text), LayerName::parse(&text));
+        }
+
+        #[test]
+        fn waiting_events_stand_in_the_order_in_which_they_are_due(a in 0..i64::MAX, b in 0..i64::MAX) {
+            let name = FunctionName::new("123456789012", "eu-west-1", "f");
+            let key = |due| name.waiting(1, Time(due), 7);
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+            prop_assert_eq!(due_of(&key(a)), Some(Time(a)));
+        }
+    }
+}

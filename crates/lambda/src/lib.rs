@@ -27,6 +27,8 @@ mod ops;
 mod pattern;
 mod poller;
 mod record;
+#[cfg(test)]
+mod tests;
 mod urls;
 mod vault;
 

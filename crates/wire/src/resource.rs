@@ -61,8 +61,9 @@ pub fn function(name: &str, cx: &Cx) -> String {
     let (region, account, rest) = match words.as_slice() {
         [] | [""] => return "*".to_owned(),
         [region, account, "function", rest @ ..] => (*region, *account, rest),
-        [account, "function", rest @ ..] => (cx.region.as_str(), *account, rest),
-        ["function", rest @ ..] | rest => (cx.region.as_str(), cx.account.as_str(), rest),
+        [account, "function", rest @ ..] if is_account(account) => (cx.region.as_str(), *account, rest),
+        ["function", rest @ ..] if !rest.is_empty() => (cx.region.as_str(), cx.account.as_str(), rest),
+        rest => (cx.region.as_str(), cx.account.as_str(), rest),
     };
     format!("arn:aws:lambda:{region}:{account}:function:{}", rest.join(":"))
 }

@@ -23,6 +23,8 @@ use crate::{errors, limits};
 
 /// Bytes of a sealed payload in one row.
 const PIECE_BYTES: usize = 60 * 1024;
+/// Bytes of what is sent of an event: what a destination takes at most, and a bit.
+const SENT_BYTES: usize = 1280 * 1024;
 /// Events that one turn of the timer starts for a function.
 const STARTED_AT_ONCE: usize = 16;
 /// Seconds between tries of a function that failed: after the first, and after every later one.
@@ -366,6 +368,16 @@ impl LambdaMachine {
             let records = destination.iter().map(|to| ended.to_destination(&version.role, to));
             let letters = dead_letters.iter().map(|to| ended.to_dead_letters(&version.role, to));
             for sending in records.chain(letters).collect::<Vec<_>>() {
+                if sending.body.len() > SENT_BYTES {
+                    let (to, bytes) = (sending.to, sending.body.len());
+                    tracing::error!(
+                        function = of.name.arn(),
+                        to,
+                        bytes,
+                        "what became of an event is too large to be sent"
+                    );
+                    continue;
+                }
                 let lane = format!("send/{}", sending.to);
                 tx.send_to_actor(&lane, Space::Lambda, &Order::Send(Box::new(sending)))?;
             }
