@@ -75,7 +75,7 @@ impl Runner {
     }
 
     async fn serve(&self, ticket: Ticket, mut process: Process, begun: Begun, reply: &mut Reply) {
-        let (result, answer) = process.invoke(begun, reply).await;
+        let (result, ending) = process.invoke(begun, reply).await;
         match result {
             Ok(()) => self.put_back(ticket, process),
             Err(failure) => {
@@ -83,7 +83,9 @@ impl Runner {
                 self.end_all(vec![process], why(&failure));
             }
         }
-        answer.into_iter().for_each(|answer| give(reply, Ok(answer)));
+        if let Some(answer) = ending.answer {
+            give(reply, Ok(answer));
+        }
     }
 
     fn put_back(&self, ticket: Ticket, process: Process) {

@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::tasks::Tasks;
 
+pub use respond::StreamEnd;
 pub use session::{About, Event, Exit, Session, Shutdown, Work};
 
 /// The most that an answer of a function may be, in bytes: 6 MiB and what the emulator gives beyond it.

@@ -64,22 +64,18 @@ impl Session {
         let kind = header(request.headers(), "content-type").unwrap_or("application/octet-stream");
         let content_type = kind.to_owned();
         let answer = Answer::Stream(StreamedAnswer { content_type, pieces: receiver });
-        let mut end = End { session: self, place: Some(end) };
+        let mut guard = Guard { session: self, end: Some(StreamEnd { place: Some(end), fault: None }) };
         self.tell(Event::Answered(answer, false)).await;
-        match forward(request.into_body(), &pieces).await {
-            Ok(None) => {
-                end.place = None;
-                accepted()
-            }
-            Ok(Some(fault)) => {
-                end.say(fault);
-                accepted()
-            }
-            Err((fault, reply)) => {
-                end.say(fault);
-                reply
-            }
+        let (fault, reply) = match forward(request.into_body(), &pieces).await {
+            Ok(fault) => (fault, accepted()),
+            Err((fault, reply)) => (Some(fault), reply),
+        };
+        drop(pieces);
+        if let Some(mut end) = guard.end.take() {
+            end.fault = fault;
+            self.tell(Event::StreamEnded(end)).await;
         }
+        reply
     }
 
     /// `POST …/invocation/{id}/error`.
@@ -131,26 +127,35 @@ fn too_large(limit: u64) -> Bytes {
     Bytes::from(serde_json::json!({ "errorType": TOO_LARGE, "errorMessage": message }).to_string())
 }
 
-/// The end of a streaming answer, which has a place of its own in the channel: also where the connection
-/// breaks off and nobody is left to await room.
-struct End<'a> {
-    session: &'a Session,
+/// The end of a streaming answer, which comes when this is dropped. It has a place of its own in the
+/// channel: nobody may be left then to await room.
+#[derive(Debug)]
+pub struct StreamEnd {
     place: Option<OwnedPermit<Result<Bytes, StreamFault>>>,
+    fault: Option<StreamFault>,
 }
 
-impl End<'_> {
-    fn say(&mut self, fault: StreamFault) {
-        if let Some(place) = self.place.take() {
+impl Drop for StreamEnd {
+    fn drop(&mut self) {
+        if let (Some(place), Some(fault)) = (self.place.take(), self.fault.take()) {
             drop(place.send(Err(fault)));
         }
     }
 }
 
-impl Drop for End<'_> {
+/// Ends an answer whose connection is lost while it is read.
+struct Guard<'a> {
+    session: &'a Session,
+    end: Option<StreamEnd>,
+}
+
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        let fault = self.session.breaking().unwrap_or_else(|| truncated("the connection was closed"));
-        self.say(fault);
-        self.session.stream_ended();
+        if let Some(mut end) = self.end.take() {
+            let fault = self.session.breaking();
+            end.fault = Some(fault.unwrap_or_else(|| truncated("the connection was closed")));
+            self.session.stream_ended(end);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use ropeway_core::{Ids, Time};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::extensions::Extension;
+use super::respond::StreamEnd;
 use super::{Reply, error_reply, refused};
 
 /// Bodies of a sandbox that are read whole at once: one is as large as an answer may be.
@@ -42,8 +43,8 @@ pub enum Event {
     RuntimeReady,
     /// The runtime has answered; whether with an error. A stream has only begun.
     Answered(Answer, bool),
-    /// A streaming answer has come to its end.
-    StreamEnded,
+    /// A streaming answer has come to its end, which its reader sees when this is dropped.
+    StreamEnded(StreamEnd),
     /// The runtime could not start: the error's document, and its type.
     InitError(Bytes, Option<String>),
     /// An extension has registered, or asks for its next event.
@@ -151,9 +152,9 @@ impl Session {
     }
 
     /// Tells the driver that a streaming answer is over, where nothing can be awaited.
-    pub(super) fn stream_ended(&self) {
-        // Full, the channel holds what the driver ends the invocation for: nothing else sends so much.
-        drop(self.events.try_send(Event::StreamEnded));
+    pub(super) fn stream_ended(&self, end: StreamEnd) {
+        // Without a driver, or without room, the reader sees the end at once.
+        drop(self.events.try_send(Event::StreamEnded(end)));
     }
 
     /// Hands an invocation to the runtime, and to the extensions that asked for such events.

@@ -8,7 +8,7 @@ use ropeway_core::functions::{Answer, Invocation, Invoked, StreamFault};
 
 use super::report::Report;
 use super::{Failure, Process, Status, Stopwatch};
-use crate::api::{Event, Work};
+use crate::api::{Event, StreamEnd, Work};
 use crate::runner::Reply;
 use crate::sandbox::cgroup::Group;
 use crate::sandbox::order::Command;
@@ -30,12 +30,21 @@ impl Begun {
     }
 }
 
+/// What ends an invocation for its caller: a whole answer, or the end of one that streams.
+#[derive(Debug)]
+pub struct Ending {
+    /// The answer, if it was not given before.
+    pub answer: Option<Invoked>,
+    _stream: Option<StreamEnd>,
+}
+
 /// How far an invocation has come.
 #[derive(Default)]
 struct Progress {
     answer: Option<(Bytes, bool)>,
     answered: bool,
     streaming: bool,
+    stream_end: Option<StreamEnd>,
     runtime_ready: bool,
 }
 
@@ -58,13 +67,9 @@ impl Process {
     }
 
     /// Hands an invocation to the runtime and sees it through. A streaming answer goes to `reply` as soon
-    /// as it begins, any other comes back, to be given when the process has been put back. An error says
-    /// why the process is of no use any more.
-    pub async fn invoke(
-        &mut self,
-        begun: Begun,
-        reply: &mut Reply,
-    ) -> (Result<(), Failure>, Option<Invoked>) {
+    /// as it begins; what ends the invocation for its caller comes back, to be given when the process has
+    /// been put back. An error says why the process is of no use any more.
+    pub async fn invoke(&mut self, begun: Begun, reply: &mut Reply) -> (Result<(), Failure>, Ending) {
         let mut progress = Progress::default();
         self.session.offer(&begun.work);
         let result = match self.thaw() {
@@ -78,7 +83,7 @@ impl Process {
             self.sandbox.kill();
         }
         let log_tail = self.report(&begun, &result);
-        let answer = match (&result, progress.answer) {
+        let answer = match (&result, progress.answer.take()) {
             (_, Some(answer)) => Some(answer),
             (Err(failure), None) if !progress.answered => {
                 Some((failure.payload(&begun.work.request_id), true))
@@ -86,7 +91,7 @@ impl Process {
             _ => None,
         };
         let whole = |(payload, failed)| Invoked { failed, payload: Answer::Whole(payload), log_tail };
-        (result, answer.map(whole))
+        (result, Ending { answer: answer.map(whole), _stream: progress.stream_end })
     }
 
     async fn run(
@@ -125,7 +130,10 @@ impl Process {
                         drop(reply.send(Ok(answer)));
                     }
                 }
-                Some(Event::StreamEnded) => progress.streaming = false,
+                Some(Event::StreamEnded(end)) => {
+                    progress.streaming = false;
+                    progress.stream_end = Some(end);
+                }
                 Some(Event::RuntimeReady) => progress.runtime_ready = true,
                 Some(Event::Memory(used)) => self.check_memory(used)?,
                 Some(event) => {

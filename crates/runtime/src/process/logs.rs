@@ -7,6 +7,8 @@ use ropeway_core::functions::{FunctionHost, FunctionSpec, LogLines};
 use ropeway_core::{Clock, Ids, Time};
 use tokio::net::unix::pipe;
 
+use super::level::Level;
+
 /// The longest line, in bytes: CloudWatch's largest event is 256 KiB with 26 bytes of its own.
 const MAX_LINE: usize = (256 << 10) - 26;
 /// How much is read in a row.
@@ -28,6 +30,7 @@ pub struct Logs {
     host: Arc<dyn FunctionHost>,
     clock: Clock,
     target: LogLines,
+    level: Level,
     output: pipe::Receiver,
     state: Mutex<State>,
 }
@@ -78,7 +81,8 @@ impl Logs {
             stream,
             lines: Vec::new(),
         };
-        Logs { host, clock, target, output, state: Mutex::default() }
+        let level = Level::of(spec);
+        Logs { host, clock, target, level, output, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -229,7 +233,9 @@ impl Logs {
     fn finish(&self, state: &mut State) {
         let line = String::from_utf8_lossy(&state.open).into_owned();
         state.open.clear();
-        self.push(state, line);
+        if self.level.admits(&line) {
+            self.push(state, line);
+        }
     }
 
     fn push(&self, state: &mut State, line: String) {
@@ -290,7 +296,8 @@ mod tests {
         let _inside = runtime.enter();
         let (_writer, output) = pipe::pipe().unwrap();
         let clock = Clock::frozen(Time::from_secs(0));
-        let logs = Logs { host: Arc::new(Nobody), clock, target, output, state: Mutex::default() };
+        let level = Level::Trace;
+        let logs = Logs { host: Arc::new(Nobody), clock, target, level, output, state: Mutex::default() };
         let mut state = logs.state();
         for piece in pieces {
             logs.take(&mut state, piece);

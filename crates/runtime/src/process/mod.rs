@@ -3,6 +3,7 @@
 pub mod env;
 mod failure;
 mod invoke;
+mod level;
 mod logs;
 mod measure;
 mod report;
