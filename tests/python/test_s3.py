@@ -15,6 +15,8 @@ from datetime import datetime, timedelta, timezone
 
 import boto3
 import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -294,6 +296,30 @@ def test_checksums(s3, bucket, algorithm):
         s3.put_object(Bucket=bucket, Key="bad", Body=body, **{member: wrong})
     with refused("NoSuchKey"):
         s3.get_object(Bucket=bucket, Key="bad")
+
+
+@pytest.mark.parametrize("header", ["x-amz-checksum-crc32", "x-amz-checksum-sha256", "content-md5"])
+def test_bodies_that_are_read_whole_are_held_to_their_checksums(server, s3, bucket, header):
+    """DeleteObjects and its like: a checksum of another body is refused, and nothing is done."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    sums = {"x-amz-checksum-crc32": lambda b: zlib.crc32(b).to_bytes(4, "big"),
+            "x-amz-checksum-sha256": lambda b: hashlib.sha256(b).digest(),
+            "content-md5": lambda b: hashlib.md5(b).digest()}
+
+    def delete(of):
+        request = botocore.awsrequest.AWSRequest(
+            "POST", f"{server.endpoint}/{bucket}?delete", data=body,
+            headers={header: base64.b64encode(sums[header](of)).decode()})
+        key = botocore.credentials.Credentials(*server.key)
+        botocore.auth.S3SigV4Auth(key, "s3", REGION).add_auth(request)
+        return fetch(request.url, "POST", body, dict(request.headers))
+
+    status, _, answer = delete(b"another body")
+    assert (status, code_of(answer)) == (400, "BadDigest")
+    assert read(s3, bucket, "k") == b"x"
+    assert delete(body)[0] == 200
+    assert keys(s3.list_objects_v2(Bucket=bucket)) == []
 
 
 def test_a_stream_with_its_checksum_behind_it(s3, bucket):

@@ -1,30 +1,14 @@
-//! Checksums: those that a request carries, and those that are kept with objects.
+//! Checksums that are kept with objects, and the combination of their parts'.
 //!
 //! S3 user guide, "Checking object integrity in Amazon S3".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crc::{Crc, Digest, Table};
 use ropeway_wire::Error;
+pub use ropeway_wire::checksum::{Algorithm, Hasher};
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
 use crate::error;
-
-/// A checksum algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Algorithm {
-    /// CRC-32 of ISO-HDLC
-    Crc32,
-    /// CRC-32 of iSCSI
-    Crc32c,
-    /// CRC-64 of NVMe
-    Crc64Nvme,
-    /// SHA-1
-    Sha1,
-    /// SHA-256
-    Sha256,
-}
 
 /// What an object's checksum is computed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,138 +40,29 @@ pub struct Checksum {
     pub span: Span,
 }
 
-impl Algorithm {
-    const ALL: [Algorithm; 5] =
-        [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme, Algorithm::Sha1, Algorithm::Sha256];
-
-    /// The name in `x-amz-checksum-algorithm`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Algorithm::Crc32 => "CRC32",
-            Algorithm::Crc32c => "CRC32C",
-            Algorithm::Crc64Nvme => "CRC64NVME",
-            Algorithm::Sha1 => "SHA1",
-            Algorithm::Sha256 => "SHA256",
-        }
-    }
-
-    /// The algorithm of a name.
-    ///
-    /// # Errors
-    /// 501 for one that is not implemented, 400 for one that is none.
-    pub fn parse(name: &str) -> Result<Algorithm, Error> {
-        if let Some(found) = Self::ALL.into_iter().find(|a| a.name().eq_ignore_ascii_case(name)) {
-            return Ok(found);
-        }
-        match name.to_ascii_uppercase().as_str() {
-            "SHA512" | "MD5" | "XXHASH64" | "XXHASH3" | "XXHASH128" => {
-                Err(error::not_implemented("the checksum algorithm", name))
-            }
-            _ => Err(error::invalid_request(
-                "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-            )),
-        }
-    }
-
-    /// The header that carries it.
-    pub fn header(self) -> String {
-        format!("x-amz-checksum-{}", self.name().to_ascii_lowercase())
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Algorithm::Crc32 | Algorithm::Crc32c => 4,
-            Algorithm::Crc64Nvme => 8,
-            Algorithm::Sha1 => 20,
-            Algorithm::Sha256 => 32,
-        }
-    }
-
-    /// Checks the form of a value in a request.
-    ///
-    /// # Errors
-    /// 400 `InvalidRequest` if it is not base64 of the right length.
-    pub fn check_form(self, value: &str) -> Result<(), Error> {
-        match STANDARD.decode(value) {
-            Ok(bytes) if bytes.len() == self.bytes() => Ok(()),
-            _ => Err(error::invalid_request(format!("Value for {} header is invalid.", self.header()))),
-        }
-    }
-
-    /// What the checksum of an upload in parts spans: what is asked for, or the algorithm's default.
-    ///
-    /// # Errors
-    /// 400 `InvalidRequest` for a type that the algorithm does not have.
-    pub fn span(self, asked: Option<&str>) -> Result<Span, Error> {
-        let refused = |span: &str| {
-            error::invalid_request(format!(
-                "The {span} checksum type cannot be used with the {} checksum algorithm.",
-                self.name().to_ascii_lowercase()
-            ))
-        };
-        match (asked, self) {
-            (None, Algorithm::Crc64Nvme) => Ok(Span::FullObject),
-            (None, _) => Ok(Span::Composite),
-            (Some("FULL_OBJECT"), Algorithm::Sha1 | Algorithm::Sha256) => Err(refused("FULL_OBJECT")),
-            (Some("FULL_OBJECT"), _) => Ok(Span::FullObject),
-            (Some("COMPOSITE"), Algorithm::Crc64Nvme) => Err(refused("COMPOSITE")),
-            (Some("COMPOSITE"), _) => Ok(Span::Composite),
-            (Some(other), _) => Err(error::invalid_argument(
-                "x-amz-checksum-type",
-                other,
-                "Value for x-amz-checksum-type header is invalid.",
-            )),
-        }
-    }
-}
-
-type Slices = Table<16>;
-static CRC32: Crc<u32, Slices> = Crc::<u32, Slices>::new(&crc::CRC_32_ISO_HDLC);
-static CRC32C: Crc<u32, Slices> = Crc::<u32, Slices>::new(&crc::CRC_32_ISCSI);
-static CRC64NVME: Crc<u64, Slices> = Crc::<u64, Slices>::new(&crc::CRC_64_NVME);
-
-/// Computes a checksum.
-pub enum Hasher {
-    /// CRC-32 and CRC-32C
-    Crc32(Digest<'static, u32, Slices>),
-    /// CRC-64
-    Crc64(Digest<'static, u64, Slices>),
-    /// SHA-1
-    Sha1(sha1::Sha1),
-    /// SHA-256
-    Sha256(sha2::Sha256),
-}
-
-impl Hasher {
-    /// A hasher of nothing yet.
-    pub fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Crc32 => Hasher::Crc32(CRC32.digest()),
-            Algorithm::Crc32c => Hasher::Crc32(CRC32C.digest()),
-            Algorithm::Crc64Nvme => Hasher::Crc64(CRC64NVME.digest()),
-            Algorithm::Sha1 => Hasher::Sha1(sha1::Sha1::new()),
-            Algorithm::Sha256 => Hasher::Sha256(sha2::Sha256::new()),
-        }
-    }
-
-    /// Adds bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Hasher::Crc32(digest) => digest.update(bytes),
-            Hasher::Crc64(digest) => digest.update(bytes),
-            Hasher::Sha1(digest) => digest.update(bytes),
-            Hasher::Sha256(digest) => digest.update(bytes),
-        }
-    }
-
-    /// The checksum, base64.
-    pub fn finish(self) -> String {
-        match self {
-            Hasher::Crc32(digest) => STANDARD.encode(digest.finalize().to_be_bytes()),
-            Hasher::Crc64(digest) => STANDARD.encode(digest.finalize().to_be_bytes()),
-            Hasher::Sha1(digest) => STANDARD.encode(digest.finalize()),
-            Hasher::Sha256(digest) => STANDARD.encode(digest.finalize()),
-        }
+/// What the checksum of an upload in parts spans: what is asked for, or the algorithm's default.
+///
+/// # Errors
+/// 400 `InvalidRequest` for a type that the algorithm does not have.
+pub fn span(algorithm: Algorithm, asked: Option<&str>) -> Result<Span, Error> {
+    let refused = |span: &str| {
+        error::invalid_request(format!(
+            "The {span} checksum type cannot be used with the {} checksum algorithm.",
+            algorithm.name().to_ascii_lowercase()
+        ))
+    };
+    match (asked, algorithm) {
+        (None, Algorithm::Crc64Nvme) => Ok(Span::FullObject),
+        (None, _) => Ok(Span::Composite),
+        (Some("FULL_OBJECT"), Algorithm::Sha1 | Algorithm::Sha256) => Err(refused("FULL_OBJECT")),
+        (Some("FULL_OBJECT"), _) => Ok(Span::FullObject),
+        (Some("COMPOSITE"), Algorithm::Crc64Nvme) => Err(refused("COMPOSITE")),
+        (Some("COMPOSITE"), _) => Ok(Span::Composite),
+        (Some(other), _) => Err(error::invalid_argument(
+            "x-amz-checksum-type",
+            other,
+            "Value for x-amz-checksum-type header is invalid.",
+        )),
     }
 }
 
@@ -264,7 +139,7 @@ impl Field {
 /// Takes the one checksum that a request carries, of a structure's `checksum_*` members.
 macro_rules! declared {
     ($input:expr) => {
-        $crate::checksum::single([
+        ropeway_wire::checksum::single([
             ($crate::checksum::Algorithm::Crc32, $input.checksum_crc32.take()),
             ($crate::checksum::Algorithm::Crc32c, $input.checksum_crc32c.take()),
             ($crate::checksum::Algorithm::Crc64Nvme, $input.checksum_crc64nvme.take()),
@@ -289,21 +164,6 @@ macro_rules! show_checksum {
 }
 pub(crate) use {declared, show_checksum};
 
-/// The one checksum among those given.
-///
-/// # Errors
-/// 400 `InvalidRequest` for more than one.
-pub(crate) fn single(given: [(Algorithm, Option<String>); 5]) -> Result<Option<(Algorithm, String)>, Error> {
-    let mut found = given.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
-    let first = found.next();
-    if found.next().is_some() {
-        return Err(error::invalid_request(
-            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
-        ));
-    }
-    Ok(first)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -314,16 +174,6 @@ mod tests {
         let mut hasher = Hasher::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
-    }
-
-    /// The check values of the catalogue: of `123456789`.
-    #[test]
-    fn computes_the_catalogues_check_values() {
-        let of = |algorithm| hex::encode(STANDARD.decode(sum(algorithm, b"123456789")).unwrap());
-        assert_eq!(of(Algorithm::Crc32), "cbf43926");
-        assert_eq!(of(Algorithm::Crc32c), "e3069283");
-        assert_eq!(of(Algorithm::Crc64Nvme), "ae8b14860a799888");
-        assert_eq!(of(Algorithm::Sha1), "f7c3bc1d808e04732adf679965ccc34ca7ae3441");
     }
 
     proptest! {

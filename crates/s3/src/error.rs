@@ -120,7 +120,3 @@ pub(crate) fn entity_too_large(size: u64, max: u64) -> Error {
         .with_member("ProposedSize", size.to_string())
         .with_member("MaxSizeAllowed", max.to_string())
 }
-
-pub(crate) fn bad_digest(what: &str) -> Error {
-    Error::new(400, "BadDigest", format!("The {what} you specified did not match the calculated checksum."))
-}

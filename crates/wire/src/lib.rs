@@ -5,6 +5,7 @@
 
 mod call;
 mod cbor;
+pub mod checksum;
 pub mod codec;
 mod cx;
 mod error;

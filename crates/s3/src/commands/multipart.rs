@@ -6,6 +6,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use ropeway_core::{Fault, Tx};
 use ropeway_wire::Error;
+use ropeway_wire::checksum::mismatch;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Jobs};
@@ -324,7 +325,7 @@ fn object_checksum(what: &ToComplete, upload: &Upload, chosen: &[(u32, Part)]) -
         Some((algorithm, said)) if *algorithm == computed.algorithm => {
             let bare = computed.value.split_once('-').map_or(computed.value.as_str(), |(value, _)| value);
             if *said != computed.value && said != bare {
-                return Err(error::bad_digest(algorithm.name()));
+                return Err(mismatch(algorithm.name()));
             }
         }
         Some((algorithm, _)) => return Err(type_mismatch(computed.algorithm, *algorithm)),

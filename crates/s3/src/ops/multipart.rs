@@ -11,7 +11,7 @@ use ropeway_wire::{Cx, Error};
 
 use super::get::Wanted;
 use super::{AES256, MAX_BODY, Said, authorize, canonical_id, check_acl, check_class, object_arn, write_if};
-use crate::checksum::{Algorithm, declared, show_checksum};
+use crate::checksum::{self, Algorithm, declared, show_checksum};
 use crate::commands::{
     Command, Completion, FoundPart, Output, PartList, Target, ToComplete, UploadId, type_mismatch,
 };
@@ -59,7 +59,7 @@ pub(super) async fn create_multipart_upload(
             "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.";
         return Err(error::invalid_request(message));
     }
-    let span = algorithm.unwrap_or(Algorithm::Crc64Nvme).span(input.checksum_type.as_deref())?;
+    let span = checksum::span(algorithm.unwrap_or(Algorithm::Crc64Nvme), input.checksum_type.as_deref())?;
     let attributes = attributes!(input)?;
     let initiator = (cx.principal.arn.clone(), cx.principal.id.clone());
     let upload = Box::new(Upload { attributes, tags, algorithm, span, initiator });

@@ -6,6 +6,7 @@ use md5::{Digest as _, Md5};
 use ropeway_core::ShardId;
 use ropeway_core::seal::SealKey;
 use ropeway_store::blobs::{BlobId, BlobWriter};
+use ropeway_wire::checksum::mismatch;
 use ropeway_wire::{ByteStream, Error};
 
 use super::{CHUNK, Pending, Vault, nonce};
@@ -188,7 +189,7 @@ async fn take_all(
 fn check(sums: Sums, body: &ByteStream, expected: &Expected) -> Result<([u8; 16], Checksum), Error> {
     let md5: [u8; 16] = sums.md5.finalize().into();
     if expected.md5.is_some_and(|said| said != md5) {
-        return Err(error::bad_digest("Content-MD5"));
+        return Err(mismatch("Content-MD5"));
     }
     let mut checked = None;
     if let (Some((algorithm, said)), Some(hasher)) = (&expected.checksum, sums.checked) {
@@ -197,7 +198,7 @@ fn check(sums: Sums, body: &ByteStream, expected: &Expected) -> Result<([u8; 16]
         algorithm.check_form(&said)?;
         let value = hasher.finish();
         if value != said {
-            return Err(error::bad_digest(algorithm.name()));
+            return Err(mismatch(algorithm.name()));
         }
         checked = Some(Checksum { algorithm: *algorithm, value, span: Span::FullObject });
     }

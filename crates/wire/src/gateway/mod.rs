@@ -19,7 +19,7 @@ use crate::call::{Answer, Call, Services, error_answer};
 use crate::protocol::{self, RequestBody};
 use crate::schema::{Operation, Protocol, Service};
 use crate::server::{self, ConnInfo, Handler};
-use crate::sigv4::{self, Body, Claim, Family, SigningKeys};
+use crate::sigv4::{self, Body, Claim, Family, SigningKeys, Trailers};
 use crate::{ByteStream, Credentials, Cx, Error, Gate, KeyError, Principal, text};
 use route::{Found, Route};
 
@@ -105,6 +105,8 @@ impl Take {
 struct Authenticated {
     cx: Cx,
     body: RequestBody,
+    /// What follows a body in chunks.
+    trailers: Trailers,
 }
 
 impl Handler for Gateway {
@@ -178,7 +180,7 @@ impl Gateway {
         let body = with_queue_of_path(service, protocol, &parts, checked.body);
         let (operation, labels) = operation(service, &parts, found, &body)?;
         if let (Protocol::RestXml, RequestBody::Bytes(bytes)) = (protocol, &body) {
-            digest::check(operation, &parts.headers, bytes)?;
+            digest::check(operation, &parts.headers, &checked.trailers, bytes)?;
         }
         *name = operation.name;
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
@@ -215,8 +217,8 @@ impl Gateway {
             let cx = self.cx(head, Arc::new(Principal::anonymous()), None);
             let (stream, trailers) =
                 sigv4::open_anonymous(parts, server::incoming(raw, origin.stall_timeout))?;
-            let body = body(parts, stream.with_trailers(trailers), take, origin).await?;
-            return Ok(Authenticated { cx, body });
+            let body = body(parts, stream.with_trailers(trailers.clone()), take, origin).await?;
+            return Ok(Authenticated { cx, body, trailers });
         };
         claim.require_service(service.signing_name)?;
         let now = self.clock.machine_time();
@@ -226,16 +228,17 @@ impl Gateway {
         let cx = self.cx(head, identity.principal, Some(claim.region()));
         // Only S3 signs a body that it does not have at hand.
         let streams = take.streams && claim.payload() != sigv4::Payload::Body;
-        let body = if streams || whole_in_chunks(&claim) {
+        let (body, trailers) = if streams || whole_in_chunks(&claim) {
             let verified = claim.verify(&self.signing_keys, &identity.secret, Body::Streamed, now)?;
             let (stream, trailers) = verified.open(parts, server::incoming(raw, origin.stall_timeout))?;
-            body(parts, stream.with_trailers(trailers), take, origin).await?
+            (body(parts, stream.with_trailers(trailers.clone()), take, origin).await?, trailers)
         } else {
             let bytes = server::read_body(raw, take.most, origin.stall_timeout).await?;
             let _ = claim.verify(&self.signing_keys, &identity.secret, Body::Whole(&bytes), now)?;
-            RequestBody::Bytes(server::decoded(&parts.headers, bytes, take.most)?)
+            let body = RequestBody::Bytes(server::decoded(&parts.headers, bytes, take.most)?);
+            (body, Trailers::default())
         };
-        Ok(Authenticated { cx, body })
+        Ok(Authenticated { cx, body, trailers })
     }
 
     fn cx(&self, head: Head<'_>, principal: Arc<Principal>, region: Option<&str>) -> Cx {
