@@ -4,8 +4,8 @@
 
 use ropeway_api::s3::{
     CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketPolicyInput,
-    DeleteBucketTaggingInput, HeadBucketInput, PutBucketEncryptionInput, PutBucketPolicyInput,
-    PutBucketTaggingInput,
+    DeleteBucketTaggingInput, HeadBucketInput, PutBucketEncryptionInput,
+    PutBucketNotificationConfigurationInput, PutBucketPolicyInput, PutBucketTaggingInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
@@ -25,11 +25,44 @@ const RULE: &[Property] = &[
 const ENCRYPTION: &[Property] =
     &[Property::new("ServerSideEncryptionConfiguration", Kind::List(&Kind::Structure(RULE))).required()];
 
+const FILTER_RULE: &[Property] =
+    &[Property::new("Name", STRING).required(), Property::new("Value", STRING).required()];
+const S3_KEY: &[Property] = &[Property::new("Rules", Kind::List(&Kind::Structure(FILTER_RULE))).required()];
+const FILTER: &[Property] = &[Property::new("S3Key", Kind::Structure(S3_KEY)).required()];
+const TO_FUNCTION: &[Property] = &[
+    Property::new("Event", STRING).required(),
+    Property::new("Filter", Kind::Structure(FILTER)),
+    Property::new("Function", STRING).required(),
+];
+const TO_QUEUE: &[Property] = &[
+    Property::new("Event", STRING).required(),
+    Property::new("Filter", Kind::Structure(FILTER)),
+    Property::new("Queue", STRING).required(),
+];
+const TO_TOPIC: &[Property] = &[
+    Property::new("Event", STRING).required(),
+    Property::new("Filter", Kind::Structure(FILTER)),
+    Property::new("Topic", STRING).required(),
+];
+const NOTIFICATION: &[Property] = &[
+    Property::new("LambdaConfigurations", Kind::List(&Kind::Structure(TO_FUNCTION))),
+    Property::new("QueueConfigurations", Kind::List(&Kind::Structure(TO_QUEUE))),
+    Property::new("TopicConfigurations", Kind::List(&Kind::Structure(TO_TOPIC))),
+];
+/// For each sort of destination: the template's list, the template's member for the ARN, and the API's
+/// for both.
+const DESTINATIONS: [(&str, &str, &str, &str); 3] = [
+    ("LambdaConfigurations", "Function", "CloudFunctionConfiguration", "CloudFunction"),
+    ("QueueConfigurations", "Queue", "QueueConfiguration", "Queue"),
+    ("TopicConfigurations", "Topic", "TopicConfiguration", "Topic"),
+];
+
 static BUCKET: ResourceType = ResourceType::new(
     "AWS::S3::Bucket",
     &[
         Property::new("BucketEncryption", Kind::Structure(ENCRYPTION)),
         Property::new("BucketName", STRING).replacement(),
+        Property::new("NotificationConfiguration", Kind::Structure(NOTIFICATION)),
         TAGS,
     ],
 )
@@ -85,6 +118,18 @@ impl Bucket {
         subject.call::<PutBucketEncryptionInput>(input).await.map(drop)
     }
 
+    /// Sets the notifications that the template has; none where it has none.
+    async fn notify(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let wanted = subject.property("NotificationConfiguration");
+        let lists = DESTINATIONS.map(|(list, arn, api_list, api_arn)| {
+            let rules = property(wanted, list).as_array().cloned().unwrap_or_default();
+            let rules = rules.iter().map(|rule| notification(rule, property(rule, arn), api_arn)).collect();
+            (api_list, Json::Array(rules))
+        });
+        let input = json!({ "Bucket": bucket, "NotificationConfiguration": super::object(lists) });
+        subject.call::<PutBucketNotificationConfigurationInput>(input).await.map(drop)
+    }
+
     async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let tags = tags(subject.properties);
         if tags.is_empty() {
@@ -94,6 +139,16 @@ impl Bucket {
         let input = json!({ "Bucket": bucket, "Tagging": { "TagSet": tag_list(&tags) } });
         subject.call::<PutBucketTaggingInput>(input).await.map(drop)
     }
+}
+
+/// One of a template's notifications, by the names that the API's XML has.
+fn notification(rule: &Json, arn: &Json, name: &'static str) -> Json {
+    let rules = property(property(property(rule, "Filter"), "S3Key"), "Rules");
+    let filter = match rules {
+        Json::Null => Json::Null,
+        rules => json!({ "S3Key": { "FilterRule": rules } }),
+    };
+    super::object([(name, arn.clone()), ("Event", json!([property(rule, "Event")])), ("Filter", filter)])
 }
 
 impl Provider for Bucket {
@@ -129,6 +184,9 @@ impl Provider for Bucket {
             if !tags(subject.properties).is_empty() {
                 after_creation(name, Self::tag(subject, name).await)?;
             }
+            if !subject.property("NotificationConfiguration").is_null() {
+                after_creation(name, Self::notify(subject, name).await)?;
+            }
             Ok(Self::made(subject, name))
         })
     }
@@ -141,6 +199,9 @@ impl Provider for Bucket {
             }
             if tags(old) != tags(subject.properties) {
                 Self::tag(subject, name).await?;
+            }
+            if property(old, "NotificationConfiguration") != subject.property("NotificationConfiguration") {
+                Self::notify(subject, name).await?;
             }
             Ok(Self::made(subject, name))
         })
