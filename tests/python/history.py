@@ -76,6 +76,11 @@ def enqueued_twice(received):
     return sorted(key for key, ids in messages.items() if len(ids) > 1)
 
 
+def untrue(received, read):
+    """Receipts of objects that are not what the message says; `read` gives what there is under a key."""
+    return [r for r in received.receipts if read(r.key) != r.body]
+
+
 def out_of_order(received, group_of, number_of):
     """Groups whose first deliveries are not in the order of sending."""
     last, wrong, seen = {}, set(), set()
