@@ -1,6 +1,6 @@
 //! Directories that are made once, all or nothing, and never changed.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use tokio::process::Command;
 
 /// How long a tool may take to fetch what it was asked for.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// What the names of directories begin with that are not whole yet.
+const MAKING: &str = ".making-";
 /// What is shown of a tool's complaint, in lines.
 const COMPLAINT: usize = 6;
 
@@ -57,29 +59,43 @@ impl Store {
             return Ok(target);
         }
         let said = |error: io::Error| format!("{}: {error}", target.display());
-        std::fs::create_dir_all(&self.root).map_err(said)?;
-        let making = tempfile::Builder::new().prefix(".making-").tempdir_in(&self.root).map_err(said)?;
+        let root = self.root.clone();
+        let locked = tokio::task::spawn_blocking(move || lock(&root)).await;
+        let _alone = locked.map_err(io::Error::other).and_then(|locked| locked).map_err(said)?;
+        if target.is_dir() {
+            return Ok(target);
+        }
+        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(&self.root).map_err(said)?;
         make(making.path()).await?;
         let path = making.path().to_path_buf();
         let finished = tokio::task::spawn_blocking(move || finish(&path)).await;
         finished.map_err(io::Error::other).and_then(|done| done).map_err(said)?;
-        match std::fs::rename(making.path(), &target) {
-            // Another process made the same meanwhile.
-            Err(_) if target.is_dir() => Ok(target),
-            Err(error) => Err(said(error)),
-            Ok(()) => {
-                drop(making.keep());
-                std::fs::File::open(&self.root).and_then(|root| root.sync_all()).map_err(said)?;
-                Ok(target)
-            }
+        std::fs::rename(making.path(), &target).map_err(said)?;
+        drop(making.keep());
+        File::open(&self.root).and_then(|root| root.sync_all()).map_err(said)?;
+        Ok(target)
+    }
+}
+
+/// Waits until no other process makes something here, and takes away what one left that was ended while it
+/// did. Until the file is closed, no other begins.
+fn lock(root: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(root)?;
+    let file = File::create(root.join(".lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(MAKING) {
+            std::fs::remove_dir_all(entry.path())?;
         }
     }
+    Ok(file)
 }
 
 /// Everybody may read it, sandboxed users too; and it is on disk.
 fn finish(directory: &Path) -> io::Result<()> {
     readable(directory)?;
-    rustix::fs::syncfs(std::fs::File::open(directory)?).map_err(io::Error::from)
+    rustix::fs::syncfs(File::open(directory)?).map_err(io::Error::from)
 }
 
 fn readable(path: &Path) -> io::Result<()> {
@@ -138,9 +154,43 @@ mod tests {
             assert_eq!(made.await.unwrap(), root.path().join("name"));
         }
         assert_eq!(std::fs::read_to_string(root.path().join("name/file")).unwrap(), "first");
-        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+        assert_eq!(names(root.path()), [".lock", "name"]);
         let mode = std::fs::metadata(root.path().join("name")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_taken_away() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join(".making-x/deep")).unwrap();
+        let store = Store::new(root.path().to_path_buf());
+        store.directory("name", async |_| Ok(())).await.unwrap();
+        assert_eq!(names(root.path()), [".lock", "name"]);
+    }
+
+    #[tokio::test]
+    async fn two_processes_make_it_once() {
+        let root = tempfile::tempdir().unwrap();
+        let stores = [Store::new(root.path().to_path_buf()), Store::new(root.path().to_path_buf())];
+        let calls = std::sync::atomic::AtomicU32::new(0);
+        let make = async |store: &Store| {
+            let count = async |_: &Path| {
+                calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok(())
+            };
+            store.directory("name", count).await
+        };
+        let (one, other) = tokio::join!(make(&stores[0]), make(&stores[1]));
+        assert_eq!(one, other);
+        assert_eq!(calls.into_inner(), 1);
     }
 
     #[tokio::test]
@@ -152,7 +202,7 @@ mod tests {
             Err("no".to_owned())
         });
         assert_eq!(made.await, Err("no".to_owned()));
-        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+        assert_eq!(names(root.path()), [".lock"]);
     }
 
     #[tokio::test]
