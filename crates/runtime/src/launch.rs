@@ -12,7 +12,7 @@ use crate::api::{self, About, Session};
 use crate::network::{self, OUTSIDE_PORTS, Trust, Way, loopback};
 use crate::package::{Packages, Tree};
 use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
-use crate::runtimes::Runtimes;
+use crate::runtimes::{Launch, Runtimes};
 use crate::sandbox::cgroup::{Bounds, Group, Groups};
 use crate::sandbox::order::{Order, Prepare, Program};
 use crate::sandbox::{GROUP, Prepared, Sandbox, Spawner, USER};
@@ -142,11 +142,7 @@ impl Launcher {
         order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
         order.binds.extend(trees.binds());
         order.binds.extend(self.trust.iter().flat_map(Trust::binds));
-        order.programs.push(Program {
-            path: launch.program.clone(),
-            args: launch.args.clone(),
-            env: parts.runtime(),
-        });
+        order.programs.push(trees.runtime(spec, &launch, parts.runtime()));
         order.programs.extend(externals.iter().map(|name| Program {
             path: PathBuf::from("/opt/extensions").join(name),
             args: Vec::new(),
@@ -314,6 +310,23 @@ impl Trees {
         let layers = self.layers.iter();
         binds.extend(layers.map(|layers| (layers.path().to_owned(), PathBuf::from("/opt"))));
         binds
+    }
+
+    /// The runtime's program: a package without a bootstrap uses that of its layers, and a managed runtime
+    /// starts by the function's wrapper script ("Building a custom runtime"; "Modifying the runtime
+    /// environment: wrapper scripts").
+    fn runtime(&self, spec: &FunctionSpec, launch: &Launch, env: Vec<(String, String)>) -> Program {
+        let mut program = Program { path: launch.program.clone(), args: launch.args.clone(), env };
+        if spec.runtime.starts_with("provided") {
+            let in_layers = self.layers.as_ref().is_some_and(|layers| layers.has("bootstrap"));
+            if in_layers && !self.code.has("bootstrap") {
+                program.path = PathBuf::from("/opt/bootstrap");
+            }
+        } else if let Some(wrapper) = spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER") {
+            let path = std::mem::replace(&mut program.path, PathBuf::from(wrapper));
+            program.args.insert(0, path.into_os_string());
+        }
+        program
     }
 
     /// The programs in `/opt/extensions`, which run beside the runtime.

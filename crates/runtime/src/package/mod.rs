@@ -48,6 +48,11 @@ impl Tree {
         &self.path
     }
 
+    /// Whether something stands at this path within it.
+    pub fn has(&self, path: &str) -> bool {
+        fs::symlink_metadata(self.path.join(path)).is_ok()
+    }
+
     /// The names in one of its directories, sorted; none where there is no such directory.
     pub fn names(&self, directory: &str) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.path.join(directory)) {

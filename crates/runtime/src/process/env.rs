@@ -90,6 +90,7 @@ impl Parts<'_> {
             ("AWS_LAMBDA_FUNCTION_VERSION", &spec.version),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", self.kind.name()),
             ("AWS_LAMBDA_RUNTIME_API", &self.runtime_api),
+            ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
             ("LANG", "en_US.UTF-8"),
             ("LD_LIBRARY_PATH", libraries),
             ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),

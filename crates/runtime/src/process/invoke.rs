@@ -197,6 +197,6 @@ impl Process {
 }
 
 fn work(invocation: Invocation, deadline: Time) -> Work {
-    let Invocation { request_id, invoked_arn, payload, client_context, trace_header } = invocation;
+    let Invocation { request_id, invoked_arn, payload, client_context, trace_header, .. } = invocation;
     Work { request_id, invoked_arn, payload, client_context, trace_header, deadline }
 }

@@ -32,7 +32,7 @@ struct Shared {
 /// A directory of the server's own, in version 2's single tree or in that of a controller.
 #[derive(Debug, Clone)]
 struct Parent {
-    controllers: &'static [&'static str],
+    controllers: Vec<&'static str>,
     unified: bool,
     directory: PathBuf,
 }
@@ -63,18 +63,19 @@ impl Groups {
         let mut parents = Vec::new();
         let mut missing = Vec::new();
         match unified(&mine, &name) {
-            Some(Ok(directory)) => {
-                parents.push(Parent { controllers: &CONTROLLERS, unified: true, directory });
+            Some(Ok(parent)) => {
+                let lacking = CONTROLLERS.iter().filter(|one| !parent.controllers.contains(one));
+                missing.extend(lacking.map(|one| format!("control groups for {one}: not delegated")));
+                parents.push(parent);
             }
             Some(Err(why)) => missing.push(format!("control groups: {why}")),
             None => {
-                for controllers in CONTROLLERS.chunks(1) {
-                    let name = separate(&mine, controllers.concat().as_str(), &name);
-                    match name {
-                        Ok(directory) => parents.push(Parent { controllers, unified: false, directory }),
-                        Err(why) => {
-                            missing.push(format!("control groups for {}: {why}", controllers.concat()));
+                for controller in CONTROLLERS {
+                    match separate(&mine, controller, &name) {
+                        Ok(directory) => {
+                            parents.push(Parent { controllers: vec![controller], unified: false, directory });
                         }
+                        Err(why) => missing.push(format!("control groups for {controller}: {why}")),
                     }
                 }
             }
@@ -122,7 +123,7 @@ fn busy(error: &io::Error) -> bool {
 }
 
 /// The directory under version 2's single tree, where that one has the controllers.
-fn unified(mine: &str, name: &str) -> Option<io::Result<PathBuf>> {
+fn unified(mine: &str, name: &str) -> Option<io::Result<Parent>> {
     let root = Path::new(MOUNT);
     let available = fs::read_to_string(root.join("cgroup.controllers")).ok()?;
     if !available.split_whitespace().any(|controller| controller == "memory") {
@@ -132,20 +133,24 @@ fn unified(mine: &str, name: &str) -> Option<io::Result<PathBuf>> {
     Some(delegate(&root.join(path), name))
 }
 
-fn delegate(base: &Path, name: &str) -> io::Result<PathBuf> {
+fn delegate(base: &Path, name: &str) -> io::Result<Parent> {
     remove_stale(base);
-    let switch = "+memory +pids +cpu";
-    if fs::write(base.join("cgroup.subtree_control"), switch).is_err() {
+    let available = fs::read_to_string(base.join("cgroup.controllers"))?;
+    let has = |controller: &&str| available.split_whitespace().any(|one| one == *controller);
+    let controllers: Vec<&'static str> = CONTROLLERS.into_iter().filter(has).collect();
+    let switch: Vec<String> = controllers.iter().map(|controller| format!("+{controller}")).collect();
+    let switch = switch.join(" ");
+    if fs::write(base.join("cgroup.subtree_control"), &switch).is_err() {
         // A group with processes of its own hands no controllers down.
         let leaf = base.join("ropeway-server");
         fs::create_dir_all(&leaf)?;
         fs::write(leaf.join("cgroup.procs"), "0")?;
-        fs::write(base.join("cgroup.subtree_control"), switch)?;
+        fs::write(base.join("cgroup.subtree_control"), &switch)?;
     }
     let directory = base.join(name);
     fs::create_dir_all(&directory)?;
-    fs::write(directory.join("cgroup.subtree_control"), switch)?;
-    Ok(directory)
+    fs::write(directory.join("cgroup.subtree_control"), &switch)?;
+    Ok(Parent { controllers, unified: true, directory })
 }
 
 /// The directory under one controller's tree of version 1.
@@ -224,7 +229,7 @@ impl Group {
     /// What the system says.
     pub fn bound(&self, bounds: Bounds) -> io::Result<()> {
         for own in &self.directories {
-            for controller in own.controllers {
+            for controller in &own.controllers {
                 bound(&own.directory, controller, own.unified, bounds)?;
             }
         }

@@ -1,7 +1,9 @@
 //! From a fork of the sandbox's first process to a program without any privilege.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::Mode;
@@ -16,6 +18,8 @@ use super::{filter, sys};
 pub const USER: u32 = 993;
 /// Its group.
 pub const GROUP: u32 = 990;
+/// Where custom runtimes have their program.
+const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
 /// Open files, processes with threads: Lambda's quotas ("Lambda quotas: file descriptors; execution
 /// processes/threads").
 const OPEN_FILES: u64 = 1024;
@@ -30,6 +34,13 @@ pub fn become_program(host_uid: Option<u32>, output: &OwnedFd, program: &Program
             command.args(&program.args).env_clear();
             command.envs(program.env.iter().map(|(name, value)| (name, value)));
             let error = command.exec();
+            // A script whose interpreter is not there is there itself.
+            if error.kind() == ErrorKind::NotFound
+                && program.path == Path::new(BOOTSTRAPS[0])
+                && !program.path.exists()
+            {
+                return format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" "));
+            }
             format!("fork/exec {}: {}", program.path.display(), reason(&error))
         }
     }

@@ -104,11 +104,21 @@ async fn a_package_without_a_bootstrap_says_so() {
     let answer = parsed(&world.fail(&function, "count").await);
     assert_eq!(answer["errorType"], "Runtime.InvalidEntrypoint");
     let message = answer["errorMessage"].as_str().unwrap();
-    assert!(message.contains("/var/task/bootstrap"), "{message}");
+    let why = "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+    assert!(message.ends_with(why), "{message}");
     function.code = world.host.keep(archive(&[("bootstrap", 0o644, b"#!/bin/sh\n")]));
     let answer = parsed(&world.fail(&function, "count").await);
     let message = answer["errorMessage"].as_str().unwrap();
     assert!(message.ends_with("fork/exec /var/task/bootstrap: permission denied"), "{message}");
+}
+
+#[tokio::test]
+async fn a_bootstrap_may_come_from_a_layer() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    function.layers =
+        vec![std::mem::replace(&mut function.code, world.host.keep(archive(&[("x", 0o644, b"x")])))];
+    assert_eq!(world.ask(&function, "list /var/task").await, r#""x""#);
 }
 
 #[tokio::test]

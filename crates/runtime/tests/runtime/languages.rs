@@ -73,3 +73,14 @@ exports.handler = async (event, context) => {
     let lines = world.host.lines();
     assert!(lines.iter().any(|line| line.contains("handling go")), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn a_wrapper_script_starts_the_runtime() {
+    let world = World::new().await;
+    let mut function = function(&world, &PYTHON, "index.py", "");
+    let wrapper = b"#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n";
+    let source = b"import os\ndef handler(event, context): return os.environ['WRAPPED']\n";
+    function.code = world.host.keep(archive(&[("wrap", 0o755, wrapper), ("index.py", 0o644, source)]));
+    function.environment.insert("AWS_LAMBDA_EXEC_WRAPPER".to_owned(), "/var/task/wrap".to_owned());
+    assert_eq!(world.ask(&function, "go").await, r#""yes""#);
+}

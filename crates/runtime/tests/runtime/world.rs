@@ -181,6 +181,7 @@ pub fn invocation(spec: &FunctionSpec, event: &str) -> Invocation {
         trace_header: Some(
             "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1".to_owned(),
         ),
+        place: None,
     }
 }
 
