@@ -87,7 +87,13 @@ pub struct Invocation {
     pub client_context: Option<String>,
     /// The X-Ray header that the function gets.
     pub trace_header: Option<String>,
+    /// The place that it takes among those that run at once: held by the runner until the function has
+    /// answered, whether or not the caller still waits.
+    pub place: Option<Place>,
 }
+
+/// What is given back when it is dropped.
+pub type Place = Arc<dyn std::any::Any + Send + Sync>;
 
 /// How a call ended that reached the function's code, or its init.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ use ropeway_core::{Fault, Trace};
 use ropeway_wire::{Cx, Error, Keys, Principal};
 
 use crate::commands::{Command, Found, LambdaMachine, Output};
-use crate::concurrency::Permit;
 use crate::errors;
 use crate::keys::{FunctionName, LayerName};
 use crate::model::{Code, Version};
@@ -50,8 +49,6 @@ pub struct Ran {
     pub invoked: Invoked,
     /// The version that ran.
     pub version: String,
-    /// Its place; to be kept until the answer has come to its end.
-    pub permit: Permit,
 }
 
 impl Engine {
@@ -131,9 +128,10 @@ impl Engine {
             payload: call.payload,
             client_context: call.client_context,
             trace_header: call.trace_header,
+            place: Some(Arc::new(permit)),
         };
         let invoked = self.parts.functions.invoke(Arc::new(spec), invocation).await.map_err(not_run)?;
-        Ok(Ran { invoked, version: version.version.clone(), permit })
+        Ok(Ran { invoked, version: version.version.clone() })
     }
 
     /// A version as the runner takes it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ropeway_core::Clock;
-use ropeway_core::functions::{FunctionSpec, Invocation, Invoked, NotRun};
+use ropeway_core::functions::{FunctionSpec, Invocation, Invoked, NotRun, Place};
 use tokio::sync::{Notify, oneshot};
 
 use crate::api::Shutdown;
@@ -41,7 +41,9 @@ enum Made {
 
 impl Runner {
     /// Runs an invocation and gives its answer.
-    pub async fn run(self: Arc<Self>, spec: Arc<FunctionSpec>, invocation: Invocation, mut reply: Reply) {
+    pub async fn run(self: Arc<Self>, spec: Arc<FunctionSpec>, mut invocation: Invocation, mut reply: Reply) {
+        // Given back before the answer is: whoever has the answer may invoke again.
+        let place = invocation.place.take();
         let key = Key::of(&spec);
         let taken = match self.pool.take(&key, self.launcher.clock.now()) {
             Ok(taken) => taken,
@@ -60,21 +62,30 @@ impl Runner {
         match made {
             Ok(Made::Ready(process, begun)) => {
                 let begun = begun.unwrap_or_else(|| process.begin(invocation));
-                self.serve(ticket, process, begun, &mut reply).await;
+                self.serve(ticket, process, begun, &mut reply, place).await;
             }
             Ok(Made::Failed(process, invoked, failure)) => {
                 self.pool.give_up(ticket);
                 self.end_all(vec![process], why(&failure));
+                drop(place);
                 give(&mut reply, Ok(invoked));
             }
             Err(not_run) => {
                 self.pool.give_up(ticket);
+                drop(place);
                 give(&mut reply, Err(not_run));
             }
         }
     }
 
-    async fn serve(&self, ticket: Ticket, mut process: Process, begun: Begun, reply: &mut Reply) {
+    async fn serve(
+        &self,
+        ticket: Ticket,
+        mut process: Process,
+        begun: Begun,
+        reply: &mut Reply,
+        place: Option<Place>,
+    ) {
         let (result, ending) = process.invoke(begun, reply).await;
         match result {
             Ok(()) => self.put_back(ticket, process),
@@ -83,6 +94,7 @@ impl Runner {
                 self.end_all(vec![process], why(&failure));
             }
         }
+        drop(place);
         if let Some(answer) = ending.answer {
             give(reply, Ok(answer));
         }

@@ -11,7 +11,6 @@ use tokio::sync::mpsc::Receiver;
 
 use super::invoke::{client_context, event, trace_header};
 use super::{Lambda, named};
-use crate::concurrency::Permit;
 use crate::engine::Call;
 use crate::limits;
 
@@ -44,7 +43,7 @@ pub async fn invoke_with_response_stream(
     let log = tail.then(|| BASE64.encode(&ran.invoked.log_tail));
     let frames = match ran.invoked.payload {
         Answer::Whole(payload) => ByteStream::from(whole(&payload, ran.invoked.failed, log)),
-        Answer::Stream(answer) => streamed(answer.pieces, ran.permit, log),
+        Answer::Stream(answer) => streamed(answer.pieces, log),
     };
     Ok(api::InvokeWithResponseStreamOutput {
         status_code: Some(200),
@@ -84,13 +83,13 @@ fn whole(payload: &Bytes, failed: bool, log: Option<String>) -> Bytes {
     Bytes::from(out)
 }
 
-/// The frames of an answer as it comes. Its place is given back at its end.
-fn streamed(pieces: Receiver<Result<Bytes, StreamFault>>, permit: Permit, log: Option<String>) -> ByteStream {
-    let start = Some((pieces, permit, log));
+/// The frames of an answer as it comes.
+fn streamed(pieces: Receiver<Result<Bytes, StreamFault>>, log: Option<String>) -> ByteStream {
+    let start = Some((pieces, log));
     let frames = stream::unfold(start, |state| async move {
-        let (mut pieces, permit, log) = state?;
+        let (mut pieces, log) = state?;
         match pieces.recv().await {
-            Some(Ok(piece)) => Some((Ok(chunk(&piece)), Some((pieces, permit, log)))),
+            Some(Ok(piece)) => Some((Ok(chunk(&piece)), Some((pieces, log)))),
             Some(Err(fault)) => Some((Ok(complete(Some((&fault.kind, &fault.details)), log)), None)),
             None => Some((Ok(complete(None, log)), None)),
         }

@@ -112,9 +112,10 @@ impl Functions for Pretender {
     fn invoke(
         &self,
         function: Arc<FunctionSpec>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> BoxFuture<'_, Result<Invoked, NotRun>> {
         Box::pin(async move {
+            let _place = invocation.place.take();
             let payload = invocation.payload.clone();
             {
                 let mut now = self.now_running.lock().unwrap();

@@ -35,13 +35,12 @@ pub async fn answer(ran: Ran, streams: bool) -> Result<Answer, Error> {
         Said::Stream(answer) if streams => {
             let StreamedAnswer { content_type, mut pieces } = answer;
             let (status, headers, first) = begin(&content_type, &mut pieces).await?;
-            let permit = ran.permit;
-            let rest = stream::unfold((pieces, permit, Some(first)), |(mut pieces, permit, first)| async {
+            let rest = stream::unfold((pieces, Some(first)), |(mut pieces, first)| async {
                 if let Some(first) = first.filter(|first| !first.is_empty()) {
-                    return Some((Ok(first), (pieces, permit, None)));
+                    return Some((Ok(first), (pieces, None)));
                 }
                 let piece = pieces.recv().await?.map_err(|fault| Error::internal(fault.details));
-                Some((piece, (pieces, permit, None)))
+                Some((piece, (pieces, None)))
             });
             let mut out = http::Response::new(ResponseBody::Stream(ByteStream::new(rest, None)));
             *out.status_mut() = status;

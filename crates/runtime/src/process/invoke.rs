@@ -48,6 +48,13 @@ struct Progress {
     runtime_ready: bool,
 }
 
+impl Progress {
+    /// Whether the runtime has answered and waits for the next invocation.
+    fn runtime_is_done(&self) -> bool {
+        self.answered && !self.streaming && self.runtime_ready
+    }
+}
+
 impl Process {
     /// Begins an invocation: its time runs from now on.
     pub fn begin(&self, invocation: Invocation) -> Begun {
@@ -143,9 +150,17 @@ impl Process {
                 }
                 None => return Err(super::gone()),
             }
-            let runtime_done = progress.answered && !progress.streaming && progress.runtime_ready;
-            if runtime_done && self.session.extensions_ready(usize::from(self.externals)) {
+            if !progress.runtime_is_done() {
+                continue;
+            }
+            if self.session.extensions_ready(usize::from(self.externals)) {
                 return Ok(());
+            }
+            // Extensions may take their time: the caller need not.
+            if let (Some((payload, failed)), Some(reply)) = (progress.answer.take(), reply.take()) {
+                self.logs.drain();
+                let (payload, log_tail) = (Answer::Whole(payload), self.logs.tail());
+                drop(reply.send(Ok(Invoked { failed, payload, log_tail })));
             }
         }
     }
