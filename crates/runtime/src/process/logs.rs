@@ -127,6 +127,11 @@ impl Logs {
         self.push(&mut state, line);
     }
 
+    /// The last 4 KiB of an invocation's lines, so far.
+    pub fn tail(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.state().tail)
+    }
+
     /// Hands the lines on, and with them those of an invocation that has ended: its last 4 KiB.
     pub fn end_invocation(&self) -> Bytes {
         let mut state = self.state();

@@ -176,6 +176,18 @@ async fn extensions_see_each_invocation_and_the_end() {
 }
 
 #[tokio::test]
+async fn extensions_that_take_their_time_hold_up_no_answer() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    function.timeout_secs = 2;
+    let fixture = std::fs::read(FIXTURE).unwrap();
+    function.layers = vec![world.host.keep(archive(&[("extensions/dawdler", 0o755, &fixture)]))];
+    assert_eq!(world.ask(&function, "count").await, "1");
+    world.host.logged("Status: timeout").await;
+    assert_eq!(world.ask(&function, "count").await, "1", "the process was ended meanwhile");
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_zip_are_refused() {
     let world = World::new().await;
     let refused = world.runtime.inspect(Bytes::from_static(b"no zip")).await.unwrap_err();
