@@ -4,6 +4,9 @@
 
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
+pub mod apigateway;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+#[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
 pub mod cloudformation;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]

@@ -8,6 +8,7 @@ mod functions;
 mod internal;
 mod log;
 mod output;
+mod outside;
 mod pack;
 mod running;
 mod runtime_cmd;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
+use ropeway_api::{apigateway, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
@@ -17,6 +17,7 @@ use ropeway_wire::sigv4::SigningKeys;
 use ropeway_wire::{Credentials, Dispatch, Gate, Roles, Services};
 
 use crate::internal::Own;
+use crate::outside::Outside;
 use crate::running::{Running, Switch, read_offset};
 use crate::settings::Settings;
 use crate::{Failure, functions, output};
@@ -44,6 +45,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
     let concurrency = ropeway_lambda::Concurrency::default();
+    let live = ropeway_apigateway::Live::default();
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
@@ -51,6 +53,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_s3::machine(Arc::clone(&gate)))
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
         .machine(ropeway_logs::machine())
+        .machine(ropeway_apigateway::machine(live.clone()))
         .machine(ropeway_lambda::machine(Arc::clone(&gate), master.clone(), concurrency.clone()))
         .machine(ropeway_cloudformation::machine());
     let core = builder.start(switch.runtimes().to_vec()).await?;
@@ -70,6 +73,8 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let mut made = make_services(&core, &access, &blobs, &master, &services, settings);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
+    let rest_apis = Arc::new(ropeway_apigateway::service(core.clone(), live));
+    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&rest_apis))));
     services.set(made.dispatches);
     core.start_actors(made.actors);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
@@ -83,7 +88,10 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         default_account: settings.account.clone(),
         metrics: Arc::clone(switch.metrics()),
         internal: Arc::new(Own { switch: Arc::clone(switch) }),
-        sites: vec![Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda))],
+        sites: vec![
+            Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
+            Arc::new(stages(rest_apis, &services, &roles)),
+        ],
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
@@ -189,6 +197,20 @@ fn make_services(
         (Space::Logs, Arc::new(ropeway_logs::LogsActor::new(core.clone(), master.clone()))),
     ];
     Made { dispatches, actors: actors.into() }
+}
+
+/// What serves the deployed stages of REST APIs.
+fn stages(
+    gateway: Arc<ropeway_apigateway::ApiGateway>,
+    services: &Arc<Services>,
+    roles: &Arc<dyn Roles>,
+) -> ropeway_apigateway::Plane {
+    ropeway_apigateway::Plane::new(ropeway_apigateway::Parts {
+        gateway,
+        services: Arc::clone(services),
+        roles: Arc::clone(roles),
+        outgoing: Arc::new(Outside::new()),
+    })
 }
 
 /// Takes what functions print, and puts it once a second.

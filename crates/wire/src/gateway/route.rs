@@ -245,7 +245,23 @@ fn by_uri(service: &'static Service, parts: &Parts, host: &str) -> Found {
             consider(weight, Found::Refused(refusal(service, refused.name)));
         }
     }
-    best.map_or_else(|| Found::Refused(no_such_method(service)), |(_, found)| found)
+    let found = best.map(|(_, found)| found);
+    found.or_else(|| refused_by_uri(service, parts, &path, &keys)).unwrap_or_else(|| {
+        Found::Refused(no_such_method(service))
+    })
+}
+
+/// Where no listed operation fits: the refused one that does. S3 tells its operations apart by their query
+/// parameters, so that there a method and a path alone name none.
+fn refused_by_uri(
+    service: &'static Service,
+    parts: &Parts,
+    path: &str,
+    keys: &[(String, String)],
+) -> Option<Found> {
+    let mut refused = service.refused_operations.iter().filter(|_| service.id != "s3");
+    let one = refused.find(|one| fits(one.method, one.uri, parts, path, keys).is_some())?;
+    Some(Found::Refused(refusal(service, one.name)))
 }
 
 fn no_such_method(service: &Service) -> Error {

@@ -1,0 +1,130 @@
+//! The part of the key catalogue that is API Gateway's. The kinds never change.
+
+use bytes::Bytes;
+use ropeway_core::keys::{KeyBuilder, Scope, Space};
+use serde::{Deserialize, Serialize};
+
+/// A REST API with all but its snapshots: scope, id, number of the part.
+const API: u8 = 1;
+/// What a deployment froze: scope, the API's id, the deployment's id, number of the part.
+const SNAPSHOT: u8 = 2;
+/// What is set for an account in a region: scope.
+const ACCOUNT: u8 = 3;
+/// An API key: scope, id.
+const KEY: u8 = 4;
+/// The API key of a value: scope, the value.
+const KEY_VALUE: u8 = 5;
+/// A usage plan: scope, id.
+const PLAN: u8 = 6;
+/// The plans of an API key: scope, the key's id, the plan's id.
+const PLAN_KEY: u8 = 7;
+/// What a key used of its plan's quota: scope, the plan's id, the key's id.
+const USAGE: u8 = 8;
+
+/// What names a REST API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ApiName {
+    /// Whose it is, and where.
+    pub scope: Scope,
+    /// The id: 10 letters and digits.
+    pub id: String,
+}
+
+impl ApiName {
+    /// The API of an id in an account and a region.
+    pub fn new(account: &str, region: &str, id: &str) -> Self {
+        ApiName { scope: Scope::new(account, region), id: id.to_owned() }
+    }
+
+    /// The name that its shard is chosen by.
+    pub fn place(&self) -> String {
+        format!("{}/restapis/{}", account_place(&self.scope), self.id)
+    }
+
+    /// What the keys of its parts begin with.
+    pub fn key(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, API, &self.scope).text(&self.id).build()
+    }
+
+    /// What the keys of all its snapshots begin with.
+    pub fn snapshots(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, SNAPSHOT, &self.scope).text(&self.id).build()
+    }
+
+    /// What the keys of a snapshot's parts begin with.
+    pub fn snapshot(&self, deployment: &str) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, SNAPSHOT, &self.scope).text(&self.id).text(deployment).build()
+    }
+
+    /// The ARN that calls of the API are allowed by: `arn:aws:execute-api:…:<id>`, to which
+    /// `/<stage>/<method>/<path>` is added.
+    pub fn execute_arn(&self) -> String {
+        format!("arn:aws:execute-api:{}:{}:{}", self.scope.region, self.scope.account, self.id)
+    }
+}
+
+/// The name that the shard of an account's settings, keys and plans is chosen by.
+pub fn account_place(scope: &Scope) -> String {
+    format!("apigateway/{}/{}", scope.account, scope.region)
+}
+
+/// Key of an account's settings.
+pub fn account(scope: &Scope) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, ACCOUNT, scope).build()
+}
+
+/// What the keys of an account's API keys begin with.
+pub fn api_keys(scope: &Scope) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, KEY, scope).build()
+}
+
+/// Key of an API key.
+pub fn api_key(scope: &Scope, id: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, KEY, scope).text(id).build()
+}
+
+/// Key of the row that finds an API key by its value.
+pub fn key_value(scope: &Scope, value: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, KEY_VALUE, scope).text(value).build()
+}
+
+/// What the keys of an account's usage plans begin with.
+pub fn plans(scope: &Scope) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, PLAN, scope).build()
+}
+
+/// Key of a usage plan.
+pub fn plan(scope: &Scope, id: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, PLAN, scope).text(id).build()
+}
+
+/// What the keys of the rows that name a key's plans begin with.
+pub fn plans_of_key(scope: &Scope, key: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, PLAN_KEY, scope).text(key).build()
+}
+
+/// Key of the row that says that a key belongs to a plan.
+pub fn plan_key(scope: &Scope, key: &str, plan: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, PLAN_KEY, scope).text(key).text(plan).build()
+}
+
+/// Key of what a key used of its plan's quota.
+pub fn usage(scope: &Scope, plan: &str, key: &str) -> Bytes {
+    KeyBuilder::new(Space::ApiGateway, USAGE, scope).text(plan).text(key).build()
+}
+
+/// Key of a part.
+pub fn part(prefix: &Bytes, number: u32) -> Bytes {
+    [prefix.as_ref(), &number.to_be_bytes()].concat().into()
+}
+
+/// Name of the directory's list of an account's REST APIs in a region.
+pub fn list(account: &str, region: &str) -> String {
+    format!("apigateway/{account}/{region}/restapis")
+}
+
+/// Name of the directory's list that tells whose an API is: one for each two first characters.
+pub fn id_list(id: &str) -> String {
+    let start: String = id.chars().take(2).collect();
+    format!("apigateway/ids/{start}")
+}

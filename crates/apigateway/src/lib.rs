@@ -1,0 +1,48 @@
+//! Amazon API Gateway: REST APIs (v1), their deployments and stages, and the data plane that serves them.
+//!
+//! What the service promises:
+//! - A change that was answered is on disk. A deployment is what the API was at its moment: later changes of
+//!   the API do not show in it.
+//! - A stage serves the deployment that it names as soon as the change was answered.
+//!
+//! What holds at any time:
+//! - One shard owns an API with its deployments and stages; one owns what belongs to an account in a region:
+//!   API keys and usage plans.
+//! - What the data plane keeps in memory ([`Live`]) is forgotten by every change of the API, once that is
+//!   durable.
+//! - Functions are called through the generated API, as the service principal or the integration's role; their
+//!   policies decide.
+//! - Nothing here opens a socket: [`Outgoing`] calls HTTP endpoints.
+
+mod commands;
+mod errors;
+mod keys;
+mod live;
+mod mapping;
+mod model;
+mod ops;
+mod patch;
+mod plane;
+mod render;
+mod rows;
+mod schema;
+
+use ropeway_core::{Core, ShardId};
+
+pub use commands::GatewayMachine;
+pub use live::Live;
+pub use ops::ApiGateway;
+pub use plane::{Outgoing, Parts, Plane};
+
+/// The principal of trust policies and functions' policies.
+pub const PRINCIPAL: &str = "apigateway.amazonaws.com";
+
+/// The machines' factory, for `ropeway_core::Builder::machine`. What changes is forgotten by `live`.
+pub fn machine(live: Live) -> impl Fn(ShardId) -> GatewayMachine + Send + Sync + 'static {
+    move |_| GatewayMachine::new(live.clone())
+}
+
+/// The service, over a running core.
+pub fn service(core: Core, live: Live) -> ApiGateway {
+    ApiGateway::new(core, live)
+}

@@ -1,0 +1,259 @@
+//! The data plane: requests of deployed stages.
+//!
+//! `<id>.execute-api.<region>.<domain>/<stage>/…` and `/restapis/<id>/<stage>/_user_request_/…`.
+
+mod answer;
+mod custom;
+mod event;
+mod hit;
+mod http_endpoint;
+mod integrate;
+mod lambda;
+mod refusal;
+mod router;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::HeaderValue;
+use ropeway_core::keys::Scope;
+use ropeway_core::{Fault, Trace, directory};
+use ropeway_wire::gateway::{Site, SiteRequest};
+use ropeway_wire::{Answer, BoxFuture, Error, Roles, Services};
+
+use crate::keys::{self, ApiName};
+use crate::model::{Definition, Settings, Stage};
+use crate::ops::ApiGateway;
+use hit::Hit;
+use refusal::Refusal;
+use router::Router;
+
+/// Between an API's id and its region, in its host.
+const LABEL: &str = ".execute-api.";
+/// Before an API's id, in a path.
+const PATH: &str = "/restapis/";
+/// Between the stage and the path behind it, in a path.
+const USER: &str = "_user_request_";
+/// Largest body of a request, in bytes:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// A stage, ready to serve.
+pub struct Served {
+    /// The API.
+    pub name: ApiName,
+    /// What is set for the API.
+    pub settings: Settings,
+    /// The stage's name.
+    pub stage_name: String,
+    /// The stage.
+    pub stage: Stage,
+    /// What its deployment froze.
+    pub definition: Definition,
+    router: Router,
+}
+
+/// What the data plane is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The service.
+    pub gateway: Arc<ApiGateway>,
+    /// Every service: functions.
+    pub services: Arc<Services>,
+    /// Hands out roles.
+    pub roles: Arc<dyn Roles>,
+    /// Calls what is outside.
+    pub outgoing: Arc<dyn Outgoing>,
+}
+
+/// Serves deployed stages: a site of the gateway.
+pub struct Plane {
+    gateway: Arc<ApiGateway>,
+    services: Arc<Services>,
+    roles: Arc<dyn Roles>,
+    outgoing: Arc<dyn Outgoing>,
+}
+
+/// Calls HTTP endpoints: what this crate leaves to the server.
+pub trait Outgoing: Send + Sync + 'static {
+    /// Sends a request, and reads the answer whole: at most 10 MiB.
+    ///
+    /// # Errors
+    /// Why there was no answer, for the log.
+    fn call(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<bytes::Bytes>, String>>;
+}
+
+/// An API's id, the stage and the path behind it, by host or by path.
+fn parts(host: &str, path: &str) -> Option<(String, String, String)> {
+    if let Some((id, _)) = host.split_once(LABEL) {
+        let rest = path.strip_prefix('/').unwrap_or(path);
+        let (stage, path) = rest.split_once('/').unwrap_or((rest, ""));
+        return Some((id.to_owned(), stage.to_owned(), format!("/{path}")));
+    }
+    let rest = path.strip_prefix(PATH)?;
+    let (id, rest) = rest.split_once('/')?;
+    let (stage, rest) = rest.split_once('/')?;
+    let rest = rest.strip_prefix(USER)?;
+    let path = if rest.is_empty() { "/" } else { rest };
+    path.starts_with('/').then(|| (id.to_owned(), stage.to_owned(), path.to_owned()))
+}
+
+impl Plane {
+    /// The site of a service.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { gateway, services, roles, outgoing } = parts;
+        Plane { gateway, services, roles, outgoing }
+    }
+
+    /// Whose an API is.
+    async fn whose(&self, trace: &Trace, id: &str) -> Result<Option<ApiName>, Error> {
+        let command = directory::Command::Read {
+            list: keys::id_list(id),
+            prefix: id.to_owned(),
+            after: None,
+            limit: 1,
+        };
+        let found = directory::apply(&self.gateway.core, trace, command).await?;
+        match found.names.into_iter().next() {
+            Some((name, place)) if name == id => {
+                let scope: Scope = postcard::from_bytes(&place).map_err(Fault::from)?;
+                Ok(Some(ApiName { scope, id: name }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A stage, from memory or from rows; `None` if it is not there.
+    async fn served(&self, trace: &Trace, id: &str, stage: &str) -> Result<Option<Arc<Served>>, Error> {
+        let epoch = match self.gateway.live.get(id, stage) {
+            Ok(served) => return Ok(Some(served)),
+            Err(epoch) => epoch,
+        };
+        let Some(name) = self.whose(trace, id).await? else { return Ok(None) };
+        let api = match self.gateway.read(trace, &name).await {
+            Ok(api) => api,
+            Err(error) if error.code == "NotFoundException" => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(found) = api.stages.get(stage).cloned() else { return Ok(None) };
+        let definition = self.gateway.snapshot(trace, &name, &found.deployment).await?;
+        let router = Router::new(&definition);
+        let served = Arc::new(Served {
+            name,
+            settings: api.settings,
+            stage_name: stage.to_owned(),
+            stage: found,
+            definition,
+            router,
+        });
+        self.gateway.live.keep(id, stage, epoch, Arc::clone(&served));
+        Ok(Some(served))
+    }
+
+    async fn serve(&self, request: &SiteRequest, extended_id: &str) -> Answer {
+        let Some((id, stage, path)) = parts(&request.host, &request.path) else {
+            return Refusal::forbidden().plain();
+        };
+        let served = match self.served(&request.cx.trace, &id, &stage).await {
+            Ok(Some(served)) => served,
+            Ok(None) => return Refusal::forbidden().plain(),
+            Err(error) => {
+                tracing::warn!(api = id, stage, why = error.message, "a stage could not be read");
+                return Refusal::integration("Internal server error", 500).plain();
+            }
+        };
+        let by_host = request.host.contains(LABEL);
+        if by_host && served.settings.disable_endpoint {
+            return Refusal::forbidden().plain();
+        }
+        let region = &served.name.scope.region;
+        let mut hit = Hit {
+            request,
+            served: &served,
+            path: &path,
+            domain: if by_host { request.host.clone() } else { format!("{id}{LABEL}{region}.localhost") },
+            resource: None,
+            method: None,
+            path_params: Default::default(),
+            query: hit::query(&request.query),
+            headers: hit::headers(request),
+            extended_id: extended_id.to_owned(),
+            caller: None,
+            api_key: None,
+            authorizer: None,
+        };
+        match self.carry_out(&mut hit).await {
+            Ok(answer) => answer,
+            Err(refusal) => refusal.answer(&hit),
+        }
+    }
+
+    async fn carry_out(&self, hit: &mut Hit<'_>) -> Result<Answer, Refusal> {
+        let served = hit.served;
+        let (id, values) = served.router.find(hit.path).ok_or_else(Refusal::missing_token)?;
+        let resource = served.definition.resources.get(id).ok_or_else(Refusal::missing_token)?;
+        hit.path_params = values;
+        hit.resource = Some((id, served.definition.path(id)));
+        let verb = hit.request.method.as_str();
+        let method = resource.methods.get(verb).or_else(|| resource.methods.get("ANY"));
+        let method = method.ok_or_else(Refusal::missing_token)?;
+        hit.method = Some(method);
+        if hit.request.body.len() > MAX_BODY {
+            let error = "RequestTooLargeException";
+            return Err(Refusal::new("REQUEST_TOO_LARGE", error, "Request Too Long"));
+        }
+        self.integrate(hit, method).await
+    }
+}
+
+impl Site for Plane {
+    fn owns(&self, host: &str, path: &str) -> bool {
+        host.contains(LABEL) || parts(host, path).is_some()
+    }
+
+    fn answer(&self, request: SiteRequest) -> BoxFuture<'_, Answer> {
+        Box::pin(async move {
+            let mut random = [0; 11];
+            self.gateway.core.ids().fill(&mut random);
+            let extended_id = BASE64.encode(random);
+            let mut answer = self.serve(&request, &extended_id).await;
+            let headers = answer.headers_mut();
+            for (name, value) in [
+                ("x-amzn-requestid", request.cx.request_id.clone()),
+                ("x-amz-apigw-id", extended_id),
+                ("x-amzn-trace-id", format!("Root={}", request.cx.trace)),
+            ] {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(name, value);
+                }
+            }
+            if request.method == http::Method::HEAD {
+                *answer.body_mut() = ropeway_wire::protocol::ResponseBody::Bytes(bytes::Bytes::new());
+            }
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_come_by_host_and_by_path() {
+        let some =
+            |id: &str, stage: &str, path: &str| Some((id.to_owned(), stage.to_owned(), path.to_owned()));
+        let host = "abc.execute-api.eu-west-1.localhost";
+        assert_eq!(parts(host, "/dev/a/b"), some("abc", "dev", "/a/b"));
+        assert_eq!(parts(host, "/dev"), some("abc", "dev", "/"));
+        assert_eq!(parts(host, "/"), some("abc", "", "/"));
+        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_/a"), some("abc", "dev", "/a"));
+        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_"), some("abc", "dev", "/"));
+        assert_eq!(parts("127.0.0.1", "/restapis/abc/stages/dev"), None);
+        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_x"), None);
+    }
+}
