@@ -408,3 +408,18 @@ impl Users {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_of_a_range_that_nobody_else_has() {
+        assert_eq!(Users::first("         0          0 4294967295\n"), Some(Users::FIRST));
+        // A container with 65,536 ids: its last quarter.
+        assert_eq!(Users::first("0 100000 65536\n"), Some(49152));
+        assert_eq!(Users::first("0 1000 1\n1 100000 65536\n"), Some(49153));
+        assert_eq!(Users::first("0 1000 1\n"), None);
+        assert_eq!(Users::first(""), None);
+    }
+}

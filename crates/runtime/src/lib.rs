@@ -4,8 +4,15 @@
 //! sees its package, its layers, its own `/tmp` and nothing else of the machine or of other functions, and
 //! reaches no Runtime API but its own. Between invocations it stands still. It dies with the server.
 //!
-//! Each sandbox has a network namespace of its own, in which the server itself listens: for the Runtime
-//! API, and for the server's own address.
+//! Each sandbox has a network namespace of its own with nothing but a loopback interface, in which the
+//! server itself listens: for the Runtime API, for its own address, for AWS's host names, and for all else
+//! that is led there to be carried on. Only TCP and questions for names leave it.
+//!
+//! It needs Linux 5.12, and either root or user namespaces for everyone. What else a machine lacks (control
+//! groups, landlock, nf_tables) [`Runtime::probe`] says; functions run without it.
+//!
+//! Files in `/tmp` are in memory. A control group therefore bounds memory and `/tmp` together, and memory
+//! alone is looked at while an invocation runs.
 
 mod api;
 mod launch;

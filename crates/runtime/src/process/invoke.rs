@@ -87,7 +87,9 @@ impl Process {
             let details = failure.payload(&begun.work.request_id);
             let details = String::from_utf8_lossy(&details).into_owned();
             self.session.break_off(StreamFault { kind: failure.kind.clone(), details });
-            self.sandbox.kill();
+            if !self.session.has_extensions() {
+                self.sandbox.kill();
+            }
         }
         let log_tail = self.report(&begun, &result);
         let answer = match (&result, progress.answer.take()) {

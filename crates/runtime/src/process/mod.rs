@@ -234,15 +234,19 @@ impl Process {
         }
     }
 
-    /// Ends it as Lambda does: with extensions, the runtime is asked to end, then they are told and given
-    /// time; everything else is killed at once.
+    /// Ends it as Lambda does: with extensions, the runtime is asked to end, or killed where it failed, then
+    /// they are told and given time; everything else is killed at once.
     pub async fn end(mut self, why: Shutdown) {
         if !self.session.has_extensions() {
             return;
         }
         let now = self.clock.now();
         let (runtime, all) = (now.plus_millis(TERMINATE_MILLIS), now.plus_millis(SHUTDOWN_MILLIS));
-        if self.thaw().and_then(|()| self.command(Command::Terminate)).is_err() {
+        let runtime_ends = match why {
+            Shutdown::Spindown => Command::Terminate,
+            Shutdown::Timeout | Shutdown::Failure => Command::Kill,
+        };
+        if self.thaw().and_then(|()| self.command(runtime_ends)).is_err() {
             return;
         }
         self.wait_for_ends(runtime, |program| program == 0, 1).await;

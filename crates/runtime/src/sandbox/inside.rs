@@ -108,11 +108,8 @@ fn obey(control: &OwnedFd, output: &OwnedFd, order: &Order, running: &mut Vec<Ru
         Some(Command::Start(number)) => start(control, output, order, number, running)?,
         Some(Command::Freeze) => sys::signal_all(libc::SIGSTOP)?,
         Some(Command::Thaw) => sys::signal_all(libc::SIGCONT)?,
-        Some(Command::Terminate) => {
-            for runtime in running.iter().filter(|program| program.number == 0) {
-                rustix::process::pidfd_send_signal(&runtime.handle, Signal::TERM)?;
-            }
-        }
+        Some(Command::Terminate) => signal_runtime(running, Signal::TERM)?,
+        Some(Command::Kill) => signal_runtime(running, Signal::KILL)?,
         Some(Command::Measure) => tell(control, &Told::Memory(anonymous()?)),
         None => return Err(io::Error::from(io::ErrorKind::InvalidData)),
     }
@@ -139,6 +136,13 @@ fn start(
             tell(control, &Told::NotStarted { program: number, why });
             sys::exit(127);
         }
+    }
+    Ok(())
+}
+
+fn signal_runtime(running: &[Running], signal: Signal) -> io::Result<()> {
+    for runtime in running.iter().filter(|program| program.number == 0) {
+        rustix::process::pidfd_send_signal(&runtime.handle, signal)?;
     }
     Ok(())
 }

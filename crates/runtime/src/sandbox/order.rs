@@ -70,6 +70,8 @@ pub enum Command {
     Thaw,
     /// Ask the runtime to end (SIGTERM).
     Terminate,
+    /// Kill the runtime alone.
+    Kill,
     /// Tell how much memory they use.
     Measure,
 }
@@ -82,6 +84,7 @@ impl Command {
             Command::Freeze => [b'f', 0],
             Command::Thaw => [b't', 0],
             Command::Terminate => [b'e', 0],
+            Command::Kill => [b'k', 0],
             Command::Measure => [b'm', 0],
         }
     }
@@ -93,6 +96,7 @@ impl Command {
             [b'f', 0] => Some(Command::Freeze),
             [b't', 0] => Some(Command::Thaw),
             [b'e', 0] => Some(Command::Terminate),
+            [b'k', 0] => Some(Command::Kill),
             [b'm', 0] => Some(Command::Measure),
             _ => None,
         }

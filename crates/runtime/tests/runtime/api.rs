@@ -176,6 +176,17 @@ async fn extensions_see_each_invocation_and_the_end() {
 }
 
 #[tokio::test]
+async fn extensions_are_told_of_a_timeout() {
+    let world = World::new().await;
+    let mut function = world.function("f");
+    function.timeout_secs = 1;
+    let fixture = std::fs::read(FIXTURE).unwrap();
+    function.layers = vec![world.host.keep(archive(&[("extensions/watcher", 0o755, &fixture)]))];
+    assert!(world.fail(&function, "hang").await.contains("Sandbox.Timedout"));
+    world.host.logged(r#""eventType":"SHUTDOWN","shutdownReason":"timeout""#).await;
+}
+
+#[tokio::test]
 async fn extensions_that_take_their_time_hold_up_no_answer() {
     let world = World::new().await;
     let mut function = world.function("f");

@@ -1,6 +1,18 @@
 //! Functions that try what they must not: each is refused, and the server serves on.
 
+use ropeway_core::Clock;
+
 use crate::world::World;
+
+#[tokio::test]
+async fn what_the_machine_lacks_is_found_out() {
+    let world = World::new().await;
+    let missing = world.runtime.probe().await.unwrap();
+    assert!(missing.iter().all(|what| !what.is_empty()), "{missing:?}");
+    let world = World::with(|settings| settings.program = "/bin/false".into(), Clock::real(0)).await;
+    let why = world.runtime.probe().await.unwrap_err();
+    assert!(!why.is_empty());
+}
 
 #[tokio::test]
 async fn the_machine_is_out_of_sight() {
