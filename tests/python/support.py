@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # What functions need is fetched once, for all servers of all runs.
 RUNTIMES = str(ROOT / "target" / "runtimes")
 BINARY = os.environ.get("ROPEWAY_BIN", str(ROOT / "target/debug/ropeway"))
+# Where the systems' own drivers are.
+DRIVERS = Path(os.environ.get("ROPEWAY_DRIVERS", Path(BINARY).parent))
+# Deploying a folder may build what is in it, from an empty target directory on.
+BUILDING = 1200
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 AWS = [sys.executable, str(Path(sys.executable).parent / "aws")]
@@ -126,10 +130,10 @@ class Server:
         return clean_environment(AWS_ENDPOINT_URL=self.endpoint, AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION,
                                  AWS_ACCESS_KEY_ID=key[0], AWS_SECRET_ACCESS_KEY=key[1], **token, **more)
 
-    def run(self, *command, key=None, check=True, **more):
+    def run(self, *command, key=None, check=True, timeout=120, **more):
         """Runs a command that finds this server by its environment."""
         done = subprocess.run([str(word) for word in command], env=self.environment(key), capture_output=True,
-                              text=True, timeout=120, **more)
+                              text=True, timeout=timeout, **more)
         assert not check or done.returncode == 0, done
         return done
 

@@ -18,6 +18,7 @@ const GROUPS_OF: u8 = 0x07;
 const MEMBERS_OF: u8 = 0x08;
 const ACCESS_KEY: u8 = 0x09;
 const COUNTS: u8 = 0x0a;
+const AWS_POLICY: u8 = 0x0b;
 
 fn key(kind: u8, account: &str) -> KeyBuilder {
     KeyBuilder::new(Space::Iam, kind, &Scope::new(account, ""))
@@ -66,6 +67,11 @@ pub fn policies(account: &str) -> Bytes {
 /// A managed policy: [`ManagedPolicy`](crate::model::ManagedPolicy).
 pub fn policy(account: &str, name: &str) -> Bytes {
     key(POLICY, account).text(&fold(name)).build()
+}
+
+/// A managed policy of AWS's, with how often the account uses it: [`ManagedPolicy`](crate::model::ManagedPolicy).
+pub fn aws_policy(account: &str, name: &str) -> Bytes {
+    key(AWS_POLICY, account).text(name).build()
 }
 
 /// The versions of a managed policy, by number.

@@ -13,10 +13,11 @@
 //! by their unique ids, so that a new one under an old name inherits nothing; a policy that can no longer be
 //! read denies everything.
 //!
-//! Left out, and refused by name: AWS-managed policies (`NoSuchEntity`), session tags, source identities, MFA,
+//! Left out, and refused by name: AWS-managed policies beyond a list (`NoSuchEntity`), session tags, source identities, MFA,
 //! federation, instance profiles, login profiles and service-linked roles.
 
 mod access;
+mod aws_managed;
 mod commands;
 mod keys;
 pub mod limits;

@@ -17,6 +17,7 @@ pub(crate) use roles::session_arn;
 pub(crate) use token::{KEY_PREFIX, Token};
 
 use crate::IamMachine;
+use crate::aws_managed::POLICIES;
 use crate::model::{Kind, Tags};
 use crate::policy::{self, AttachedPolicy, Policy, PolicyKind};
 
@@ -101,7 +102,7 @@ impl Access {
             keys: Map::new(),
             by_id: Map::new(),
             by_name: Map::new(),
-            policies: Map::new(),
+            policies: aws_managed(),
             resources: Map::new(),
             owners: Map::new(),
             sessions: Map::new(),
@@ -224,6 +225,16 @@ const DENY_ALL_TRUST: &str =
 
 /// A stored policy, compiled. It was valid when it was stored; should it not be read any more, then what
 /// it denied must stay denied, so it denies everything, and the operator is told.
+/// The policies that AWS provides.
+fn aws_managed() -> Map<Arc<KnownPolicy>> {
+    let map = Map::new();
+    for provided in POLICIES {
+        let policy = compile(&provided.arn(), provided.document, PolicyKind::Managed);
+        map.set(&provided.arn(), Arc::new(KnownPolicy { policy, tags: Tags::default() }));
+    }
+    map
+}
+
 pub(crate) fn compile(name: &str, document: &str, kind: PolicyKind) -> AttachedPolicy {
     let parsed = Policy::parse(document, kind).or_else(|error| {
         tracing::error!(policy = name, %error, "a stored policy cannot be read; it denies everything");

@@ -1,6 +1,7 @@
 //! Policies and owners of resources, by ARN.
 
 use super::{Access, compile};
+use crate::aws_managed::AWS;
 use crate::policy::{AttachedPolicy, PolicyKind};
 
 impl Access {
@@ -29,6 +30,8 @@ impl Access {
     pub(super) fn owner_of(&self, resource: &str) -> Option<String> {
         match resource.split(':').nth(4) {
             Some("") | None => self.owners.get(bucket_of(resource)).map(|account| account.to_string()),
+            // AWS's own policies are everybody's.
+            Some(AWS) => None,
             Some(account) => Some(account.to_owned()),
         }
     }

@@ -1,16 +1,17 @@
 //! Managed policies, attached.
 
 use super::{Account, Answer, Listed, Name, Output, Page, errors};
+use crate::aws_managed::AWS;
 use crate::keys;
 use crate::limits;
-use crate::model::Kind;
+use crate::model::{Kind, ManagedPolicy};
 
 impl Account<'_> {
     /// Attaching what is attached changes nothing.
     pub(super) async fn attach(&mut self, name: Name, arn: &str) -> Answer {
         let entity = self.entity(&name).await?;
         let mut policy = self.policy(arn).await.map_err(|_| errors::not_attachable(arn))?;
-        let key = keys::attachment(&self.account, &entity.id, &policy.name);
+        let key = keys::attachment(&self.account, &entity.id, &attached_as(&policy));
         if self.tx.get(&key).await?.is_some() {
             return Ok(Output::Done);
         }
@@ -25,7 +26,7 @@ impl Account<'_> {
         }
         policy.attachments = policy.attachments.saturating_add(1);
         self.tx.write(key, &policy.arn())?;
-        self.tx.write(keys::policy(&self.account, &policy.name), &policy)?;
+        self.save_policy(&policy)?;
         self.publish(&entity, None).await?;
         Ok(Output::Done)
     }
@@ -33,13 +34,13 @@ impl Account<'_> {
     pub(super) async fn detach(&mut self, name: Name, arn: &str) -> Answer {
         let entity = self.entity(&name).await?;
         let mut policy = self.policy(arn).await?;
-        let key = keys::attachment(&self.account, &entity.id, &policy.name);
+        let key = keys::attachment(&self.account, &entity.id, &attached_as(&policy));
         if self.tx.get(&key).await?.is_none() {
             return Err(errors::no_policy(arn));
         }
         policy.attachments = policy.attachments.saturating_sub(1);
         self.tx.delete(key);
-        self.tx.write(keys::policy(&self.account, &policy.name), &policy)?;
+        self.save_policy(&policy)?;
         self.publish(&entity, None).await?;
         Ok(Output::Done)
     }
@@ -53,6 +54,11 @@ impl Account<'_> {
         let items = found.items.into_iter().map(|arn| (name(&arn), arn)).collect();
         Ok(Output::Attached(Listed { items, next: found.next }))
     }
+}
+
+/// What an attachment is keyed by: a policy of AWS's may have the name of one of the account's.
+fn attached_as(policy: &ManagedPolicy) -> String {
+    if policy.account == AWS { format!("{AWS}:{}", policy.name) } else { policy.name.clone() }
 }
 
 /// The path in a policy's ARN: `/a/` in `arn:aws:iam::000000000000:policy/a/name`.

@@ -174,7 +174,7 @@ impl Account<'_> {
     async fn count_boundary(&mut self, arn: &str, change: i32) -> Result<(), Error> {
         let mut policy = self.policy(arn).await.map_err(|_| errors::no_boundary(arn))?;
         policy.boundaries = policy.boundaries.saturating_add_signed(change);
-        self.tx.write(keys::policy(&self.account, &policy.name), &policy)?;
+        self.save_policy(&policy)?;
         Ok(())
     }
 }

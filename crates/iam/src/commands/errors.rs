@@ -25,6 +25,11 @@ pub fn no_policy(arn: &str) -> Error {
     error::no_such_entity_exception(format!("Policy {arn} was not found."))
 }
 
+/// It is AWS's, which its users cannot change.
+pub fn not_own_policy() -> Error {
+    Error::new(403, "AccessDenied", "Policy is outside your own account.")
+}
+
 /// There is no such managed policy to be attached.
 pub fn not_attachable(arn: &str) -> Error {
     error::no_such_entity_exception(format!("Policy {arn} does not exist or is not attachable."))

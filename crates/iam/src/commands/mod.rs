@@ -127,6 +127,10 @@ pub enum What {
 /// Which managed policies to list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicyFilter {
+    /// Those of the account.
+    pub own: bool,
+    /// Those of AWS.
+    pub aws: bool,
     /// Path prefix.
     pub prefix: String,
     /// Only those that are attached to something.

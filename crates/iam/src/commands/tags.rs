@@ -16,9 +16,9 @@ impl Account<'_> {
     }
 
     pub(super) async fn tag_policy(&mut self, arn: &str, add: Tags, remove: Vec<String>) -> Answer {
-        let mut policy = self.policy(arn).await?;
+        let mut policy = self.own_policy(arn).await?;
         change(&mut policy.tags, add, &remove)?;
-        self.tx.write(keys::policy(&self.account, &policy.name), &policy)?;
+        self.save_policy(&policy)?;
         let key = keys::version(&self.account, &policy.id, policy.default);
         if let Some(version) = self.tx.read::<Version>(&key).await? {
             self.publish_policy(&policy, &version.document);

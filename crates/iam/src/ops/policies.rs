@@ -43,14 +43,9 @@ pub(super) async fn list_policies(
     input: api::ListPoliciesInput,
 ) -> Result<api::ListPoliciesOutput, Error> {
     let page = convert::page(input.marker, input.max_items)?;
-    if input.scope.as_deref() == Some("AWS") {
-        return Err(Error::new(
-            501,
-            "NotImplemented",
-            "AWS-managed policies are not implemented: Scope AWS.",
-        ));
-    }
     let filter = PolicyFilter {
+        own: input.scope.as_deref() != Some("AWS"),
+        aws: input.scope.as_deref() != Some("Local"),
         prefix: input.path_prefix.unwrap_or_default(),
         attached: input.only_attached.unwrap_or(false),
         boundaries: input.policy_usage_filter.map(|usage| usage == "PermissionsBoundary"),

@@ -182,17 +182,63 @@ async fn documents_are_checked_bounded_and_come_back_encoded() {
 }
 
 #[tokio::test]
-async fn aws_managed_policies_are_refused_by_name() {
+async fn aws_managed_policies_are_everybody_s_and_nobody_changes_them() {
     let world = World::new().await;
-    world.user("ana").await;
-    let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    let error = world.iam.attach_user_policy(&world.root(), attach("ana", arn)).await.unwrap_err();
-    assert_eq!((error.code.as_ref(), error.status), ("NoSuchEntity", 404));
-    assert_eq!(error.message, format!("Policy {arn} does not exist or is not attachable."));
-    let foreign = "arn:aws:iam::444455556666:policy/theirs";
-    world.iam.attach_user_policy(&world.root(), attach("ana", foreign)).await.unwrap_err();
-    let list = api::ListPoliciesInput { scope: Some("AWS".into()), ..Default::default() };
-    assert_eq!(world.iam.list_policies(&world.root(), list).await.unwrap_err().status, 501);
+    let ana = world.user("ana").await;
+    let root = world.root();
+    let arn = "arn:aws:iam::aws:policy/AmazonSQSFullAccess";
+    world.iam.attach_user_policy(&root, attach("ana", arn)).await.unwrap();
+    ask(&ana, "sqs:SendMessage", "*").unwrap();
+    let get = api::GetPolicyInput { policy_arn: arn.into() };
+    let policy = world.iam.get_policy(&root, get).await.unwrap().policy.unwrap();
+    assert_eq!((policy.attachment_count, policy.default_version_id.as_deref()), (Some(1), Some("v1")));
+    let delete = api::DeletePolicyInput { policy_arn: arn.into() };
+    let error = world.iam.delete_policy(&root, delete).await.unwrap_err();
+    assert_eq!((error.code.as_ref(), error.status), ("AccessDenied", 403));
+
+    // One of the account's own may have its name.
+    let own = world.policy("AmazonSQSFullAccess", &allow("*", "*")).await;
+    world.iam.attach_user_policy(&root, attach("ana", &own)).await.unwrap();
+    let list = api::ListAttachedUserPoliciesInput { user_name: "ana".into(), ..Default::default() };
+    let listed = world.iam.list_attached_user_policies(&root, list).await.unwrap().attached_policies.unwrap();
+    let arns: Vec<_> = listed.iter().filter_map(|policy| policy.policy_arn.as_deref()).collect();
+    assert_eq!(arns.len(), 2);
+    assert!(arns.contains(&arn) && arns.contains(&own.as_str()));
+
+    for arn in ["arn:aws:iam::aws:policy/NoSuchPolicy", "arn:aws:iam::444455556666:policy/theirs"] {
+        let error = world.iam.attach_user_policy(&root, attach("ana", arn)).await.unwrap_err();
+        assert_eq!((error.code.as_ref(), error.status), ("NoSuchEntity", 404));
+        assert_eq!(error.message, format!("Policy {arn} does not exist or is not attachable."));
+    }
+}
+
+#[tokio::test]
+async fn aws_managed_policies_are_listed_behind_the_account_s() {
+    let world = World::new().await;
+    world.policy("zzz", &allow("*", "*")).await;
+    let mut all = Vec::new();
+    for (scope, size) in [("All", 1), ("All", 7), ("Local", 1), ("AWS", 3)] {
+        let (mut names, mut marker) = (Vec::new(), None);
+        loop {
+            let list = api::ListPoliciesInput {
+                scope: Some(scope.into()),
+                max_items: Some(size),
+                marker,
+                ..Default::default()
+            };
+            let page = world.iam.list_policies(&world.root(), list).await.unwrap();
+            names.extend(page.policies.unwrap().into_iter().map(|policy| policy.policy_name.unwrap()));
+            marker = page.marker;
+            if marker.is_none() {
+                break;
+            }
+        }
+        all.push(names);
+    }
+    assert_eq!(all[0], all[1], "however long a page is");
+    assert_eq!((all[0][0].as_str(), all[2].as_slice()), ("zzz", &["zzz".to_owned()][..]));
+    assert_eq!(all[0][1..], all[3]);
+    assert!(all[3].contains(&"AWSLambdaBasicExecutionRole".to_owned()));
 }
 
 #[tokio::test]
