@@ -4,6 +4,7 @@ mod buckets;
 mod listing;
 mod model;
 mod multipart;
+mod notifications;
 mod objects;
 mod storage;
 mod support;

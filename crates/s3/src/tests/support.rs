@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ropeway_api::s3::*;
+use ropeway_core::effects::{QueueDelivery, SqsCommand};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
-use ropeway_core::{Actor, Builder, Clock, Core, Ids, Time};
+use ropeway_core::{Actor, Builder, Clock, Core, Fault, Ids, Machine, Time, Tx};
 use ropeway_store::blobs::BlobStore;
 use ropeway_store::{MemoryStore, Store};
 use ropeway_wire::{AccessRequest, ByteStream, Cx, Error, Gate, Principal};
@@ -49,6 +50,31 @@ impl Gate for TestGate {
     }
 }
 
+/// Queues that only note what they get.
+struct Queues(Arc<Mutex<Vec<QueueDelivery>>>);
+
+impl Machine for Queues {
+    type Command = SqsCommand;
+    type Output = ();
+    type Error = Fault;
+    const SPACE: Space = Space::Sqs;
+
+    async fn load(&mut self, _tx: &mut Tx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&mut self, tx: &mut Tx, command: SqsCommand) -> Result<(), Fault> {
+        let SqsCommand::Deliver(delivery) = command;
+        let queued = Arc::clone(&self.0);
+        tx.after_commit(move || queued.lock().unwrap().push(delivery));
+        Ok(())
+    }
+
+    fn grows(_command: &SqsCommand) -> bool {
+        false
+    }
+}
+
 pub struct World {
     pub service: S3Service,
     pub core: Core,
@@ -57,6 +83,7 @@ pub struct World {
     pub blobs: Arc<BlobStore>,
     pub cx: Cx,
     pub dir: Option<tempfile::TempDir>,
+    pub queued: Arc<Mutex<Vec<QueueDelivery>>>,
 }
 
 /// Over a store in memory, with a bucket.
@@ -73,8 +100,11 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
     let clock = Clock::frozen(Time::from_secs(1_700_000_000));
     let ids = Ids::seeded(seed);
     let blobs = Arc::new(BlobStore::open_local(&dir.join("blobs")).unwrap());
+    let queued = Arc::new(Mutex::new(Vec::new()));
+    let to = Arc::clone(&queued);
     let core = Builder::new(store, clock.clone(), ids)
         .machine(machine(gate.clone()))
+        .machine(move |_| Queues(Arc::clone(&to)))
         .start(vec![tokio::runtime::Handle::current()])
         .await
         .unwrap();
@@ -85,7 +115,7 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
     let principal = Principal::root("000000000000");
     let trace = Arc::from("1-test");
     let cx = Cx::from_within(gate.clone(), principal, "us-east-1", &trace, clock.now());
-    World { service, core, gate, clock, blobs, cx, dir: None }
+    World { service, core, gate, clock, blobs, cx, dir: None, queued }
 }
 
 impl World {
