@@ -16,6 +16,10 @@ use crate::sandbox::order::Command;
 /// How often memory is looked at while an invocation is under way, in milliseconds.
 const WATCH_MILLIS: i64 = 50;
 
+/// How long a caller waits for extensions after the runtime has answered, in milliseconds: most are done
+/// as soon, and the process then serves the caller's next invocation.
+const EXTENSIONS_MILLIS: i64 = 5;
+
 /// An invocation that has begun in a process.
 #[derive(Debug)]
 pub struct Begun {
@@ -120,6 +124,9 @@ impl Process {
                     if clock.now() >= deadline {
                         return Err(Failure::timeout(self.spec.timeout_secs));
                     }
+                    if progress.runtime_is_done() {
+                        self.give_early(progress, reply);
+                    }
                     self.look_at_memory()?;
                     alarm.set(clock.sleep_until(next_look()));
                     continue;
@@ -158,12 +165,18 @@ impl Process {
             if self.session.extensions_ready(usize::from(self.externals)) {
                 return Ok(());
             }
-            // Extensions may take their time: the caller need not.
-            if let (Some((payload, failed)), Some(reply)) = (progress.answer.take(), reply.take()) {
-                self.logs.drain();
-                let (payload, log_tail) = (Answer::Whole(payload), self.logs.tail());
-                drop(reply.send(Ok(Invoked { failed, payload, log_tail })));
-            }
+            let grace = clock.now().plus_millis(EXTENSIONS_MILLIS).min(deadline);
+            alarm.set(clock.sleep_until(grace));
+        }
+    }
+
+    /// Gives a whole answer before the invocation has ended: extensions may take their time, and the caller
+    /// need not.
+    fn give_early(&self, progress: &mut Progress, reply: &mut Reply) {
+        if let (Some((payload, failed)), Some(reply)) = (progress.answer.take(), reply.take()) {
+            self.logs.drain();
+            let (payload, log_tail) = (Answer::Whole(payload), self.logs.tail());
+            drop(reply.send(Ok(Invoked { failed, payload, log_tail })));
         }
     }
 

@@ -162,7 +162,9 @@ async fn extensions_see_each_invocation_and_the_end() {
         [("extensions/watcher", 0o755, &fixture), ("lib/note.txt", 0o644, b"noted")];
     function.layers = vec![world.host.keep(archive(&files))];
     assert_eq!(world.ask(&function, "count").await, "1");
+    crate::world::until(|| world.runtime.processes() == (1, 0)).await;
     assert_eq!(world.ask(&function, "read /opt/lib/note.txt").await, r#""noted""#);
+    crate::world::until(|| world.runtime.processes() == (1, 0)).await;
     let lines = world.host.lines();
     let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
     assert_eq!(
