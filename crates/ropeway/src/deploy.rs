@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropeway_api::cloudformation::{self as cfn, Stack, StackEvent};
-use ropeway_api::s3;
+use ropeway_api::{apigateway, s3};
 use ropeway_wire::protocol;
 use ropeway_wire::schema::Protocol;
 use serde_json::json;
@@ -62,6 +62,30 @@ pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("{name} is {}: {reason}", stack.stack_status)));
     }
     print_outputs(&stack, arguments.server.json);
+    if !arguments.server.json {
+        print_apis(&client, &name).await?;
+    }
+    Ok(())
+}
+
+/// Prints where the stack's REST APIs are served: by path, since not every machine resolves their host names.
+async fn print_apis(client: &Client, stack: &str) -> Result<(), Failure> {
+    for resource in resources(client, stack).await? {
+        let ("AWS::ApiGateway::RestApi", Some(id)) =
+            (resource.resource_type.as_str(), resource.physical_resource_id)
+        else {
+            continue;
+        };
+        let path = format!("/restapis/{id}/stages");
+        let answer = client.send(&apigateway::SERVICE, "GET", &path, &[], Bytes::new()).await?;
+        let stages: serde_json::Value =
+            serde_json::from_slice(answer.body()).map_err(|e| Failure::Failed(format!("{path}: {e}")))?;
+        for stage in stages.get("item").and_then(serde_json::Value::as_array).into_iter().flatten() {
+            let name = stage.get("stageName").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let (api, endpoint) = (&resource.logical_resource_id, client.endpoint());
+            output::line(&format!("{api} is served at {endpoint}/restapis/{id}/{name}/_user_request_"));
+        }
+    }
     Ok(())
 }
 
