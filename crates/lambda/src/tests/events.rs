@@ -39,9 +39,9 @@ async fn failures_are_tried_again_after_one_and_two_minutes() {
     with_destination(&world, None, None).await;
     let answer = world.invoke("Event", r#"{"fail":1}"#).await.unwrap();
     assert_eq!(answer.status_code, Some(202));
-    let first = world.ran(1).await;
+    let first = world.tried(1).await;
     world.advance(60);
-    let second = world.ran(2).await;
+    let second = world.tried(2).await;
     world.advance(119);
     assert_eq!(second.len(), 2, "not yet");
     world.advance(1);
@@ -61,7 +61,7 @@ async fn events_that_do_not_reach_the_function_wait_longer_and_longer_until_they
     with_destination(&world, None, Some(60)).await;
     world.invoke("Event", r#"{"nowhere":1}"#).await.unwrap();
     for (tries, pause) in [(1, 2), (2, 4), (3, 8), (4, 16)] {
-        world.ran(tries).await;
+        world.tried(tries).await;
         world.advance(pause);
     }
     // 30 seconds have gone by; the next pause of 32 would end too late.
@@ -84,7 +84,7 @@ async fn dead_letters_carry_the_event_and_its_error() {
     world.lambda.update_function_configuration(&world.cx(), change).await.unwrap();
     world.invoke("Event", r#"{"fail":1}"#).await.unwrap();
     for (tries, pause) in [(1, 60), (2, 120)] {
-        world.ran(tries).await;
+        world.tried(tries).await;
         world.advance(pause);
     }
     let sent = world.sent(1).await;

@@ -30,6 +30,8 @@ use ropeway_wire::{
 };
 use tokio::sync::Notify;
 
+use crate::commands::{Command, Output};
+use crate::keys::FunctionName;
 use crate::{Concurrency, Lambda, LambdaActor, Parts, machine};
 
 pub const REGION: &str = "eu-central-1";
@@ -318,6 +320,21 @@ impl World {
                 return ran;
             }
             happened.await;
+        }
+    }
+
+    /// Waits until the runner was asked `count` times, and what became of the last event is written down.
+    pub async fn tried(&self, count: usize) -> Vec<(String, Invocation)> {
+        let ran = self.ran(count).await;
+        let (name, trace) = (FunctionName::new(ACCOUNT, REGION, "f"), self.cx().trace);
+        let engine = &self.lambda.engine;
+        let generation = engine.read(&trace, &name, None).await.unwrap().function.generation;
+        loop {
+            let command = Command::ReadEvent { function: name.clone(), generation, slot: 0 };
+            if let Output::Event(None) = engine.submit(&trace, &name, command).await.unwrap() {
+                return ran;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
