@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ropeway_core::Time;
 use ropeway_wire::{Principal, PrincipalKind, Session};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::keys::StackKey;
 use crate::template::{DeletionPolicy, ParameterValues};
@@ -65,7 +65,7 @@ pub struct ParameterValue {
 /// What a stack is made of, and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
-    /// The template's text.
+    /// The template's text, after its transforms; empty if they failed.
     pub template: String,
     /// The template's description.
     pub description: Option<String>,
@@ -79,9 +79,22 @@ pub struct Definition {
     pub outputs: Vec<Output>,
     /// The exports of other stacks that it imports.
     pub imports: BTreeSet<String>,
+    /// The template that was given, if transforms made another of it. (Rows from before there were any end here.)
+    #[serde(deserialize_with = "or_none")]
+    pub original: Option<String>,
+}
+
+/// Reads what may be missing at the end of a row.
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::deserialize(deserializer).unwrap_or_default())
 }
 
 impl Definition {
+    /// The template as it was given.
+    pub fn given(&self) -> &str {
+        self.original.as_ref().unwrap_or(&self.template)
+    }
+
     /// The parameters as the template engine takes them.
     pub fn values(&self) -> ParameterValues {
         self.parameters.iter().map(|p| (p.key.clone(), p.value.clone())).collect()

@@ -1,5 +1,7 @@
 //! Change sets.
 
+use std::collections::BTreeMap;
+
 use ropeway_api::cloudformation::*;
 use ropeway_core::{Time, directory};
 use ropeway_wire::{Cx, Error};
@@ -7,7 +9,7 @@ use ropeway_wire::{Cx, Error};
 use super::changes::{read_changes, write_changes};
 use super::describe::{shown, shown_tags};
 use super::page::cut;
-use super::request::{Asked, check_name, define, on_failure, operation};
+use super::request::{Asked, Defined, check_name, define, on_failure, operation};
 use super::stacks::{blank, enlist, next_template};
 use super::{CloudFormation, scope};
 use crate::commands::{Command, Output as Answered, is_updatable};
@@ -17,6 +19,9 @@ use crate::{error, template};
 
 const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
+
+/// The same of a template with transforms. Source: users' reports of both (aws/copilot-cli issue 2376).
+const NO_UPDATES: &str = "No updates are to be performed.";
 
 /// What a change set starts from.
 struct Base {
@@ -73,18 +78,27 @@ pub async fn create_change_set(
         tags: input.tags,
         capabilities: input.capabilities.unwrap_or_default(),
         before: (!base.creates).then_some(&base.before),
+        expands: false,
     };
-    let definition = define(&base.key, asked)?;
-    let (changes, is_empty) = changes(service, cx, &base, &definition).await?;
+    let (definition, changes, reason) = match define(&base.key, asked)? {
+        Defined::Whole(definition) => {
+            let (changes, is_empty) = changes(service, cx, &base, &definition).await?;
+            let none = if definition.original.is_some() { NO_UPDATES } else { NO_CHANGES };
+            (*definition, changes, is_empty.then(|| none.to_owned()))
+        }
+        Defined::Failed(definition, reason) => {
+            (*definition, write_changes(&[], &BTreeMap::new()), Some(reason))
+        }
+    };
     let set = ChangeSet {
         name: input.change_set_name,
         id: service.core.ids().uuid(),
         creates: base.creates,
         description: input.description,
         created: Time::default(),
-        status: if is_empty { "FAILED" } else { "CREATE_COMPLETE" }.to_owned(),
-        reason: is_empty.then(|| NO_CHANGES.to_owned()),
-        execution: if is_empty { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
+        status: if reason.is_some() { "FAILED" } else { "CREATE_COMPLETE" }.to_owned(),
+        execution: if reason.is_some() { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
+        reason,
         changes,
         role_arn: input.role_arn,
         on_failure: on_failure(input.on_stack_failure.as_deref()),

@@ -10,7 +10,8 @@ use crate::keys::StackKey;
 use crate::model::{Caller, Definition, OnFailure, Operation, OperationKind, ParameterValue, Phase};
 use crate::providers::Registry;
 use crate::runner::{HOST, environment};
-use crate::template::{Evaluation, Resource, Template, check};
+use crate::template::{Evaluation, Resource, Template, TemplateError, Types, check};
+use crate::transforms::{AUTO_EXPAND, expand, is_transformed, unexpanded};
 
 /// Tags of a stack at most. Source: CloudFormation's quotas.
 const MAX_TAGS: usize = 50;
@@ -45,6 +46,27 @@ pub struct Asked<'a> {
     pub capabilities: Vec<String>,
     /// What the stack is made of now.
     pub before: Option<&'a Definition>,
+    /// Whether the caller must acknowledge that transforms expand the template. A change set shows what they make of
+    /// it, and asks for nothing.
+    pub expands: bool,
+}
+
+/// What a request comes to.
+pub enum Defined {
+    /// What the stack shall be made of.
+    Whole(Box<Definition>),
+    /// The transforms of the template failed, or what they made of it is wrong: what there is, and why.
+    Failed(Box<Definition>, String),
+}
+
+impl Defined {
+    /// The definition; a failure is the caller's error.
+    pub fn whole(self) -> Result<Definition, Error> {
+        match self {
+            Self::Whole(definition) => Ok(*definition),
+            Self::Failed(_, reason) => Err(error::validation(reason)),
+        }
+    }
 }
 
 /// Checks all that can be checked before anything is made.
@@ -52,10 +74,22 @@ pub struct Asked<'a> {
 /// # Errors
 /// `ValidationError` with everything that is wrong with the template, or with parameters and tags;
 /// `InsufficientCapabilitiesException`.
-pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Definition, Error> {
-    let template = Template::parse(&asked.body)?;
-    check(&template, &Registry)?;
+pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Defined, Error> {
     let values = values(asked.parameters.unwrap_or_default(), asked.before)?;
+    let is_expanded = is_transformed(&asked.body)?;
+    let acknowledged = asked.capabilities.iter().any(|given| given == AUTO_EXPAND);
+    if is_expanded && asked.expands && !acknowledged {
+        return Err(error::insufficient_capabilities(AUTO_EXPAND));
+    }
+    let template = match expand(&asked.body, &values, &key.scope.region) {
+        Ok(template) => template,
+        Err(error) if is_expanded => return Ok(failed(asked.body, String::new(), &error)),
+        Err(error) => return Err(error.into()),
+    };
+    match check(&template, &Registry) {
+        Err(error) if is_expanded => return Ok(failed(asked.body, template.body, &error)),
+        checked => checked?,
+    }
     Evaluation::new(&template, environment(key), &values)?;
     check_capabilities(&template, &asked.capabilities)?;
     let parameters = template.parameters.iter().filter_map(|(name, declared)| {
@@ -66,15 +100,40 @@ pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Definition, Error> {
         Some(tags) => tags_of(tags)?,
         None => asked.before.map(|before| before.tags.clone()).unwrap_or_default(),
     };
-    Ok(Definition {
+    Ok(Defined::Whole(Box::new(Definition {
         parameters: parameters.collect(),
         description: template.description.clone(),
-        template: asked.body,
+        template: template.body.clone(),
         tags,
         capabilities: asked.capabilities,
         outputs: Vec::new(),
         imports: BTreeSet::new(),
-    })
+        original: is_expanded.then_some(asked.body),
+    })))
+}
+
+/// What is kept of a template whose transforms failed, or whose transformed form is wrong.
+fn failed(given: String, template: String, error: &TemplateError) -> Defined {
+    let mut reason = error.message().to_owned();
+    if template.is_empty() {
+        reason.push_str(&unrecognized(&given));
+    }
+    let definition = Definition { original: Some(given), template, ..Definition::default() };
+    Defined::Failed(Box::new(definition), reason)
+}
+
+/// The types that would not be recognised either, had the transforms not failed.
+fn unrecognized(given: &str) -> String {
+    let Ok((template, _)) = unexpanded(given) else { return String::new() };
+    let types = template.resources.values().map(|resource| resource.resource_type.as_str());
+    let unknown: BTreeSet<&str> = types
+        .filter(|name| !name.starts_with("AWS::Serverless::") && Registry.resource_type(name).is_none())
+        .collect();
+    if unknown.is_empty() {
+        return String::new();
+    }
+    let names = unknown.into_iter().collect::<Vec<_>>().join(", ");
+    format!("\nTemplate format error: Unrecognized resource types: [{names}]")
 }
 
 fn values(given: Vec<Parameter>, before: Option<&Definition>) -> Result<BTreeMap<String, String>, Error> {

@@ -62,7 +62,8 @@ pub async fn create_stack(
     let mut stack = blank(service, cx, &input.stack_name);
     let capabilities = input.capabilities.unwrap_or_default();
     let (parameters, tags) = (input.parameters, input.tags);
-    let definition = define(&stack.key, Asked { body, parameters, tags, capabilities, before: None })?;
+    let asked = Asked { body, parameters, tags, capabilities, before: None, expands: true };
+    let definition = define(&stack.key, asked)?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone();
     let mut operation = operation(cx, id, OperationKind::Create, role, input.client_request_token)?;
@@ -110,7 +111,7 @@ pub(super) async fn next_template(
             "You cannot specify both usePreviousTemplate and Template Body/Template URL.",
         )),
         (Some(body), false) => Ok(body),
-        (None, true) if !before.template.is_empty() => Ok(before.template.clone()),
+        (None, true) if !before.given().is_empty() => Ok(before.given().to_owned()),
         (None, _) => Err(no_template()),
     }
 }
@@ -131,8 +132,9 @@ pub async fn update_stack(
         tags: input.tags,
         capabilities: input.capabilities.unwrap_or_default(),
         before: Some(&before),
+        expands: true,
     };
-    let definition = define(&key, asked)?;
+    let definition = define(&key, asked)?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone().or(stack.role_arn.clone());
     let mut operation = operation(cx, id, OperationKind::Update, role, input.client_request_token)?;

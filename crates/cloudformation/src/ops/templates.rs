@@ -11,19 +11,20 @@ use super::{CloudFormation, source};
 use crate::commands::{Command, Output as Answered};
 use crate::error;
 use crate::providers::{self, Registry};
-use crate::template::{Template, check};
+use crate::template::{Resource, Template, check};
+use crate::transforms::{AUTO_EXPAND, unexpanded};
 
 pub async fn get_template(
     service: &CloudFormation,
     cx: &Cx,
     input: GetTemplateInput,
 ) -> Result<GetTemplateOutput, Error> {
-    let template = match &input.change_set_name {
+    let definition = match &input.change_set_name {
         Some(name) => {
             let (key, set) = find_set(service, cx, name, input.stack_name.as_deref()).await?;
             let command = Command::Planned(key.clone(), set.id);
             match service.on_stack(cx, &key, command).await? {
-                Answered::Planned(definition) => definition.template,
+                Answered::Planned(definition) => *definition,
                 _ => return Err(error::unexpected()),
             }
         }
@@ -31,18 +32,34 @@ pub async fn get_template(
             let name = input.stack_name.as_deref();
             let name =
                 name.ok_or_else(|| error::validation("StackName or ChangeSetName must be specified."))?;
-            service.stack_of(cx, name, error::stack_id_missing).await?.1.template
+            service.stack_of(cx, name, error::stack_id_missing).await?.1
         }
     };
-    // Without transforms, what is processed is what was given: either stage is the same text.
-    if let Some(stage) = input.template_stage.filter(|stage| !STAGES.contains(&stage.as_str())) {
+    // Without transforms, what is processed is what was given. Where they failed, there is nothing processed.
+    let failed = definition.template.is_empty() && definition.original.is_some();
+    let available: &[&str] = if failed { &["Original"] } else { &["Original", "Processed"] };
+    let stage = input.template_stage.as_deref().unwrap_or(if failed { "Original" } else { "Processed" });
+    if !available.contains(&stage) {
         return Err(error::validation(format!("TemplateStage {stage} does not exist")));
     }
-    let stages = STAGES.iter().map(|stage| (*stage).to_owned()).collect();
-    Ok(GetTemplateOutput { template_body: Some(template), stages_available: Some(stages) })
+    let body = if stage == "Original" { definition.given().to_owned() } else { definition.template };
+    let stages = available.iter().map(|stage| (*stage).to_owned()).collect();
+    Ok(GetTemplateOutput { template_body: Some(body), stages_available: Some(stages) })
 }
 
-const STAGES: [&str; 2] = ["Original", "Processed"];
+/// A template that is summed up: read, and what of it is checked that can be before its transforms.
+struct Summed {
+    template: Template,
+    transforms: Vec<String>,
+}
+
+fn sum(body: &str) -> Result<Summed, Error> {
+    let (template, transforms) = unexpanded(body)?;
+    if transforms.is_empty() {
+        check(&template, &Registry)?;
+    }
+    Ok(Summed { template, transforms })
+}
 
 /// The template of a request, read and checked.
 async fn checked(
@@ -50,22 +67,38 @@ async fn checked(
     cx: &Cx,
     body: Option<String>,
     url: Option<&str>,
-) -> Result<Option<Template>, Error> {
+) -> Result<Option<Summed>, Error> {
     let Some(body) = source::template(&service.services, cx, body, url).await? else { return Ok(None) };
-    let template = Template::parse(&body)?;
-    check(&template, &Registry)?;
-    Ok(Some(template))
+    sum(&body).map(Some)
 }
 
-fn capabilities(template: &Template) -> (Vec<String>, Option<String>) {
-    match required_capability(template) {
-        None => (Vec::new(), None),
-        Some((capability, types)) => {
-            let reason = format!("The following resource(s) require capabilities: [{}]", types.join(", "));
-            (vec![capability.to_owned()], Some(reason))
+impl Summed {
+    /// What must be acknowledged, and for which types.
+    fn capabilities(&self) -> (Vec<String>, Option<String>) {
+        let (mut needed, mut types) = (Vec::new(), Vec::new());
+        if let Some((capability, found)) = required_capability(&self.template) {
+            needed.push(capability.to_owned());
+            types = found;
         }
+        // A function without a role gets one.
+        let gets_role = |resource: &Resource| {
+            resource.resource_type == FUNCTION && !resource.properties.contains_key("Role")
+        };
+        if !self.transforms.is_empty() && self.template.resources.values().any(gets_role) {
+            if needed.is_empty() {
+                needed.push("CAPABILITY_IAM".to_owned());
+            }
+            types.push(FUNCTION.to_owned());
+        }
+        if !self.transforms.is_empty() {
+            needed.push(AUTO_EXPAND.to_owned());
+        }
+        let reason = format!("The following resource(s) require capabilities: [{}]", types.join(", "));
+        (needed, (!types.is_empty()).then_some(reason))
     }
 }
+
+const FUNCTION: &str = "AWS::Serverless::Function";
 
 pub async fn validate_template(
     service: &CloudFormation,
@@ -74,8 +107,9 @@ pub async fn validate_template(
 ) -> Result<ValidateTemplateOutput, Error> {
     let template = checked(service, cx, input.template_body, input.template_url.as_deref()).await?;
     let missing = || error::validation("Either Template URL or Template Body must be specified.");
-    let template = template.ok_or_else(missing)?;
-    let (capabilities, capabilities_reason) = capabilities(&template);
+    let summed = template.ok_or_else(missing)?;
+    let (capabilities, capabilities_reason) = summed.capabilities();
+    let template = &summed.template;
     let parameters = template.parameters.iter().map(|(name, parameter)| TemplateParameter {
         parameter_key: Some(name.clone()),
         default_value: parameter.default.clone(),
@@ -87,7 +121,7 @@ pub async fn validate_template(
         description: template.description.clone(),
         capabilities: Some(capabilities),
         capabilities_reason,
-        declared_transforms: Some(Vec::new()),
+        declared_transforms: Some(summed.transforms.clone()),
     })
 }
 
@@ -97,19 +131,22 @@ pub async fn get_template_summary(
     input: GetTemplateSummaryInput,
 ) -> Result<GetTemplateSummaryOutput, Error> {
     let given = checked(service, cx, input.template_body, input.template_url.as_deref()).await?;
-    let template = match (given, &input.stack_name) {
+    let summed = match (given, &input.stack_name) {
         (Some(_), Some(_)) => {
             return Err(error::validation("Specify only one of StackName and a template."));
         }
-        (Some(template), None) => template,
+        (Some(summed), None) => summed,
         (None, Some(name)) => {
-            Template::parse(&service.stack_of(cx, name, error::stack_id_missing).await?.1.template)?
+            let (template, transforms) =
+                unexpanded(service.stack_of(cx, name, error::stack_id_missing).await?.1.given())?;
+            Summed { template, transforms }
         }
         (None, None) => {
             return Err(error::validation("Either Template URL or Template Body must be specified."));
         }
     };
-    let (capabilities, capabilities_reason) = capabilities(&template);
+    let (capabilities, capabilities_reason) = summed.capabilities();
+    let template = &summed.template;
     let parameters = template.parameters.iter().map(|(name, parameter)| ParameterDeclaration {
         parameter_key: Some(name.clone()),
         default_value: parameter.default.clone(),
@@ -125,10 +162,11 @@ pub async fn get_template_summary(
         description: template.description.clone(),
         capabilities: Some(capabilities),
         capabilities_reason,
-        resource_types: Some(types(&template).into_iter().collect()),
+        resource_types: Some(types(template).into_iter().collect()),
         version: Some("2010-09-09".to_owned()),
         metadata: template.metadata.as_ref().map(|metadata| metadata.to_json().to_string()),
-        resource_identifier_summaries: Some(identifiers(&template)),
+        resource_identifier_summaries: Some(identifiers(template)),
+        declared_transforms: Some(summed.transforms.clone()),
         ..GetTemplateSummaryOutput::default()
     })
 }

@@ -195,20 +195,21 @@ impl Run {
                 rest_api::fix_version(properties);
             }
         }
-        // What is wrong with events and defaults would be told again of each resource.
-        if self.problems.is_empty() { Ok(()) } else { self.rest() }
+        Ok(())
     }
 
-    /// With problems so far: everything else that can be told of properties, and no more.
+    /// The resources of which something has been told: what follows from it would be told again.
+    fn told(&self) -> BTreeSet<String> {
+        let id = |problem: &Problem| match problem {
+            Problem::Resource(id, _) => Some(id.clone()),
+            _ => None,
+        };
+        self.problems.iter().filter_map(id).collect()
+    }
+
+    /// With wrong defaults: what else can be told of properties, and no more.
     fn rest(&mut self) -> Result<(), Vec<Problem>> {
-        let told: BTreeSet<String> = self
-            .problems
-            .iter()
-            .filter_map(|problem| match problem {
-                Problem::Resource(id, _) => Some(id.clone()),
-                _ => None,
-            })
-            .collect();
+        let told = self.told();
         for (id, resource) in self.resources.clone().members().filter(|(id, _)| !told.contains(&id.text)) {
             let Some((table, source)) = self.source(&id, resource) else { continue };
             let kind = type_of(resource);
@@ -259,12 +260,13 @@ impl Run {
             &["AWS::Serverless::Api", "AWS::Serverless::HttpApi"],
             &["AWS::Serverless::LayerVersion"],
         ];
+        let told = self.told();
         for kinds in ORDER {
             let ids: Vec<Text> = self.resources.members().map(|(id, _)| id).collect();
             for id in ids {
                 let Some(resource) = self.resources.get(&id.text).cloned() else { continue };
                 let kind = type_of(&resource);
-                if kinds.contains(&kind) && !self.gone.contains(&id.text) {
+                if kinds.contains(&kind) && !told.contains(&id.text) {
                     self.resource(&id, kind, &resource);
                 }
             }

@@ -95,26 +95,31 @@ impl Template {
     /// Parses a body and reads its sections. The error names everything that has the wrong form.
     pub fn parse(body: &str) -> Result<Self> {
         let Value::Map(map) = parse(body)? else { return format_error("unsupported structure.") };
-        check_sections(&map)?;
+        Self::from_map(body, &map)
+    }
+
+    /// Reads the sections of a template that has been parsed.
+    pub fn from_map(body: &str, map: &Map) -> Result<Self> {
+        check_sections(map)?;
         let mut problems = Vec::new();
         let template = Self {
             body: body.to_owned(),
-            description: description(&map)?,
+            description: description(map)?,
             metadata: map.get("Metadata").cloned(),
             parameters: members(
-                &map,
+                map,
                 "Parameters",
                 "Parameter",
                 MAX_MEMBERS,
                 &mut problems,
                 Parameter::parse,
             )?,
-            mappings: members(&map, "Mappings", "Mapping", MAX_MEMBERS, &mut problems, mapping)?,
-            conditions: members(&map, "Conditions", "Condition", usize::MAX, &mut problems, |_, v| {
+            mappings: members(map, "Mappings", "Mapping", MAX_MEMBERS, &mut problems, mapping)?,
+            conditions: members(map, "Conditions", "Condition", usize::MAX, &mut problems, |_, v| {
                 Ok(v.clone())
             })?,
-            resources: members(&map, "Resources", "Resource", MAX_RESOURCES, &mut problems, Resource::parse)?,
-            outputs: members(&map, "Outputs", "Output", MAX_MEMBERS, &mut problems, OutputDefinition::parse)?,
+            resources: members(map, "Resources", "Resource", MAX_RESOURCES, &mut problems, Resource::parse)?,
+            outputs: members(map, "Outputs", "Output", MAX_MEMBERS, &mut problems, OutputDefinition::parse)?,
         };
         for name in template.resources.keys().filter(|name| template.parameters.contains_key(*name)) {
             problems.push(format!("Template format error: {name} names both a parameter and a resource"));

@@ -12,4 +12,5 @@ mod exports;
 mod failures;
 mod kinds;
 mod lives;
+mod transforms;
 mod world;

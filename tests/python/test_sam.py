@@ -1,0 +1,303 @@
+"""Serverless templates, transformed by the server and by the public `aws-sam-translator` package.
+
+The server's output is what GetTemplate shows of a change set; it is there even where types that the
+output uses are not.
+"""
+
+import copy
+import json
+from functools import reduce
+
+import pytest
+from boto3.session import Session
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
+
+from support import REGION, unique
+
+NAME = "AWS::Serverless-2016-10-31"
+
+
+def translated(template):
+    """What the package makes of a template, or its message."""
+    template = copy.deepcopy(template)
+    translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    try:
+        to_py27_compatible_template(template, {})
+        return undo_mark_unicode_str_in_template(translator.translate(template, {}))
+    except InvalidDocumentException as error:
+        return reduce(lambda message, cause: f"{message} {cause.message}", error.causes, error.message)
+
+
+def transformed(server, template):
+    """What the server makes of a template, or its message."""
+    cfn = server.client("cloudformation")
+    set_id = cfn.create_change_set(StackName=unique("sam"), ChangeSetName="one", ChangeSetType="CREATE",
+                                   TemplateBody=json.dumps(template),
+                                   Capabilities=["CAPABILITY_NAMED_IAM"])["Id"]
+    stages = cfn.get_template(ChangeSetName=set_id)["StagesAvailable"]
+    if stages == ["Original"]:
+        reason = cfn.describe_change_set(ChangeSetName=set_id)["StatusReason"]
+        begin = f"Transform {NAME} failed with: "
+        assert reason.startswith(begin)
+        return reason[len(begin):]
+    assert stages == ["Original", "Processed"]
+    original = cfn.get_template(ChangeSetName=set_id, TemplateStage="Original")["TemplateBody"]
+    assert original == template
+    return cfn.get_template(ChangeSetName=set_id, TemplateStage="Processed")["TemplateBody"]
+
+
+def unordered(node):
+    """Lists of dependencies have no order."""
+    if isinstance(node, dict):
+        return {key: sorted(value) if key == "DependsOn" and isinstance(value, list) else unordered(value)
+                for key, value in node.items()}
+    return [unordered(item) for item in node] if isinstance(node, list) else node
+
+
+def function(events=None, **properties):
+    properties = {"Handler": "bootstrap", "Runtime": "provided.al2023", "CodeUri": "s3://packages/code.zip", **properties}
+    if events:
+        properties["Events"] = events
+    return {"Type": "AWS::Serverless::Function", "Properties": properties}
+
+
+def api(path, method, **properties):
+    return {"Type": "Api", "Properties": {"Path": path, "Method": method, **properties}}
+
+
+def http(path, method, **properties):
+    return {"Type": "HttpApi", "Properties": {"Path": path, "Method": method, **properties}}
+
+
+def rest_api(**properties):
+    return {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "v1", **properties}}
+
+
+OWN = {"Ref": "Api"}
+AUTHORIZER = {"Fn::GetAtt": ["Guard", "Arn"]}
+CONDITIONS = {"IsProd": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}, "IsTest": {"Fn::Equals": ["a", "b"]}}
+METHODS = ["get", "POST", "put", "delete", "any", "patch", "head"]
+
+TEMPLATES = {
+    "proxy": {"Resources": {"Fn": function({"Any": api("/{proxy+}", "ANY"), "Root": api("/", "post")})}},
+    "globals": {
+        "Globals": {
+            "Function": {"Timeout": 5, "MemorySize": 256, "Environment": {"Variables": {"A": "b"}},
+                         "Tags": {"t": "v"}, "Layers": ["arn:one"], "Architectures": ["arm64"], "Tracing": "Active"},
+            "Api": {"Cors": "'*'", "TracingEnabled": True, "EndpointConfiguration": "REGIONAL",
+                    "MethodSettings": [{"HttpMethod": "*", "ResourcePath": "/*", "ThrottlingBurstLimit": 5}]}},
+        "Resources": {
+            "Fn": function({"Get": api("/items", "get"), "Post": api("/items", "post"), "One": api("/items/{id}", "GET")},
+                           FunctionName="named", Environment={"Variables": {"C": "d"}}, Layers=["arn:two"],
+                           Architectures=["x86_64"]),
+            "Other": {**function({"X": api("/other", "any")}), "IgnoreGlobals": ["Layers", "Tags"]}},
+        "Outputs": {"Url": {"Value": {"Fn::Sub": "https://${ServerlessRestApi}/${ServerlessRestApi.Stage}/ ${!x}"}},
+                    "Deployment": {"Value": {"Ref": "ServerlessRestApi.Deployment"}}}},
+    "many paths": {
+        "Globals": {"Api": {"Cors": {"AllowOrigin": "'https://x'", "AllowHeaders": "'a'", "MaxAge": "'600'",
+                                     "AllowCredentials": True}}},
+        "Resources": {f"Fn{i}": function({f"E{j}": api(f"/path{i}/{{x}}/{j}", method)
+                                          for j, method in enumerate(METHODS)}) for i in range(6)}},
+    "own api": {"Resources": {
+        "Api": rest_api(
+            Name="it's \"mine\" \u00e9\u4e2d", BinaryMediaTypes=["image~1png", "*/*"], Description="d", MinimumCompressionSize=5,
+            Models={"User": {"type": "object", "required": ["n"],
+                             "properties": {"n": {"type": "integer", "minimum": 1}, "x": {"type": "number", "maximum": 1.5}}}},
+            GatewayResponses={"DEFAULT_4XX": {"ResponseParameters": {"Headers": {"Access-Control-Allow-Origin": "'*'"}},
+                                              "StatusCode": 403, "ResponseTemplates": {"application/json": "{}\n"}}},
+            Variables={"x": "y"}, Tags={"k": "v"}, PropagateTags=True, AccessLogSetting={"DestinationArn": "a", "Format": "f"}),
+        "Fn": function({"P": api("/u", "post", RestApiId=OWN, TimeoutInMillis=3000,
+                                 RequestModel={"Model": "User", "Required": True, "ValidateBody": True},
+                                 RequestParameters=["method.request.header.A",
+                                                    {"method.request.querystring.q": {"Required": True, "Caching": True}}]),
+                        "G": api("/u/{a}", "get", RestApiId=OWN)})}},
+    "authorizers": {"Resources": {
+        "Api": rest_api(StageName="my-stage", Cors="'*'", Auth={
+            "DefaultAuthorizer": "Token", "ApiKeyRequired": True, "AddDefaultAuthorizerToCorsPreflight": False,
+            "UsagePlan": {"CreateUsagePlan": "PER_API", "Quota": {"Limit": 5, "Period": "DAY"}, "Throttle": {"RateLimit": 5}},
+            "Authorizers": {
+                "Token": {"FunctionArn": AUTHORIZER, "AuthorizationScopes": ["one"],
+                          "Identity": {"Header": "X", "ValidationExpression": "^x", "ReauthorizeEvery": 5}},
+                "Request": {"FunctionArn": AUTHORIZER, "FunctionPayloadType": "REQUEST", "FunctionInvokeRole": "arn:role",
+                            "Identity": {"Headers": ["A", "B"], "QueryStrings": ["q"], "ReauthorizeEvery": 30}}}}),
+        "Guard": function(),
+        "Fn": function({"P": api("/a", "post", RestApiId=OWN),
+                        "N": api("/n", "get", RestApiId=OWN, Auth={"Authorizer": "NONE", "ApiKeyRequired": False}),
+                        "K": api("/k", "get", RestApiId=OWN, Auth={"ApiKeyRequired": True}),
+                        "R": api("/r", "get", RestApiId=OWN, Auth={"Authorizer": "Request", "AuthorizationScopes": ["s"]})},
+                       AutoPublishAlias="live")}},
+    "signatures": {"Resources": {
+        "Api": rest_api(Auth={"DefaultAuthorizer": "AWS_IAM"}),
+        "Fn": function({"A": api("/a", "get", RestApiId=OWN), "B": api("/b", "get", RestApiId=OWN, Auth={"InvokeRole": "NONE"}),
+                        "C": api("/c", "get", RestApiId=OWN, Auth={"Authorizer": "AWS_IAM", "InvokeRole": "arn:role"})})}},
+    "openapi 3": {
+        "Parameters": {"Stage": {"Type": "String", "Default": "dev"}},
+        "Resources": {
+            "Api": rest_api(StageName={"Ref": "Stage"}, OpenApiVersion="3.0.1", Cors="'*'", Models={"M": {"type": "object"}},
+                            Auth={"DefaultAuthorizer": "AWS_IAM"}, DisableExecuteApiEndpoint=True, FailOnWarnings=True),
+            "Fn": function({"P": api("/a", "post", RestApiId=OWN, RequestModel={"Model": "M"})})}},
+    "own documents": {"Resources": {
+        "Away": rest_api(DefinitionUri="s3://docs/dir/swagger.json?versionId=v"),
+        "Here": rest_api(DefinitionBody={"swagger": "2.0", "info": {"title": "t"}, "paths": {"/x": {"get": {
+            "x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "arn:${Fn.Arn}"}, "n": 1.50, "big": 1e30}}}}}),
+        "Fn": function({"E": api("/x", "get", RestApiId={"Ref": "Here"})})}},
+    "conditions": {"Conditions": CONDITIONS, "Resources": {
+        "One": {**function({"A": api("/a", "get"), "B": api("/b", "get"), "H": http("/h", "get")}), "Condition": "IsProd"},
+        "Two": {**function({"A": api("/a", "post"), "H": http("/i", "get")}), "Condition": "IsTest",
+                "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Delete"}}},
+    "http": {"Resources": {
+        "Fn": function({"D": {"Type": "HttpApi"}, "G": http("/g/{id}", "get"),
+                        "P": http("/p/{proxy+}", "post", TimeoutInMillis=1000, PayloadFormatVersion="1.0",
+                                  RouteSettings={"ThrottlingBurstLimit": 5})}),
+        "Other": function({"X": http("/x", "any")})}},
+    "own http api": {"Resources": {
+        "Api": {"Type": "AWS::Serverless::HttpApi", "Properties": {
+            "StageName": "dev", "Name": "name", "Description": "d", "Tags": {"a": "b"}, "StageVariables": {"v": "w"},
+            "CorsConfiguration": {"AllowOrigins": ["https://x"], "AllowMethods": ["GET"], "MaxAge": 5, "AllowCredentials": True},
+            "DisableExecuteApiEndpoint": False, "DefaultRouteSettings": {"ThrottlingRateLimit": 1},
+            "Auth": {"DefaultAuthorizer": "Jwt", "Authorizers": {
+                "Jwt": {"JwtConfiguration": {"issuer": "i", "audience": ["a"]}, "AuthorizationScopes": ["s"],
+                        "IdentitySource": "$request.header.Authorization"},
+                "Lambda": {"FunctionArn": AUTHORIZER, "AuthorizerPayloadFormatVersion": "2.0", "EnableSimpleResponses": True,
+                           "EnableFunctionDefaultPermissions": True,
+                           "Identity": {"Headers": ["H"], "ReauthorizeEvery": 10}}}}}},
+        "Guard": function(),
+        "Fn": function({"X": http("/x", "get", ApiId=OWN), "Y": http("/y", "post", ApiId=OWN, Auth={"Authorizer": "Lambda"}),
+                        "Z": http("/z", "get", ApiId=OWN, Auth={"Authorizer": "NONE"}),
+                        "W": http("/w", "get", ApiId=OWN, Auth={"Authorizer": "Jwt", "AuthorizationScopes": ["q"]})})}},
+    "http globals": {
+        "Globals": {"HttpApi": {"CorsConfiguration": True, "Tags": {"x": "y"},
+                                "Auth": {"EnableIamAuthorizer": True, "DefaultAuthorizer": "AWS_IAM"}}},
+        "Resources": {"Fn": function({"X": http("/x", "get", Auth={"Authorizer": "AWS_IAM"}), "Y": http("/y", "get")})}},
+    "events": {"Resources": {
+        "Fn": function({
+            "Queue": {"Type": "SQS", "Properties": {
+                "Queue": {"Fn::GetAtt": ["Q", "Arn"]}, "BatchSize": 5, "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "Enabled": False, "ScalingConfig": {"MaximumConcurrency": 5}, "FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}},
+            "Topic": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "FilterPolicy": {"a": ["b"]},
+                                                    "FilterPolicyScope": "MessageBody"}},
+            "Through": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "SqsSubscription": True}},
+            "Fifo": {"Type": "SNS", "Properties": {"Topic": {"Ref": "F"}, "SqsSubscription": True}},
+            "Own": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "SqsSubscription": {
+                "QueueArn": {"Fn::GetAtt": ["Q", "Arn"]}, "QueueUrl": {"Ref": "Q"}, "BatchSize": 3, "QueuePolicyLogicalId": "P"}}},
+            "Files": {"Type": "S3", "Properties": {
+                "Bucket": {"Ref": "B"}, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+                "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "in/"}]}}}}}),
+        "Q": {"Type": "AWS::SQS::Queue"}, "T": {"Type": "AWS::SNS::Topic"},
+        "F": {"Type": "AWS::SNS::Topic", "Properties": {"FifoTopic": True}}, "B": {"Type": "AWS::S3::Bucket"}}},
+    "bucket under a condition": {"Conditions": CONDITIONS, "Resources": {
+        "Fn": {**function({"S": {"Type": "S3", "Properties": {"Bucket": {"Ref": "B"}, "Events": "s3:ObjectCreated:*"}}}),
+               "Condition": "IsProd", "Metadata": {"m": 1}, "DependsOn": ["Other"]},
+        "B": {"Type": "AWS::S3::Bucket", "DependsOn": "Other", "Properties": {"BucketName": "x"}},
+        "Other": {"Type": "AWS::S3::Bucket"}}},
+    "everything of a function": {
+        "Parameters": {"P": {"Type": "String", "Default": "p"}}, "Conditions": CONDITIONS,
+        "Resources": {
+            "Fn": function(
+                AutoPublishAlias="live", VersionDescription="v", Description="d", Environment={"Variables": {"A": {"Ref": "P"}}},
+                MemorySize=128, Tracing="Active", VpcConfig={"SubnetIds": ["s"]}, Layers=[{"Ref": "Layer"}, "arn:x"],
+                EphemeralStorage={"Size": 512}, Tags={"k": "v"}, KmsKeyArn="k", RolePath="/x/", PermissionsBoundary="b",
+                ReservedConcurrentExecutions=5, ProvisionedConcurrencyConfig={"ProvisionedConcurrentExecutions": 1},
+                DeadLetterQueue={"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["Q", "Arn"]}}, LoggingConfig={"LogFormat": "JSON"},
+                EventInvokeConfig={"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60, "DestinationConfig": {
+                    "OnSuccess": {"Type": "SQS"}, "OnFailure": {"Type": "SNS", "Destination": {"Ref": "T"}}}},
+                FunctionUrlConfig={"AuthType": "NONE", "Cors": {"AllowOrigins": ["*"], "MaxAge": 5}, "InvokeMode": "BUFFERED"},
+                Policies=["AWSLambdaExecute", "AmazonSQSFullAccess", "AWSLambdaSQSQueueExecutionRole", {"Ref": "P"},
+                          {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+                          {"Fn::If": ["IsProd", {"SNSCrudPolicy": {"TopicName": "t"}}, {"Ref": "AWS::NoValue"}]},
+                          {"Fn::If": ["IsProd", "AWSLambdaRole", {"Ref": "AWS::NoValue"}]}]),
+            "Layer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {
+                "ContentUri": "s3://packages/layer.zip", "CompatibleRuntimes": ["python3.12"], "RetentionPolicy": "delete"}},
+            "Q": {"Type": "AWS::SQS::Queue", "DependsOn": "Layer"}, "T": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"Alias": {"Value": {"Ref": "Fn.Alias"}}, "Version": {"Value": {"Fn::GetAtt": ["Fn.Version", "Version"]}},
+                    "Layer": {"Value": {"Fn::Sub": "${Layer} ${Fn.Arn} ${Fn.Alias} ${AWS::Region}"}},
+                    "Queue": {"Value": {"Fn::GetAtt": ["Fn", "DestinationQueue.Arn"]}}}},
+    "policy templates": {"Resources": {"Fn": function(Policies=[
+        {"CloudFormationDescribeStacksPolicy": {}}, {"FilterLogEventsPolicy": {"LogGroupName": "g"}},
+        {"FirehoseCrudPolicy": {"DeliveryStreamName": "s"}}, {"FirehoseWritePolicy": {"DeliveryStreamName": "s"}},
+        {"LambdaInvokePolicy": {"FunctionName": "f"}}, {"S3CrudPolicy": {"BucketName": "b"}},
+        {"S3FullAccessPolicy": {"BucketName": "b"}}, {"S3ReadPolicy": {"BucketName": {"Ref": "B"}}},
+        {"S3WritePolicy": {"BucketName": "b"}}, {"SNSCrudPolicy": {"TopicName": "t"}},
+        {"SNSPublishMessagePolicy": {"TopicName": "t"}}, {"SQSPollerPolicy": {"QueueName": "q"}},
+        {"SQSSendMessagePolicy": {"QueueName": {"Fn::GetAtt": ["Q", "QueueName"]}}}]),
+        "B": {"Type": "AWS::S3::Bucket"}, "Q": {"Type": "AWS::SQS::Queue"}}},
+    "roles and aliases": {
+        "Parameters": {"K": {"Type": "String", "Default": "key"}}, "Conditions": CONDITIONS,
+        "Resources": {
+            "A": function(Role="arn:aws:iam::1:role/r", AutoPublishAlias="v-1_x", AutoPublishCodeSha256="abcdef0123456789"),
+            "B": function(Role={"Fn::If": ["IsProd", {"Ref": "AWS::NoValue"}, "arn:r"]}, AutoPublishAlias={"Ref": "K"},
+                          CodeUri={"Bucket": "b", "Key": {"Ref": "K"}, "Version": "v"}),
+            "C": function(Role={"Fn::If": ["IsProd", "arn:r", {"Ref": "AWS::NoValue"}]}, PropagateTags=True, Tags={"x": "y"},
+                          AutoPublishAlias="z", AutoPublishAliasAllProperties=True, FunctionUrlConfig={"AuthType": "AWS_IAM"}),
+            "D": {**function(EventInvokeConfig={"DestinationConfig": {"OnSuccess": {"Type": "SQS"}}}), "Condition": "IsProd",
+                  "UpdateReplacePolicy": "Retain", "DeletionPolicy": "Retain"},
+            "E": function(AssumeRolePolicyDocument={"Statement": []}, Policies="AmazonS3ReadOnlyAccess"),
+            "F": {**function(), "Properties": {"Handler": "h", "Runtime": "python3.12", "InlineCode": "pass"}}}},
+}
+
+REFUSED = {
+    "local path": {"Fn": function(CodeUri="./src")},
+    "no code": {"Fn": {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "h", "Runtime": "r"}}},
+    "no handler": {"Fn": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "s3://b/k"}}},
+    "unknown property": {"Fn": function(Wrong=1)},
+    "wrong types": {"Fn": function(Events="x"), "Other": function(Tags=[1]), "Third": function(Role=[1])},
+    "unknown policy": {"Fn": function(Policies=[{"Nothing": {}}])},
+    "policy without parameter": {"Fn": function(Policies=[{"S3ReadPolicy": {}}])},
+    "reserved tag": {"Fn": function(Tags={"lambda:createdBy": "me"})},
+    "alias": {"Fn": function(AutoPublishAlias="a b")},
+    "url": {"Fn": function(FunctionUrlConfig={"AuthType": "X"}), "G": function(FunctionUrlConfig={"AuthType": "NONE", "Cors": {"X": 1}})},
+    "dead-letter queue": {"Fn": function(DeadLetterQueue={"Type": "SQS"})},
+    "destination": {"Fn": function(EventInvokeConfig={"DestinationConfig": {"OnSuccess": {"Type": "X"}}})},
+    "bucket elsewhere": {"Fn": function({"X": {"Type": "S3", "Properties": {"Bucket": "b", "Events": "e"}}})},
+    "event type": {"Fn": function({"X": {"Type": "Nothing"}})},
+    "event without queue": {"Fn": function({"X": {"Type": "SQS", "Properties": {}}})},
+    "no such api": {"Fn": function({"X": api("/a", "get", RestApiId={"Ref": "None"})})},
+    "no method": {"Fn": function({"Y": {"Type": "Api", "Properties": {"Path": "/x"}}})},
+    "method twice": {"Fn": function({"X": api("/a", "get"), "Y": api("/a", "GET")})},
+    "authorizer": {"Fn": function({"Y": http("/b", "get", Auth={"Authorizer": "Q"})}), "G": function({"X": api("/a", "get", Auth={"Authorizer": "Q"})})},
+    "model": {"Fn": function({"X": api("/a", "post", RequestModel={"Model": "M"})})},
+    "stage": {"Api": {"Type": "AWS::Serverless::Api", "Properties": {}}},
+    "two documents": {"Api": rest_api(DefinitionUri="s3://a/b", DefinitionBody={"swagger": "2.0", "paths": {}})},
+    "default authorizer": {"Api": rest_api(Auth={"DefaultAuthorizer": "X", "Authorizers": {"Y": {"FunctionArn": "a"}}})},
+    "layer": {"L": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "s3://b/l", "RetentionPolicy": "x"}}},
+    "id that is taken": {"Fn": function(), "FnRole": {"Type": "AWS::SQS::Queue"}},
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_become_what_sam_makes_of_them(server, name):
+    template = {"Transform": NAME, **TEMPLATES[name]}
+    expected, found = translated(template), transformed(server, template)
+    assert isinstance(expected, dict), expected
+    assert unordered(found) == unordered(expected)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_sam_refuses_is_refused_in_its_words(server, name):
+    template = {"Transform": NAME, "Resources": REFUSED[name]}
+    expected, found = translated(template), transformed(server, template)
+    assert isinstance(expected, str)
+    words = ("Resource with id", "Event with id", "Transforming resource")
+
+    def parts(message):
+        # The package has the order of its own dictionaries.
+        for word in words[:1] + words[2:]:
+            message = message.replace(f" {word}", f"\n{word}")
+        return sorted(message.split("\n"))
+
+    assert parts(found) == parts(expected)
+
+
+def test_what_is_not_there_is_named(server):
+    found = transformed(server, {"Transform": NAME, "Resources": {
+        "Table": {"Type": "AWS::Serverless::SimpleTable"},
+        "Fn": function({"Tick": {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)"}}},
+                       DeploymentPreference={"Type": "AllAtOnce"})}})
+    assert found == (
+        "Invalid Serverless Application Specification document. Number of errors found: 3. "
+        "Resource with id [Table] is invalid. Resource type 'AWS::Serverless::SimpleTable' is not supported. "
+        "Resource with id [Fn] is invalid. Property 'DeploymentPreference' of AWS::Serverless::Function is not supported. "
+        "Resource with id [Fn] is invalid. Event with id [Tick] is invalid. Event type 'Schedule' is not supported.")
