@@ -322,6 +322,28 @@ def test_bodies_that_are_read_whole_are_held_to_their_checksums(server, s3, buck
     assert keys(s3.list_objects_v2(Bucket=bucket)) == []
 
 
+def test_a_body_that_is_read_whole_with_its_checksum_behind_it(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+
+    def delete(of):
+        said = base64.b64encode(zlib.crc32(of).to_bytes(4, "big"))
+        chunks = b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n" % (len(body), body, said)
+        request = botocore.awsrequest.AWSRequest("POST", f"{server.endpoint}/{bucket}?delete", data=chunks, headers={
+            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32",
+            "content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(len(body))})
+        key = botocore.credentials.Credentials(*server.key)
+        signer = botocore.auth.S3SigV4Auth(key, "s3", REGION)
+        signer.payload = lambda _: "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+        signer.add_auth(request)
+        return fetch(request.url, "POST", chunks, dict(request.headers))
+
+    status, _, answer = delete(b"another body")
+    assert (status, code_of(answer)) == (400, "BadDigest")
+    status, _, answer = delete(body)
+    assert (status, keys(s3.list_objects_v2(Bucket=bucket))) == (200, []), answer
+
+
 def test_a_stream_with_its_checksum_behind_it(s3, bucket):
     """A body that cannot be rewound is sent in chunks with a trailer."""
     body = noise(300_000)

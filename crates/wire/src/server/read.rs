@@ -86,19 +86,20 @@ where
     }
 }
 
-/// A whole body without its content encoding, of at most `limit` bytes: `gzip`, once.
+/// A whole body without its content encoding, of at most `limit` bytes: `gzip`, once. The chunks of
+/// `aws-chunked` have been taken apart before.
 ///
 /// # Errors
 /// 413 `RequestEntityTooLarge` past the limit, 400 `SerializationException` for what is no gzip, 415
 /// `UnsupportedMediaType` for another encoding.
 pub fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Error> {
-    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
-    let once = headers.get_all(CONTENT_ENCODING).iter().count() == 1;
-    let name = encoding.as_bytes().trim_ascii();
-    if once && (name.is_empty() || name.eq_ignore_ascii_case(b"identity")) {
-        return Ok(body);
-    }
-    if !once || !(name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip")) {
+    let is = |name: &[u8], some: &[&str]| some.iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes()));
+    let named =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let mut encodings =
+        named.map(<[u8]>::trim_ascii).filter(|name| !is(name, &["", "identity", "aws-chunked"]));
+    let Some(name) = encodings.next() else { return Ok(body) };
+    if encodings.next().is_some() || !is(name, &["gzip", "x-gzip"]) {
         let name = String::from_utf8_lossy(name);
         let message = format!("The content encoding '{name}' is not supported.");
         return Err(Error::new(415, "UnsupportedMediaType", message));
