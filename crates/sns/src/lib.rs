@@ -5,6 +5,7 @@
 //!   filter it matches. A delivery goes on until its receiver has taken it, or has refused it for
 //!   good; then it goes to the subscription's dead-letter queue, if there is one.
 //! - Between the topic and a queue or stream of this server each delivery is applied exactly once.
+//! - What another service publishes (S3 its notifications) is let in by the topic's policy alone.
 //!
 //! What holds at any time:
 //! - One shard owns a topic with its subscriptions: that of the topic's ARN.
