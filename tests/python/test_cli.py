@@ -192,7 +192,7 @@ def test_doctor(tmp_path):
     (tmp_path / "data").mkdir()
     done = doctor("--data-dir", tmp_path / "data", "--json")
     checks = {check["check"]: check for check in lines(done)}
-    assert set(checks) == {"data directory", "write and sync", "open files", "master key"}
+    assert set(checks) == {"data directory", "write and sync", "open files", "master key", "sandbox", "runtimes"}
     assert done.returncode == (0 if all(c["ok"] for c in checks.values()) else 1)
     assert checks["write and sync"]["ok"] and list((tmp_path / "data").iterdir()) == []
     missing = doctor("--data-dir", tmp_path / "none")

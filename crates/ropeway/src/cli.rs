@@ -82,6 +82,9 @@ pub(crate) struct StartArgs {
     /// DIR/runtimes].
     #[arg(long, env = "ROPEWAY_RUNTIMES_DIR", value_name = "DIR")]
     pub runtimes_dir: Option<PathBuf>,
+    /// Do not start where functions' sandboxes would lack a part; `ropeway doctor` says which.
+    #[arg(long, env = "ROPEWAY_REQUIRE_SANDBOX", num_args = 0..=1, default_missing_value = "true")]
+    pub require_sandbox: Option<bool>,
     /// Run functions of a runtime on the interpreter of another where its own is missing, as in
     /// `nodejs18.x=nodejs20.x`; may be given many times.
     #[arg(long, env = "ROPEWAY_STAND_IN", value_name = "RUNTIME=RUNTIME", value_delimiter = ',')]

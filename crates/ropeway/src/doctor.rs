@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::DoctorArgs;
-use crate::{Failure, output, runtime_cmd};
+use crate::{Failure, client, output, runtime_cmd};
 
 /// What was looked at, and what was found.
 struct Finding {
@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Result<(), Failure> {
         Finding { what: "write and sync", result: write_and_sync(dir) },
         Finding { what: "open files", result: open_files() },
         Finding { what: "master key", result: master_key(dir) },
+        Finding { what: "sandbox", result: sandbox() },
         Finding { what: "runtimes", result: runtime_cmd::summary(dir, arguments.runtimes_dir.clone()) },
     ];
     for finding in &findings {
@@ -79,6 +80,18 @@ fn open_files() -> Result<String, String> {
         }
         Ok(limit) => Ok(format!("at most {limit}")),
         Err(_) => Ok(soft.to_owned()),
+    }
+}
+
+/// A sandbox is made and ended, as for a function.
+fn sandbox() -> Result<String, String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let runtime = client::runtime().map_err(|e| format!("{e:?}"))?;
+    let missing =
+        runtime.block_on(ropeway_runtime::probe(scratch.path().to_owned(), "/proc/self/exe".into()))?;
+    match missing.as_slice() {
+        [] => Ok("a whole one was made".to_owned()),
+        missing => Ok(format!("functions run, but without: {}", missing.join("; "))),
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub tls: TlsSetting,
     pub threads: usize,
     pub reserve_bytes: u64,
+    pub require_sandbox: bool,
     pub runtimes: runtimes::Settings,
 }
 
@@ -46,6 +47,7 @@ struct File {
     tls_key: Option<PathBuf>,
     threads: Option<usize>,
     reserve_mib: Option<u64>,
+    require_sandbox: Option<bool>,
     runtimes_dir: Option<PathBuf>,
     stand_in: Option<BTreeMap<String, String>>,
     deprecated_runtimes: Option<bool>,
@@ -70,6 +72,7 @@ impl Settings {
         let settings = Settings {
             listen: arguments.listen.or(file.listen).unwrap_or(default_listen),
             account: arguments.account.or(file.account).unwrap_or_else(|| "000000000000".to_owned()),
+            require_sandbox: arguments.require_sandbox.or(file.require_sandbox).unwrap_or(false),
             dev: arguments.dev.or(file.dev).unwrap_or(false),
             master_key: arguments
                 .master_key

@@ -54,11 +54,21 @@ async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
     // Functions are told where they find the server.
     switch.listens_at(server.local_addr());
     let running = switch.start().await?;
+    if settings.require_sandbox {
+        require_sandbox(&running).await?;
+    }
     let handler: Arc<dyn ropeway_wire::server::Handler> = switch.clone();
     let handle = server.serve(handler, threads)?;
     announce(&settings, &running, handle.local_addr());
-    drop(running);
+    let told = async {
+        if !settings.require_sandbox {
+            tell_of_sandbox(&running).await;
+        }
+        drop(running);
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
+        () = told => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -72,6 +82,24 @@ async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
         tracing::warn!(cut, "connections were cut");
     }
     switch.stop().await
+}
+
+/// Fails where functions' sandboxes lack a part.
+async fn require_sandbox(running: &Running) -> Result<(), Failure> {
+    match running.runner.probe().await {
+        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) => Err(Failure::Failed(format!("sandboxes would lack {}", missing.join("; ")))),
+        Err(why) => Err(Failure::Failed(format!("functions cannot run here: {why}"))),
+    }
+}
+
+/// Says what functions' sandboxes lack. After the ready line: it takes some milliseconds, and serving need not wait.
+async fn tell_of_sandbox(running: &Running) {
+    match running.runner.probe().await {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => tracing::warn!(missing = missing.join("; "), "functions' sandboxes are not whole"),
+        Err(why) => tracing::warn!(why, "functions cannot run here"),
+    }
 }
 
 fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {

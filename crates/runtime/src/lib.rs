@@ -30,7 +30,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_core::functions::{FunctionHost, FunctionSpec, Functions, Invocation, Invoked, NotRun};
+use ropeway_core::functions::{
+    FunctionHost, FunctionSpec, Functions, Invocation, Invoked, LogLines, NotRun, Package, RoleKeys,
+};
 use ropeway_core::{BoxFuture, Clock, Ids};
 use tokio::sync::oneshot;
 
@@ -139,6 +141,49 @@ impl Runtime {
     pub fn processes(&self) -> (usize, usize) {
         self.0.pool.counts()
     }
+}
+
+/// What of a sandbox this machine cannot give, found out by making one, without a server: for
+/// `ropeway doctor`. `directory` is an empty one for this alone.
+///
+/// # Errors
+/// Why functions cannot run here at all.
+pub async fn probe(directory: PathBuf, program: PathBuf) -> Result<Vec<String>, String> {
+    let ids = Ids::from_os().map_err(|e| e.to_string())?;
+    let runtimes = Runtimes::new(runtimes::Settings {
+        directory: directory.join("runtimes"),
+        ..runtimes::Settings::default()
+    });
+    let settings = Settings {
+        directory,
+        program,
+        endpoint: SocketAddr::from(([127, 0, 0, 1], 4566)),
+        endpoint_url: "http://localhost:4566".to_owned(),
+        network: Network::Machine,
+        aws_names: false,
+        idle_millis: Settings::IDLE_MILLIS,
+        most_processes: 1,
+    };
+    let runtime = Runtime::new(settings, Arc::new(Nobody), Clock::real(0), ids, runtimes);
+    let runtime = runtime.map_err(|e| e.to_string())?;
+    let found = runtime.probe().await;
+    runtime.stop().await;
+    found
+}
+
+/// A host of no functions.
+struct Nobody;
+
+impl FunctionHost for Nobody {
+    fn package(&self, _: String, _: Package) -> BoxFuture<'_, std::io::Result<Bytes>> {
+        Box::pin(async { Err(std::io::Error::from(std::io::ErrorKind::NotFound)) })
+    }
+
+    fn credentials(&self, _: Arc<FunctionSpec>) -> BoxFuture<'_, Result<RoleKeys, String>> {
+        Box::pin(async { Err("there are no roles".to_owned()) })
+    }
+
+    fn log(&self, _: LogLines) {}
 }
 
 impl Drop for Runtime {
