@@ -77,10 +77,10 @@ def run_drivers(arguments, env, seconds):
     with tempfile.TemporaryDirectory() as logs:
         files = {name: open(Path(logs, name), "w+") for name in ("message", "orders", "payment")}
         def start(name, *words):
-            return subprocess.Popen([arguments.drivers, *words, "--ids"], stdout=files[name], env=env)
+            return subprocess.Popen([arguments.drivers / "order-events", *words, "--ids"], stdout=files[name], env=env)
         consumers = [start("orders", "consume", "orders"), start("payment", "consume", "payment")]
         count = int(arguments.rate * seconds)
-        subprocess.run([arguments.drivers, "message", "--rate", str(arguments.rate), "--count", str(count), "--ids"],
+        subprocess.run([arguments.drivers / "order-events", "message", "--rate", str(arguments.rate), "--count", str(count), "--ids"],
                        stdout=files["message"], env=env, check=True)
         def lines(name):
             return Path(logs, name).read_text().split()
@@ -121,6 +121,30 @@ def hops(client, outputs):
         sent = int(got["Attributes"]["SentTimestamp"]) - 1000 * before
         sqs.delete_message(QueueUrl=url, ReceiptHandle=got["ReceiptHandle"])
         say(f"  topic → queue of {name.lower():<8} in the queue after {sent:8.1f} ms, received after {arrived:8.1f} ms")
+
+
+def files(arguments, env, endpoint, root):
+    """Files from a producer without credentials to a consumer with those of the queue alone."""
+    deployed = subprocess.run([arguments.ropeway, "deploy", ROOT / "producer-consumer"], env=env, check=True,
+                              stdout=subprocess.PIPE, text=True)
+    say(deployed.stdout.rstrip())
+    api = re.search(r"http://\S+/_user_request_", deployed.stdout)[0]
+    found = subprocess.run([arguments.ropeway, "outputs", "producer-consumer", "--json"], env=env, check=True, capture_output=True)
+    consumer = make_principal(root, "consumer", policy_arn=json.loads(found.stdout)["ConsumePolicyArn"])
+    driver = arguments.drivers / "producer-consumer"
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {"small.txt": 1_000, "large.bin": 100_000_000}
+        for name, size in sizes.items():
+            Path(folder, name).write_bytes(os.urandom(size))
+        before = time.monotonic()
+        subprocess.run([driver, "produce", "--api", api, *(Path(folder, name) for name in sizes)],
+                       env=environment(endpoint, "", ""), check=True)
+        subprocess.run([driver, "consume", "--api", api, "--count", str(len(sizes)), Path(folder, "got")],
+                       env=environment(endpoint, *consumer), check=True)
+        for name, size in sizes.items():
+            same = Path(folder, name).read_bytes() == Path(folder, "got/input", name).read_bytes()
+            say(f"  {name:<10} {size:>12} bytes {'came as they went' if same else 'DIFFER'}")
+        say(f"  took {time.monotonic() - before:.1f} s")
 
 
 def reports(logs, function):
@@ -190,7 +214,10 @@ def story(arguments, endpoint, root_keys):
     total = sum(len(records) for records in objects.values())
     say(f"  {total} records: {len(published)} published and the one of step 3")
 
-    say("\n5. one event through a queue into a Rust, a Node and a Python function")
+    say("\n5. deploy systems/producer-consumer; files by pre-signed URLs, up and down again")
+    files(arguments, env, endpoint, root)
+
+    say("\n6. one event through a queue into a Rust, a Node and a Python function")
     functions(arguments, env, client)
     return deployer
 
@@ -198,7 +225,7 @@ def story(arguments, endpoint, root_keys):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ropeway", required=True, help="the server's binary")
-    parser.add_argument("--drivers", required=True, help="the drivers' binary")
+    parser.add_argument("--drivers", required=True, type=Path, help="the folder of the drivers' binaries")
     parser.add_argument("--seconds", type=int, default=60, help="how long to publish")
     parser.add_argument("--rate", type=float, default=20, help="consumers a second")
     parser.add_argument("--buffer", type=int, default=20, help="seconds until an archive object is written")

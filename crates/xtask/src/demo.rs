@@ -8,7 +8,8 @@ use crate::setup;
 
 /// Builds, and hands over to the script that plays the story.
 pub fn demo(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    run(&mut cargo(root, &["build", "--release", "--bin", "ropeway", "--bin", "order-events"]))?;
+    let binaries = ["--bin", "ropeway", "--bin", "order-events", "--bin", "producer-consumer"];
+    run(cargo(root, &["build", "--release"]).args(binaries))?;
     let release = target_dir(root).join("release");
     let python = setup::python(root)?;
     run(Command::new(python)
@@ -16,7 +17,7 @@ pub fn demo(root: &Path, arguments: &[&str]) -> Result<(), String> {
         .arg("--ropeway")
         .arg(release.join("ropeway"))
         .arg("--drivers")
-        .arg(release.join("order-events"))
+        .arg(&release)
         .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(root))
