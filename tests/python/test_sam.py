@@ -129,6 +129,18 @@ TEMPLATES = {
                         "K": api("/k", "get", RestApiId=OWN, Auth={"ApiKeyRequired": True}),
                         "R": api("/r", "get", RestApiId=OWN, Auth={"Authorizer": "Request", "AuthorizationScopes": ["s"]})},
                        AutoPublishAlias="live")}},
+    "resource policies": {
+        "Parameters": {"V": {"Type": "String", "Default": "vpc-9"}},
+        "Globals": {"Api": {"Cors": "'*'"}},
+        "Resources": {
+            "Api": rest_api(Auth={"ResourcePolicy": {
+                "AwsAccountWhitelist": ["111111111111"], "IpRangeWhitelist": ["10.0.0.0/8"], "IpRangeBlacklist": ["10.1.0.1"],
+                "SourceVpcWhitelist": ["vpc-1", "vpce-2"], "IntrinsicVpcBlacklist": [{"Ref": "V"}],
+                "CustomStatements": [{"Effect": "Deny", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "*"}]}}),
+            "Fn": function({"A": api("/a/{b}/", "get", RestApiId=OWN), "C": api("/b", "get", RestApiId=OWN),
+                            "B": api("/b", "any", RestApiId=OWN, Auth={"ResourcePolicy": {
+                                "AwsAccountBlacklist": ["222222222222"], "CustomStatements": {"Effect": "Allow"}}})}),
+            "Other": function({"A": api("/x", "get", Auth={"ResourcePolicy": {"IpRangeWhitelist": ["10.0.0.1"]}})})}},
     "signatures": {"Resources": {
         "Api": rest_api(Auth={"DefaultAuthorizer": "AWS_IAM"}),
         "Fn": function({"A": api("/a", "get", RestApiId=OWN), "B": api("/b", "get", RestApiId=OWN, Auth={"InvokeRole": "NONE"}),
@@ -260,6 +272,8 @@ REFUSED = {
     "authorizer": {"Fn": function({"Y": http("/b", "get", Auth={"Authorizer": "Q"})}), "G": function({"X": api("/a", "get", Auth={"Authorizer": "Q"})})},
     "model": {"Fn": function({"X": api("/a", "post", RequestModel={"Model": "M"})})},
     "stage": {"Api": {"Type": "AWS::Serverless::Api", "Properties": {}}},
+    "accounts": {"Api": rest_api(Auth={"ResourcePolicy": {"AwsAccountWhitelist": "1"}}),
+                 "Fn": function({"A": api("/a", "get", RestApiId=OWN)})},
     "two documents": {"Api": rest_api(DefinitionUri="s3://a/b", DefinitionBody={"swagger": "2.0", "paths": {}})},
     "default authorizer": {"Api": rest_api(Auth={"DefaultAuthorizer": "X", "Authorizers": {"Y": {"FunctionArn": "a"}}})},
     "layer": {"L": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "s3://b/l", "RetentionPolicy": "x"}}},

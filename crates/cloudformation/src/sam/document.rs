@@ -40,7 +40,11 @@ pub fn method_name(method: &Text) -> Text {
 /// The path without a slash at its end, as permissions name it, with stars for its parameters.
 /// REST APIs have greedy parameters of any name, HTTP APIs of the name `proxy` alone.
 pub fn permission_path(path: &str, any_greedy: bool) -> String {
-    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    star_parameters(path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path), any_greedy)
+}
+
+/// The path with stars for its parameters.
+pub fn star_parameters(path: &str, any_greedy: bool) -> String {
     let mut out = String::new();
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('{') {

@@ -6,8 +6,7 @@
 //!
 //! Not there, and refused by name with all that is wrong: `Application`, `Connector`, `SimpleTable`,
 //! `StateMachine`, `GraphQLApi` and the other types of services that do not exist; events of such services; images as
-//! code; deployment preferences; custom domains, merged definitions, resource policies and shared usage
-//! plans of APIs.
+//! code; deployment preferences; custom domains, merged definitions and shared usage plans of APIs.
 
 mod authorizers;
 mod code;
@@ -27,6 +26,7 @@ mod policies;
 mod problem;
 mod resolve;
 mod resource;
+mod resource_policy;
 mod rest_api;
 mod role;
 mod swagger;

@@ -9,6 +9,7 @@ use super::node::{Dict, Node, Text, dict, reference};
 use super::problem::{Problem, Result};
 use super::resolve::Parameters;
 use super::resource::{Resource, Source, is_alphanumeric, propagate_tags, tag_list};
+use super::resource_policy;
 use super::swagger::{self, Cors, DefaultAuthorizer, Swagger};
 use super::usage_plan;
 
@@ -109,9 +110,6 @@ fn auth(source: &Source) -> Result<Dict> {
     let Some(auth) = source.truthy("Auth").and_then(Node::dict) else { return Ok(Dict::new()) };
     if auth.keys().into_iter().any(|key| !AUTH.contains(&key)) {
         return source.problem("Invalid value for 'Auth' property");
-    }
-    if auth.truthy("ResourcePolicy").is_some() {
-        return source.problem("Property 'Auth.ResourcePolicy' is not supported.");
     }
     Ok(auth.clone())
 }
@@ -301,6 +299,15 @@ fn add_auth(source: &Source, auth: &Dict, swagger: &mut Swagger) -> Result<()> {
         for path in swagger.paths() {
             swagger.require_key_on_path(&path, flag("AddApiKeyRequiredToCorsPreflight"))?;
         }
+    }
+    if let Some(policy) = auth.truthy("ResourcePolicy") {
+        let policy =
+            resource_policy::read(policy).map_err(|what| Problem::resource(&source.id.text, what))?;
+        let stage = source.get("StageName").cloned().unwrap_or(Node::Null);
+        for path in swagger.paths() {
+            swagger.restrict(policy, &path, &stage)?;
+        }
+        swagger.add_statements(policy);
     }
     Ok(())
 }

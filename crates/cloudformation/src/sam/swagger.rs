@@ -4,11 +4,13 @@ use super::authorizers::Authorizer;
 use super::document::{self, INTEGRATION, check_paths, each_definition, each_method, invalid, items};
 use super::node::{Dict, Node, Text, conditional, dict, ordered, reference};
 use super::problem::Result;
+use super::resource_policy;
 
 const SECURITY: &str = "securityDefinitions";
 const RESPONSES: &str = "x-amazon-apigateway-gateway-responses";
 const VALIDATORS: &str = "x-amazon-apigateway-request-validators";
 const VALIDATOR: &str = "x-amazon-apigateway-request-validator";
+const POLICY: &str = "x-amazon-apigateway-policy";
 const BINARY: &str = "x-amazon-apigateway-binary-media-types";
 const ENDPOINT: &str = "x-amazon-apigateway-endpoint-configuration";
 
@@ -135,6 +137,27 @@ impl Swagger {
             item.insert("options", cors.options(&methods));
         }
         Ok(())
+    }
+
+    /// Says who may call the methods of a path.
+    pub fn restrict(&mut self, config: &Dict, path: &str, stage: &Node) -> Result<()> {
+        let mut policy = member(&self.doc, POLICY);
+        let paths = self.doc.get("paths").and_then(Node::dict);
+        let found = paths.and_then(|paths| paths.members().find(|(name, _)| name.text == path));
+        if let Some((name, item)) = found {
+            resource_policy::add(&mut policy, config, &name, item, stage)?;
+        }
+        self.doc.insert(POLICY, policy);
+        Ok(())
+    }
+
+    /// Adds statements to the policy of who may call.
+    pub fn add_statements(&mut self, config: &Dict) {
+        if let Some(statements) = config.truthy("CustomStatements") {
+            let mut policy = member(&self.doc, POLICY);
+            resource_policy::add_custom(&mut policy, statements);
+            self.doc.insert(POLICY, policy);
+        }
     }
 
     /// Names types of bodies that are binary.

@@ -6,6 +6,7 @@ use super::super::implicit::{MANAGED, api_id};
 use super::super::node::{Dict, Node, Text, ordered, sub};
 use super::super::problem::{Problem, Result};
 use super::super::resource::Resource;
+use super::super::resource_policy;
 use super::super::swagger::{Integration, Swagger};
 use super::Event;
 
@@ -113,6 +114,10 @@ fn integrate(route: &Route<'_, '_>, id: &str, api: &mut Dict) -> Result<()> {
         ));
     }
     let own = event.truthy("Auth").and_then(Node::dict);
+    let stage = match api.get("StageName") {
+        Some(stage @ Node::Text(_)) => stage.clone(),
+        _ => "Stage".into(),
+    };
     let auth = match api.truthy("Auth") {
         None => Dict::ordered(),
         Some(Node::Dict(auth)) => auth.clone(),
@@ -127,7 +132,7 @@ fn integrate(route: &Route<'_, '_>, id: &str, api: &mut Dict) -> Result<()> {
     };
     swagger.integrate(path, method, &call)?;
     if let Some(own) = own {
-        authorize(route, own, &auth, &mut swagger)?;
+        authorize(route, own, &auth, &stage, &mut swagger)?;
     }
     if let Some(millis) = event.truthy("TimeoutInMillis") {
         swagger.time_out(&path.text, method, millis)?;
@@ -165,8 +170,15 @@ fn credentials(own: Option<&Dict>, api: &Dict) -> Option<Node> {
     }
 }
 
-fn authorize(route: &Route<'_, '_>, own: &Dict, api: &Dict, swagger: &mut Swagger) -> Result<()> {
-    const KNOWN: [&str; 4] = ["Authorizer", "AuthorizationScopes", "ApiKeyRequired", "InvokeRole"];
+fn authorize(
+    route: &Route<'_, '_>,
+    own: &Dict,
+    api: &Dict,
+    stage: &Node,
+    swagger: &mut Swagger,
+) -> Result<()> {
+    const KNOWN: [&str; 5] =
+        ["Authorizer", "AuthorizationScopes", "ApiKeyRequired", "InvokeRole", "ResourcePolicy"];
     if let Some(unknown) = own.keys().into_iter().find(|key| !KNOWN.contains(key)) {
         return route.event.problem(format!("Property 'Auth.{unknown}' is not supported."));
     }
@@ -193,6 +205,12 @@ fn authorize(route: &Route<'_, '_>, own: &Dict, api: &Dict, swagger: &mut Swagge
             );
         }
         swagger.require_key(&route.path.text, &route.method, key.is_truthy())?;
+    }
+    if let Some(policy) = own.truthy("ResourcePolicy") {
+        let wrong = |what| Problem::event(&route.event.name.text, what);
+        let policy = resource_policy::read(policy).map_err(wrong)?;
+        swagger.restrict(policy, &route.path.text, stage)?;
+        swagger.add_statements(policy);
     }
     Ok(())
 }
