@@ -15,9 +15,11 @@ use crate::{Failure, output};
 /// # Errors
 /// A path that is not there, a build method that is not supported (by its name), a build that fails.
 pub(super) fn build(artifact: &Artifact, folder: &Path) -> Result<Vec<u8>, Failure> {
-    let path = folder.join(&artifact.path);
-    let there = |e: std::io::Error| Failure::Usage(format!("{}: {e}", path.display()));
-    if fs::metadata(&path).map_err(there)?.is_file() {
+    let named = folder.join(&artifact.path);
+    let there = |e: std::io::Error| Failure::Usage(format!("{}: {e}", named.display()));
+    // Without links: cargo looks for a package's workspace in the folders above it.
+    let path = fs::canonicalize(&named).map_err(there)?;
+    if path.is_file() {
         return pack_file(&path).map_err(there);
     }
     match artifact.method.as_deref() {
