@@ -377,3 +377,16 @@ pub struct Export {
     /// The value.
     pub value: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Definition;
+
+    #[test]
+    fn a_definition_from_before_transforms_is_read() {
+        let definition = Definition { template: "{}".to_owned(), ..Definition::default() };
+        let mut row = postcard::to_stdvec(&definition).unwrap();
+        assert_eq!(row.pop(), Some(0));
+        assert_eq!(postcard::from_bytes::<Definition>(&row).unwrap(), definition);
+    }
+}
