@@ -150,8 +150,6 @@ pub static SERVICE: Service = Service {
             method: "PUT",
             uri: "/restapis/{restapi_id}/documentation/parts",
         },
-        RefusedOperation { name: "ImportRestApi", method: "POST", uri: "/restapis?mode=import" },
-        RefusedOperation { name: "PutRestApi", method: "PUT", uri: "/restapis/{restapi_id}" },
         RefusedOperation {
             name: "RejectDomainNameAccessAssociation",
             method: "POST",
@@ -796,6 +794,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "ImportRestApi",
+        method: "POST",
+        uri: "/restapis?mode=import",
+        status: 201,
+        input: Member::new("ImportRestApiRequest", &schemas::IMPORT_REST_API_REQUEST),
+        output: Member::new("RestApi", &schemas::REST_API),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
         name: "PutGatewayResponse",
         method: "PUT",
         uri: "/restapis/{restapi_id}/gatewayresponses/{response_type}",
@@ -846,6 +855,17 @@ static OPERATIONS: &[Operation] = &[
         status: 201,
         input: Member::new("PutMethodResponseRequest", &schemas::PUT_METHOD_RESPONSE_REQUEST),
         output: Member::new("MethodResponse", &schemas::METHOD_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:PUT"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "PutRestApi",
+        method: "PUT",
+        uri: "/restapis/{restapi_id}",
+        status: 200,
+        input: Member::new("PutRestApiRequest", &schemas::PUT_REST_API_REQUEST),
+        output: Member::new("RestApi", &schemas::REST_API),
         result_wrapper: None,
         action: Some("apigateway:PUT"),
         checksum_required: false,
@@ -1311,6 +1331,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetUsagePlansInput,
     ) -> impl Future<Output = Result<GetUsagePlansOutput, ropeway_wire::Error>> + Send;
+    fn import_rest_api(
+        &self,
+        cx: &Cx,
+        input: ImportRestApiInput,
+    ) -> impl Future<Output = Result<ImportRestApiOutput, ropeway_wire::Error>> + Send;
     fn put_gateway_response(
         &self,
         cx: &Cx,
@@ -1336,6 +1361,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: PutMethodResponseInput,
     ) -> impl Future<Output = Result<PutMethodResponseOutput, ropeway_wire::Error>> + Send;
+    fn put_rest_api(
+        &self,
+        cx: &Cx,
+        input: PutRestApiInput,
+    ) -> impl Future<Output = Result<PutRestApiOutput, ropeway_wire::Error>> + Send;
     fn tag_resource(
         &self,
         cx: &Cx,
@@ -1692,6 +1722,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_usage_plans(&cx, input).await
                 }))
             }
+            "ImportRestApi" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: ImportRestApiInput| async move {
+                    service.import_rest_api(&cx, input).await
+                }))
+            }
             "PutGatewayResponse" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutGatewayResponseInput| async move {
                     service.put_gateway_response(&cx, input).await
@@ -1713,6 +1748,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "PutMethodResponse" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutMethodResponseInput| async move {
                     service.put_method_response(&cx, input).await
+                }))
+            }
+            "PutRestApi" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutRestApiInput| async move {
+                    service.put_rest_api(&cx, input).await
                 }))
             }
             "TagResource" => {
@@ -2093,6 +2133,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_usage_plans(&cx, input).await
                 }))
             }
+            "ImportRestApi" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ImportRestApiInput| async move {
+                    service.import_rest_api(&cx, input).await
+                }))
+            }
             "PutGatewayResponse" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: PutGatewayResponseInput| async move {
@@ -2121,6 +2166,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.put_method_response(&cx, input).await
                 },
             )),
+            "PutRestApi" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutRestApiInput| async move {
+                    service.put_rest_api(&cx, input).await
+                }))
+            }
             "TagResource" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
@@ -4481,6 +4531,39 @@ impl Encode for GetUsagePlansInput {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct ImportRestApiInput {
+    pub fail_on_warnings: Option<bool>,
+    pub parameters: Option<std::collections::BTreeMap<String, String>>,
+    pub body: bytes::Bytes,
+}
+
+impl Decode for ImportRestApiInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.fail_on_warnings = Some(Decode::decode(d)?),
+                1 => out.parameters = Some(Decode::decode(d)?),
+                2 => out.body = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ImportRestApiInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.fail_on_warnings.as_ref().map(|v| v as &dyn Encode),
+            self.parameters.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.body),
+        ]);
+    }
+}
+
 pub type GetIntegrationOutput = Integration;
 
 pub type PutIntegrationOutput = Integration;
@@ -5264,6 +5347,45 @@ impl Encode for PutMethodResponseInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutRestApiInput {
+    pub rest_api_id: String,
+    pub mode: Option<String>,
+    pub fail_on_warnings: Option<bool>,
+    pub parameters: Option<std::collections::BTreeMap<String, String>>,
+    pub body: bytes::Bytes,
+}
+
+impl Decode for PutRestApiInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.mode = Some(Decode::decode(d)?),
+                2 => out.fail_on_warnings = Some(Decode::decode(d)?),
+                3 => out.parameters = Some(Decode::decode(d)?),
+                4 => out.body = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutRestApiInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            self.mode.as_ref().map(|v| v as &dyn Encode),
+            self.fail_on_warnings.as_ref().map(|v| v as &dyn Encode),
+            self.parameters.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.body),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct QuotaSettings {
     pub limit: Option<i64>,
     pub offset: Option<i64>,
@@ -5446,6 +5568,10 @@ impl Encode for GetResourcesOutput {
 pub type CreateRestApiOutput = RestApi;
 
 pub type GetRestApiOutput = RestApi;
+
+pub type ImportRestApiOutput = RestApi;
+
+pub type PutRestApiOutput = RestApi;
 
 pub type UpdateRestApiOutput = RestApi;
 
@@ -7480,6 +7606,18 @@ impl Input for GetUsagePlansInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for ImportRestApiInput {
+    type Output = ImportRestApiOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ImportRestApi";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/restapis", cx.region)]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for PutGatewayResponseInput {
     type Output = PutGatewayResponseOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -7566,6 +7704,18 @@ impl Input for PutMethodResponseInput {
             self.http_method.as_str(),
             self.status_code.as_str()
         )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for PutRestApiInput {
+    type Output = PutRestApiOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutRestApi";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/restapis/{}", cx.region, self.rest_api_id.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -8911,6 +9061,19 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static IMPORT_REST_API_REQUEST: Schema = Schema {
+        name: "ImportRestApiRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("failOnWarnings", &schema::BOOLEAN).at(Location::Query("failonwarnings")),
+                Member::new("parameters", &schemas::MAP_OF_STRING_TO_STRING).at(Location::QueryParams),
+                Member::new("body", &schema::BLOB).required(),
+            ],
+            payload: Some(2),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static INTEGRATION: Schema = Schema {
         name: "Integration",
         kind: Kind::Structure {
@@ -9444,6 +9607,27 @@ pub mod schemas {
                 Member::new("responseModels", &schemas::MAP_OF_STRING_TO_STRING),
             ],
             payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_MODE: Schema = Schema {
+        name: "PutMode",
+        kind: Kind::String,
+        constraints: Constraints { min: None, max: None, pattern: None, values: &["merge", "overwrite"] },
+    };
+
+    pub static PUT_REST_API_REQUEST: Schema = Schema {
+        name: "PutRestApiRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("mode", &schemas::PUT_MODE).at(Location::Query("mode")),
+                Member::new("failOnWarnings", &schema::BOOLEAN).at(Location::Query("failonwarnings")),
+                Member::new("parameters", &schemas::MAP_OF_STRING_TO_STRING).at(Location::QueryParams),
+                Member::new("body", &schema::BLOB).required(),
+            ],
+            payload: Some(4),
         },
         constraints: Constraints::NONE,
     };

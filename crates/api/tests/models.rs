@@ -1,10 +1,11 @@
 //! What the generated constants must hold, whatever the models say.
 
-use ropeway_api::{cloudformation, firehose, iam, s3, sns, sqs, sts};
+use ropeway_api::{apigateway, cloudformation, firehose, iam, s3, sns, sqs, sts};
 use ropeway_wire::schema::Service;
 use ropeway_wire::validate;
 
-const SERVICES: [&Service; 7] = [
+const SERVICES: [&Service; 8] = [
+    &apigateway::SERVICE,
     &cloudformation::SERVICE,
     &firehose::SERVICE,
     &iam::SERVICE,

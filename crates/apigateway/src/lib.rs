@@ -20,6 +20,7 @@ mod keys;
 mod live;
 mod mapping;
 mod model;
+mod openapi;
 mod ops;
 mod patch;
 mod plane;

@@ -232,10 +232,6 @@ pub struct Stage {
     pub variables: Texts,
     /// Settings of methods, by `<path>/<verb>` with `/` written `~1`, or `*/*`.
     pub method_settings: BTreeMap<String, MethodSettings>,
-    /// `accessLogSettings.destinationArn`
-    pub log_destination: Option<String>,
-    /// `accessLogSettings.format`
-    pub log_format: Option<String>,
     /// Tags.
     pub tags: Texts,
     /// When it was made.

@@ -55,7 +55,7 @@ pub enum AccountChange {
     AddPlanKey(String, String),
     /// Takes an API key out of a usage plan: the plan's id, the key's id.
     RemovePlanKey(String, String),
-    /// Finds the key of a value and its plan for a stage, and counts one request against the quota.
+    /// Finds the key of a value and its plan for a stage; counts a request against the quota, if asked to.
     Admit {
         /// the key's value
         value: String,
@@ -63,6 +63,8 @@ pub enum AccountChange {
         api: String,
         /// the stage
         stage: String,
+        /// count the request
+        count: bool,
     },
 }
 
@@ -77,7 +79,9 @@ pub struct Allowance {
     pub throttle: Option<Throttle>,
     /// What the plan says of the stage.
     pub stage: PlanStage,
-    /// The quota allows this request.
+    /// The plan has a quota.
+    pub has_quota: bool,
+    /// The quota allows the request that was counted.
     pub within_quota: bool,
 }
 
@@ -116,8 +120,8 @@ pub async fn apply(tx: &mut Tx, scope: &Scope, change: AccountChange) -> Result<
         C::CreateKey(_) | C::Key(_) | C::Keys(_) | C::PatchKey(..) | C::DeleteKey(_) | C::TagKey(..) => {
             api_keys(tx, scope, change).await
         }
-        C::Admit { value, api, stage } => {
-            let found = admit(tx, scope, &value, &api, &stage).await?;
+        C::Admit { value, api, stage, count } => {
+            let found = admit(tx, scope, &value, (&api, &stage), count).await?;
             Ok(AccountOutput::Allowance(found.map(Box::new)))
         }
         _ => plans(tx, scope, change).await,
@@ -434,8 +438,8 @@ async fn admit(
     tx: &mut Tx,
     scope: &Scope,
     value: &str,
-    api: &str,
-    stage: &str,
+    (api, stage): (&str, &str),
+    counts: bool,
 ) -> Result<Option<Allowance>, Error> {
     let Some(id) = tx.read::<String>(&keys::key_value(scope, value)).await? else { return Ok(None) };
     let key = key(tx, scope, &id).await?;
@@ -447,11 +451,12 @@ async fn admit(
         let Some(at) = plan.stages.iter().find(|one| one.api == api && one.stage == stage) else { continue };
         let at = at.clone();
         let within_quota = match &plan.quota {
-            None => true,
-            Some(quota) => count(tx, scope, quota, &plan.id, &key.id).await?,
+            Some(quota) if counts => count(tx, scope, quota, &plan.id, &key.id).await?,
+            _ => true,
         };
+        let has_quota = plan.quota.is_some();
         let (plan, throttle) = (plan.id, plan.throttle);
-        return Ok(Some(Allowance { key, plan, throttle, stage: at, within_quota }));
+        return Ok(Some(Allowance { key, plan, throttle, stage: at, has_quota, within_quota }));
     }
     Ok(None)
 }

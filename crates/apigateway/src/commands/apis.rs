@@ -56,10 +56,11 @@ fn bad_compression() -> Error {
     bad(format!("Invalid minimum compression size, must be between 0 and {MAX_COMPRESSION}"))
 }
 
-/// Checks a resource policy: JSON, of an object.
+/// Checks a resource policy: JSON, of an object with statements.
 pub fn check_policy(policy: &str) -> Result<(), Error> {
-    match serde_json::from_str::<serde_json::Value>(policy) {
-        Ok(serde_json::Value::Object(_)) => Ok(()),
+    let said: Option<serde_json::Value> = serde_json::from_str(policy).ok();
+    match said.as_ref().and_then(|said| said.get("Statement")) {
+        Some(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => Ok(()),
         _ => Err(bad(
             "Invalid policy document. Please check the policy syntax and ensure that Principals are valid.",
         )),

@@ -10,7 +10,7 @@ use crate::model::{Api, Authorizer};
 use crate::patch::Patch;
 
 /// Authorisers of an API: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
-const MOST: usize = 10;
+pub const MOST: usize = 10;
 /// Seconds that an authoriser's answer may be kept:
 /// <https://docs.aws.amazon.com/apigateway/latest/api/API_CreateAuthorizer.html>.
 pub const MAX_TTL: u32 = 3600;

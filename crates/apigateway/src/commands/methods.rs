@@ -4,7 +4,7 @@ use ropeway_wire::Error;
 
 use super::resources;
 use crate::errors::{authorizer_wanted, bad, conflict, no_method, no_response};
-use crate::model::{Api, Method, MethodResponse};
+use crate::model::{Api, Definition, Method, MethodResponse};
 use crate::patch::{NO_CONTENT_TYPE, NO_PARAMETER, Patch};
 
 /// The verbs that there are.
@@ -28,7 +28,11 @@ pub fn response_at<'a>(
 /// What must hold of a method.
 pub fn check(api: &mut Api, resource: &str, verb: &str) -> Result<(), Error> {
     let method = at(api, resource, verb)?.clone();
-    let definition = &api.definition;
+    check_method(&api.definition, &method)
+}
+
+/// What must hold of a method of a definition; called for imports too.
+pub fn check_method(definition: &Definition, method: &Method) -> Result<(), Error> {
     match method.authorization_type.as_str() {
         "NONE" | "AWS_IAM" => {}
         "CUSTOM" => {
@@ -57,7 +61,7 @@ pub fn check(api: &mut Api, resource: &str, verb: &str) -> Result<(), Error> {
             return Err(bad(format!("Invalid model identifier specified: {model}")));
         }
     }
-    check_parameters(&method)
+    check_parameters(method)
 }
 
 fn check_parameters(method: &Method) -> Result<(), Error> {

@@ -4,6 +4,7 @@ mod account;
 mod apis;
 mod authorizers;
 mod deployments;
+mod imports;
 mod integrations;
 mod methods;
 mod models;
@@ -25,10 +26,12 @@ use crate::model::{
 use crate::patch::Patch;
 use crate::{errors, rows};
 
-pub use account::{AccountChange, AccountOutput};
+pub use account::{AccountChange, AccountOutput, Allowance};
 pub use apis::{check_policy, compression};
+pub use imports::{check_definition, resource_of};
 pub use integrations::TIMEOUT;
 pub use responses::{TEMPLATE, TYPES};
+pub use stages::setting_key;
 
 /// Rows of snapshots that one step removes.
 const CLEANED_AT_ONCE: usize = 500;
@@ -305,7 +308,10 @@ pub fn apply(api: &mut Api, change: Change, moment: &Moment<'_>) -> Result<Optio
         }
         Change::GatewayResponse(kind, response) => responses::put(api, &kind, response)?,
         Change::Tags(stage, add, gone) => apis::tag(api, stage.as_deref(), add, &gone)?,
-        Change::Import(definition, settings) => apis::import(api, *definition, *settings, moment),
+        Change::Import(definition, settings) => {
+            check_definition(&definition)?;
+            apis::import(api, *definition, *settings, moment);
+        }
     }
     Ok(None)
 }

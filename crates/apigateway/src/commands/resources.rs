@@ -8,7 +8,7 @@ use crate::model::{Api, Definition, Resource};
 use crate::patch::Patch;
 
 /// Resources of an API: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
-const MOST: usize = 300;
+pub const MOST: usize = 300;
 
 /// The resource of an id.
 pub fn at<'a>(api: &'a mut Api, id: &str) -> Result<&'a mut Resource, Error> {
@@ -35,7 +35,7 @@ fn is_greedy(part: &str) -> bool {
 }
 
 /// Whether a resource with this part may stand under `parent`.
-fn check(definition: &Definition, parent: &str, own: Option<&str>, part: &str) -> Result<(), Error> {
+pub fn check(definition: &Definition, parent: &str, own: Option<&str>, part: &str) -> Result<(), Error> {
     let above = definition.resources.get(parent).ok_or_else(no_resource)?;
     if !sound(part) {
         return Err(bad(

@@ -100,11 +100,8 @@ pub fn patch(api: &mut Api, name: &str, patch: &Patch, _moment: &Moment<'_>) -> 
             patch.only(&["replace", "add", "remove"])?;
             stage.description = patch.optional().filter(|_| !removes);
         }
-        ["accessLogSettings"] if removes => (stage.log_destination, stage.log_format) = (None, None),
-        ["accessLogSettings", "destinationArn"] => {
-            stage.log_destination = patch.optional().filter(|_| !removes);
-        }
-        ["accessLogSettings", "format"] => stage.log_format = patch.optional().filter(|_| !removes),
+        ["accessLogSettings"] if removes => {}
+        ["accessLogSettings", ..] => return Err(unimplemented("The access log of stages")),
         ["cacheClusterEnabled"] if !patch.flag() => patch.only(&["replace"])?,
         ["tracingEnabled"] if !patch.flag() => patch.only(&["replace"])?,
         ["cacheClusterEnabled" | "cacheClusterSize"] => {

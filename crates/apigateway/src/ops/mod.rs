@@ -4,6 +4,7 @@ mod account;
 mod api_keys;
 mod authorizers;
 mod deployments;
+mod imports;
 mod integrations;
 mod methods;
 mod models;
@@ -241,6 +242,8 @@ macro_rules! operations {
 }
 
 operations! {
+    imports::import_rest_api(ImportRestApiInput) -> ImportRestApiOutput;
+    imports::put_rest_api(PutRestApiInput) -> PutRestApiOutput;
     account::get_account(GetAccountInput) -> GetAccountOutput;
     account::update_account(UpdateAccountInput) -> UpdateAccountOutput;
     api_keys::create_api_key(CreateApiKeyInput) -> CreateApiKeyOutput;

@@ -1,8 +1,12 @@
 //! Answers: what a proxy integration's function says, and what every answer has.
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ropeway_wire::Answer;
 use ropeway_wire::protocol::ResponseBody;
@@ -36,6 +40,25 @@ pub fn made(status: u16, headers: HeaderMap, body: Bytes) -> Answer {
     *out.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *out.headers_mut() = headers;
     out
+}
+
+/// Compresses an answer that is large enough, if the API says so and the client takes gzip.
+pub fn compressed(hit: &Hit<'_>, mut answer: Answer) -> Answer {
+    let least = hit.served.definition.minimum_compression.map(|least| least as usize);
+    let encoded = answer.headers().contains_key(http::header::CONTENT_ENCODING);
+    let takes = hit
+        .header("accept-encoding")
+        .is_some_and(|all| all.split(',').any(|one| one.trim().starts_with("gzip")));
+    let (Some(least), true, false) = (least, takes, encoded) else { return answer };
+    let ResponseBody::Bytes(body) = answer.body() else { return answer };
+    if body.is_empty() || body.len() < least {
+        return answer;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let Ok(small) = encoder.write_all(body).and_then(|()| encoder.finish()) else { return answer };
+    *answer.body_mut() = ResponseBody::Bytes(Bytes::from(small));
+    answer.headers_mut().insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer
 }
 
 fn malformed() -> Refusal {

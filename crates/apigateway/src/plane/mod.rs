@@ -2,7 +2,9 @@
 //!
 //! `<id>.execute-api.<region>.<domain>/<stage>/…` and `/restapis/<id>/<stage>/_user_request_/…`.
 
+mod access;
 mod answer;
+mod authorizer;
 mod custom;
 mod event;
 mod hit;
@@ -11,8 +13,10 @@ mod integrate;
 mod lambda;
 mod refusal;
 mod router;
+mod validate;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,7 +24,7 @@ use http::HeaderValue;
 use ropeway_core::keys::Scope;
 use ropeway_core::{Fault, Trace, directory};
 use ropeway_wire::gateway::{Site, SiteRequest};
-use ropeway_wire::{Answer, BoxFuture, Error, Roles, Services};
+use ropeway_wire::{Answer, BoxFuture, Cx, Error, Roles, Services};
 
 use crate::keys::{self, ApiName};
 use crate::model::{Definition, Settings, Stage};
@@ -52,6 +56,16 @@ pub struct Served {
     /// What its deployment froze.
     pub definition: Definition,
     router: Router,
+    verdicts: Mutex<Verdicts>,
+}
+
+/// What authorisers said, by their ids and what they went by.
+type Verdicts = BTreeMap<(String, Vec<String>), authorizer::Verdict>;
+
+impl Served {
+    fn verdicts(&self) -> MutexGuard<'_, Verdicts> {
+        self.verdicts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 /// What the data plane is made of.
@@ -73,6 +87,7 @@ pub struct Plane {
     services: Arc<Services>,
     roles: Arc<dyn Roles>,
     outgoing: Arc<dyn Outgoing>,
+    buckets: access::Buckets,
 }
 
 /// Calls HTTP endpoints: what this crate leaves to the server.
@@ -106,7 +121,7 @@ impl Plane {
     /// The site of a service.
     pub fn new(parts: Parts) -> Self {
         let Parts { gateway, services, roles, outgoing } = parts;
-        Plane { gateway, services, roles, outgoing }
+        Plane { gateway, services, roles, outgoing, buckets: access::Buckets::default() }
     }
 
     /// Whose an API is.
@@ -128,7 +143,8 @@ impl Plane {
     }
 
     /// A stage, from memory or from rows; `None` if it is not there.
-    async fn served(&self, trace: &Trace, id: &str, stage: &str) -> Result<Option<Arc<Served>>, Error> {
+    async fn served(&self, cx: &Cx, id: &str, stage: &str) -> Result<Option<Arc<Served>>, Error> {
+        let trace = &cx.trace;
         let epoch = match self.gateway.live.get(id, stage) {
             Ok(served) => return Ok(Some(served)),
             Err(epoch) => epoch,
@@ -142,6 +158,7 @@ impl Plane {
         let Some(found) = api.stages.get(stage).cloned() else { return Ok(None) };
         let definition = self.gateway.snapshot(trace, &name, &found.deployment).await?;
         let router = Router::new(&definition);
+        access::know_policy(cx, &name, stage, definition.policy.as_deref());
         let served = Arc::new(Served {
             name,
             settings: api.settings,
@@ -149,6 +166,7 @@ impl Plane {
             stage: found,
             definition,
             router,
+            verdicts: Mutex::default(),
         });
         self.gateway.live.keep(id, stage, epoch, Arc::clone(&served));
         Ok(Some(served))
@@ -158,7 +176,7 @@ impl Plane {
         let Some((id, stage, path)) = parts(&request.host, &request.path) else {
             return Refusal::forbidden().plain();
         };
-        let served = match self.served(&request.cx.trace, &id, &stage).await {
+        let served = match self.served(&request.cx, &id, &stage).await {
             Ok(Some(served)) => served,
             Ok(None) => return Refusal::forbidden().plain(),
             Err(error) => {
@@ -206,7 +224,10 @@ impl Plane {
             let error = "RequestTooLargeException";
             return Err(Refusal::new("REQUEST_TOO_LARGE", error, "Request Too Long"));
         }
-        self.integrate(hit, method).await
+        self.admit(hit, method).await?;
+        validate::check(hit, method)?;
+        let answer = self.integrate(hit, method).await?;
+        Ok(answer::compressed(hit, answer))
     }
 }
 

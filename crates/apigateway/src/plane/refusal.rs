@@ -1,5 +1,6 @@
 //! Refusals, and the gateway responses that they look like.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -18,21 +19,22 @@ use crate::mapping::{self, Place, Source};
 pub struct Refusal {
     /// The gateway response's type.
     pub kind: &'static str,
-    /// What the caller reads.
-    pub message: String,
+    /// What the caller reads; `None`: null.
+    pub message: Option<String>,
     /// The status, unless a gateway response says another.
     pub status: u16,
     /// `x-amzn-errortype`
-    pub error: &'static str,
+    pub error: Cow<'static, str>,
     /// What a validator found.
     pub validation: Option<String>,
 }
 
 impl Refusal {
     /// A refusal of a type, with its own status.
-    pub fn new(kind: &'static str, error: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(kind: &'static str, error: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let status = TYPES.iter().find(|(name, _)| *name == kind).and_then(|(_, status)| *status);
-        Refusal { kind, message: message.into(), status: status.unwrap_or(500), error, validation: None }
+        let (error, message) = (error.into(), Some(message.into()));
+        Refusal { kind, message, status: status.unwrap_or(500), error, validation: None }
     }
 
     /// The integration failed.
@@ -71,7 +73,7 @@ impl Refusal {
         let mut answer = answer::made(self.status, HeaderMap::new(), Bytes::from(body));
         let headers = answer.headers_mut();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(self.error));
+        answer::put(headers, "x-amzn-errortype", &self.error);
         answer
     }
 
@@ -91,7 +93,7 @@ impl Refusal {
         let body = filled(template, &values);
         let mut headers = HeaderMap::new();
         answer::put(&mut headers, "content-type", kind);
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(self.error));
+        answer::put(&mut headers, "x-amzn-errortype", &self.error);
         for (target, source) in &response.parameters {
             let Some(name) = target.strip_prefix("gatewayresponse.header.") else { continue };
             if let Some(value) = mapping::parse(source, "method.request").and_then(|s| value(hit, &values, s))
@@ -110,9 +112,10 @@ impl Refusal {
             "error".to_owned(),
             serde_json::json!({
                 "message": self.message,
-                "messageString": Json::String(self.message.clone()).to_string(),
+                "messageString": serde_json::json!(self.message).to_string(),
                 "responseType": self.kind,
-                "validationErrorString": self.validation,
+                // Templates put it between quotes.
+                "validationErrorString": self.validation.as_ref().map(|why| why.replace('\\', "\\\\").replace('"', "\\\"")),
             }),
         );
         serde_json::json!({ "context": context, "stageVariables": hit.served.stage.variables })

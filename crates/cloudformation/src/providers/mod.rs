@@ -5,6 +5,9 @@
 //! creation goes by a name that was committed before it began, and takes what that name already
 //! stands for as its own; a deletion takes what is not there as deleted.
 
+mod apigateway;
+mod apigateway_keys;
+mod apigateway_methods;
 mod firehose;
 mod iam;
 mod iam_policies;
@@ -138,6 +141,19 @@ pub trait Provider: Send + Sync {
 
 /// Every provider.
 static PROVIDERS: &[&dyn Provider] = &[
+    &apigateway::Account,
+    &apigateway::Deployment,
+    &apigateway::Resource,
+    &apigateway::RestApi,
+    &apigateway::Stage,
+    &apigateway_keys::ApiKey,
+    &apigateway_keys::UsagePlan,
+    &apigateway_keys::UsagePlanKey,
+    &apigateway_methods::Authorizer,
+    &apigateway_methods::GatewayResponse,
+    &apigateway_methods::Method,
+    &apigateway_methods::Model,
+    &apigateway_methods::RequestValidator,
     &firehose::DeliveryStream,
     &iam::Group,
     &iam::ManagedPolicy,

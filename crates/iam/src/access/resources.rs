@@ -37,10 +37,15 @@ impl Access {
     }
 }
 
-/// The bucket's ARN of an object's; any other ARN as it is.
+/// The ARN that a resource's policy is known by: an object's is its bucket's; that of a REST API's method, its
+/// stage's (`…:<api>/<stage>`), which each deployment gives its own; any other ARN as it is.
 fn bucket_of(resource: &str) -> &str {
-    match resource.starts_with("arn:aws:s3:::") {
-        true => resource.split('/').next().unwrap_or(resource),
-        false => resource,
+    if resource.starts_with("arn:aws:s3:::") {
+        return resource.split('/').next().unwrap_or(resource);
     }
+    if resource.starts_with("arn:aws:execute-api:") {
+        let end = resource.match_indices('/').nth(1).map_or(resource.len(), |(at, _)| at);
+        return resource.get(..end).unwrap_or(resource);
+    }
+    resource
 }

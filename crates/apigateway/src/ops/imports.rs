@@ -1,0 +1,99 @@
+//! ImportRestApi, PutRestApi.
+
+use std::collections::BTreeMap;
+
+use ropeway_api::apigateway as api;
+use ropeway_wire::{Cx, Error};
+
+use super::{ApiGateway, pass_role, rest_apis};
+use crate::commands::{Change, Moment};
+use crate::errors::{bad, unimplemented};
+use crate::model::{Definition, Settings};
+use crate::{openapi, render};
+
+/// Bytes of a document: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
+const MAX_DOCUMENT: usize = 6 * 1024 * 1024;
+
+/// What the query string says of an import.
+fn parameters(given: Option<BTreeMap<String, String>>, settings: &mut Settings) -> Result<(), Error> {
+    for (name, value) in given.unwrap_or_default() {
+        match (name.as_str(), value.as_str()) {
+            // The operation's own, which stand in the query string too.
+            ("mode" | "failonwarnings", _) | ("basepath", "ignore") | ("ignore", "documentation") => {}
+            ("endpointConfigurationTypes", kind @ ("EDGE" | "REGIONAL")) => {
+                kind.clone_into(&mut settings.endpoint_type)
+            }
+            ("endpointConfigurationTypes", "PRIVATE") => {
+                return Err(unimplemented("The endpoint type PRIVATE"));
+            }
+            ("basepath", "prepend" | "split") => {
+                return Err(unimplemented(&format!("basepath={value}")));
+            }
+            _ => return Err(bad(format!("Invalid parameter {name}={value}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Roles that a document names are handed to API Gateway by whoever imports it.
+fn pass_roles(cx: &Cx, definition: &Definition) -> Result<(), Error> {
+    let methods = definition.resources.values().flat_map(|resource| resource.methods.values());
+    let of_methods = methods.filter_map(|method| method.integration.as_ref()?.credentials.as_deref());
+    let of_authorizers = definition.authorizers.values().filter_map(|one| one.credentials.as_deref());
+    of_methods.chain(of_authorizers).try_for_each(|role| pass_role(cx, role))
+}
+
+fn check_size(body: &[u8]) -> Result<(), Error> {
+    match body.len() > MAX_DOCUMENT {
+        true => Err(bad("Invalid OpenAPI input. The document is larger than 6 MB.")),
+        false => Ok(()),
+    }
+}
+
+pub async fn import_rest_api(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    input: api::ImportRestApiInput,
+) -> Result<api::ImportRestApiOutput, Error> {
+    check_size(&input.body)?;
+    let mut settings = Settings {
+        endpoint_type: "EDGE".to_owned(),
+        ip_address_type: "ipv4".to_owned(),
+        ..Settings::default()
+    };
+    parameters(input.parameters, &mut settings)?;
+    let mut definition = Definition::default();
+    let moment = Moment { now: cx.now, ids: gateway.core.ids() };
+    openapi::read(&input.body, &mut definition, &mut settings, &moment)?;
+    if settings.name.is_empty() {
+        return Err(bad("Invalid OpenAPI input. The document has no title."));
+    }
+    pass_roles(cx, &definition)?;
+    rest_apis::create(gateway, cx, settings, definition).await
+}
+
+pub async fn put_rest_api(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    input: api::PutRestApiInput,
+) -> Result<api::PutRestApiOutput, Error> {
+    check_size(&input.body)?;
+    let before = gateway.own(cx, &input.rest_api_id).await?;
+    let mut settings = before.settings.clone();
+    parameters(input.parameters, &mut settings)?;
+    let mut definition = match input.mode.as_deref() {
+        Some("overwrite") => {
+            // The root keeps its id.
+            let mut definition = Definition::default();
+            definition.resources.insert(before.root.clone(), Default::default());
+            definition
+        }
+        _ => before.definition,
+    };
+    let moment = Moment { now: cx.now, ids: gateway.core.ids() };
+    openapi::read(&input.body, &mut definition, &mut settings, &moment)?;
+    pass_roles(cx, &definition)?;
+    let change = Change::Import(Box::new(definition), Box::new(settings));
+    let (api, _) = gateway.change(cx, &input.rest_api_id, change).await?;
+    Ok(render::rest_api(&api, true))
+}
