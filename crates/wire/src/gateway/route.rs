@@ -246,9 +246,9 @@ fn by_uri(service: &'static Service, parts: &Parts, host: &str) -> Found {
         }
     }
     let found = best.map(|(_, found)| found);
-    found.or_else(|| refused_by_uri(service, parts, &path, &keys)).unwrap_or_else(|| {
-        Found::Refused(no_such_method(service))
-    })
+    found
+        .or_else(|| refused_by_uri(service, parts, &path, &keys))
+        .unwrap_or_else(|| Found::Refused(no_such_method(service)))
 }
 
 /// Where no listed operation fits: the refused one that does. S3 tells its operations apart by their query
