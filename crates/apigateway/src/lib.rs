@@ -27,6 +27,8 @@ mod plane;
 mod render;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use ropeway_core::{Core, ShardId};
 
