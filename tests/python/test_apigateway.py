@@ -299,6 +299,7 @@ def test_deployments_and_stages(gateway, api, mock):
         (replace("/variables/a", "white space"), "Stage variable values must match"),
         (replace("/tracingEnabled", "true"), "tracing of stages is not implemented"),
         (replace("/*/*/caching/enabled", "true"), "caching of responses is not implemented"),
+        (replace("/accessLogSettings/destinationArn", "arn:aws:firehose:r:a:deliverystream/x"), "delivery stream is not implemented"),
         (replace("/*/*/logging/loglevel", "INFO"), "execution log of methods is not implemented"),
     ]:
         with refused("BadRequestException", 400, message):

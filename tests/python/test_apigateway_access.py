@@ -390,3 +390,30 @@ def test_resource_policies(server, echo, iam, name):
     api.client.update_rest_api(restApiId=api.id, patchOperations=[{"op": "replace", "path": "/policy", "value": ""}])
     api.deploy()
     assert api.call("/no").status == 200
+
+
+def test_access_logs(own):
+    logs, iam, group = own.client("logs"), own.client("iam"), unique("/apis/log")
+    logs.create_log_group(logGroupName=group)
+    iam.create_role(RoleName="logs", AssumeRolePolicyDocument=trust(Service="apigateway.amazonaws.com"))
+    iam.put_role_policy(RoleName="logs", PolicyName="p", PolicyDocument=document(
+        allow(["logs:PutLogEvents", "logs:CreateLogStream"])))
+    api = Api(own)
+    api.mock("/a", "GET", "four")
+    api.deploy()
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    api.client.update_account(patchOperations=[
+        {"op": "replace", "path": "/cloudwatchRoleArn", "value": f"arn:aws:iam::{ACCOUNT}:role/logs"}])
+    shown = api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+        {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": arn},
+        {"op": "replace", "path": "/accessLogSettings/format",
+         "value": "$context.identity.sourceIp $context.identity.user $context.httpMethod $context.resourcePath "
+                  "$context.status $context.responseLength $context.requestId $context.error.responseType"}])
+    assert shown["accessLogSettings"]["destinationArn"] == arn
+    ids = [api.call(path).headers["x-amzn-requestid"] for path in ("/a", "/none")]
+    lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    assert lines == [f"127.0.0.1 - GET /a 200 4 {ids[0]} -",
+                     f"127.0.0.1 - GET - 403 42 {ids[1]} MISSING_AUTHENTICATION_TOKEN"]
+    # A log that cannot be written keeps nobody from being answered.
+    logs.delete_log_group(logGroupName=group)
+    assert api.call("/a").status == 200

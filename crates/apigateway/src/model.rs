@@ -238,6 +238,10 @@ pub struct Stage {
     pub created: Time,
     /// When it was changed last.
     pub updated: Time,
+    /// `accessLogSettings.destinationArn`: a log group's
+    pub log_destination: Option<String>,
+    /// `accessLogSettings.format`
+    pub log_format: Option<String>,
 }
 
 /// What is set for methods of a stage.

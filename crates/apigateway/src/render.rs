@@ -140,6 +140,7 @@ pub fn summary(definition: &Definition) -> api::Deployment {
 
 /// A stage; what changes it shows tags that are not there too.
 pub fn stage(name: &str, of: &Stage) -> api::Stage {
+    let logged = of.log_destination.is_some() || of.log_format.is_some();
     let settings = of.method_settings.iter().map(|(key, settings)| (key.clone(), setting(settings)));
     api::Stage {
         deployment_id: Some(of.deployment.clone()),
@@ -149,6 +150,10 @@ pub fn stage(name: &str, of: &Stage) -> api::Stage {
         cache_cluster_status: Some("NOT_AVAILABLE".to_owned()),
         method_settings: Some(settings.collect()),
         variables: some(of.variables.clone()),
+        access_log_settings: logged.then(|| api::AccessLogSettings {
+            format: of.log_format.clone(),
+            destination_arn: of.log_destination.clone(),
+        }),
         tracing_enabled: Some(false),
         tags: some(of.tags.clone()),
         created_date: Some(of.created),

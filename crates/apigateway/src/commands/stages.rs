@@ -100,8 +100,12 @@ pub fn patch(api: &mut Api, name: &str, patch: &Patch, _moment: &Moment<'_>) -> 
             patch.only(&["replace", "add", "remove"])?;
             stage.description = patch.optional().filter(|_| !removes);
         }
-        ["accessLogSettings"] if removes => {}
-        ["accessLogSettings", ..] => return Err(unimplemented("The access log of stages")),
+        ["accessLogSettings"] if removes => (stage.log_destination, stage.log_format) = (None, None),
+        ["accessLogSettings", "destinationArn"] => {
+            stage.log_destination = patch.optional().filter(|_| !removes);
+            stage.log_destination.as_deref().map(check_destination).transpose()?;
+        }
+        ["accessLogSettings", "format"] => stage.log_format = patch.optional().filter(|_| !removes),
         ["cacheClusterEnabled"] if !patch.flag() => patch.only(&["replace"])?,
         ["tracingEnabled"] if !patch.flag() => patch.only(&["replace"])?,
         ["cacheClusterEnabled" | "cacheClusterSize"] => {
@@ -121,6 +125,19 @@ pub fn patch(api: &mut Api, name: &str, patch: &Patch, _moment: &Moment<'_>) -> 
         }
     }
     Ok(())
+}
+
+/// An access log goes to a log group.
+fn check_destination(arn: &str) -> Result<(), Error> {
+    if arn.starts_with("arn:aws:firehose:") {
+        return Err(unimplemented("An access log to a delivery stream"));
+    }
+    match arn.starts_with("arn:aws:logs:") && arn.contains(":log-group:") {
+        true => Ok(()),
+        false => {
+            Err(bad(format!("Invalid ARN specified in the request. ARNs must be of a log group: {arn}")))
+        }
+    }
 }
 
 /// The key of a method's settings: `pets/{id}/GET`, `/GET` for the root, `*/*` for all; the path's `/` as `~1`.

@@ -11,6 +11,7 @@ mod hit;
 mod http_endpoint;
 mod integrate;
 mod lambda;
+mod log;
 mod refusal;
 mod router;
 mod validate;
@@ -204,10 +205,12 @@ impl Plane {
             api_key: None,
             authorizer: None,
         };
-        match self.carry_out(&mut hit).await {
-            Ok(answer) => answer,
-            Err(refusal) => refusal.answer(&hit),
-        }
+        let (answer, refusal) = match self.carry_out(&mut hit).await {
+            Ok(answer) => (answer, None),
+            Err(refusal) => (refusal.answer(&hit), Some(refusal)),
+        };
+        self.log(&hit, &answer, refusal.as_ref()).await;
+        answer
     }
 
     async fn carry_out(&self, hit: &mut Hit<'_>) -> Result<Answer, Refusal> {

@@ -90,7 +90,7 @@ impl Refusal {
         let (kind, template) =
             template.map_or((json, TEMPLATE), |(kind, text)| (kind.as_str(), text.as_str()));
         let values = self.values(hit);
-        let body = filled(template, &values);
+        let body = filled(template, &values, "");
         let mut headers = HeaderMap::new();
         answer::put(&mut headers, "content-type", kind);
         answer::put(&mut headers, "x-amzn-errortype", &self.error);
@@ -150,7 +150,7 @@ fn value(hit: &Hit<'_>, values: &Json, source: Source) -> Option<String> {
 
 /// A gateway response's template: variables are filled in, and nothing else is done
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gatewayResponse-definition.html>).
-fn filled(template: &str, values: &Json) -> String {
+pub fn filled(template: &str, values: &Json, missing: &str) -> String {
     static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"\$(?:\{((?:context|stageVariables)[\w.]*)\}|((?:context|stageVariables)(?:\.\w+)*))")
             .ok()
@@ -158,7 +158,7 @@ fn filled(template: &str, values: &Json) -> String {
     let Some(variable) = VARIABLE.as_ref() else { return template.to_owned() };
     let fill = |found: &Captures<'_>| {
         let path = found.get(1).or_else(|| found.get(2)).map_or("", |path| path.as_str());
-        at(values, path).map(text).unwrap_or_default()
+        at(values, path).map(text).filter(|text| !text.is_empty()).unwrap_or_else(|| missing.to_owned())
     };
     variable.replace_all(template, fill).into_owned()
 }
@@ -172,7 +172,7 @@ mod tests {
         let values = serde_json::json!({
             "context": { "error": { "messageString": "\"no\"" }, "stage": "dev" }, "stageVariables": { "a": "1" },
         });
-        assert_eq!(filled(TEMPLATE, &values), r#"{"message":"no"}"#);
-        assert_eq!(filled("$context.stage-${stageVariables.a}.$context.none!", &values), "dev-1.!");
+        assert_eq!(filled(TEMPLATE, &values, ""), r#"{"message":"no"}"#);
+        assert_eq!(filled("$context.stage-${stageVariables.a}.$context.none!", &values, ""), "dev-1.!");
     }
 }

@@ -78,6 +78,10 @@ static DEPLOYMENT: ResourceType = ResourceType::new(
 static STAGE: ResourceType = ResourceType::new(
     "AWS::ApiGateway::Stage",
     &[
+        Property::new(
+            "AccessLogSetting",
+            Kind::Structure(&[Property::new("DestinationArn", STRING), Property::new("Format", STRING)]),
+        ),
         Property::new("CacheClusterEnabled", Kind::Boolean),
         Property::new("DeploymentId", STRING).required(),
         Property::new("Description", STRING),
@@ -418,6 +422,12 @@ impl Stage {
             if !value.is_null() {
                 out.push(patch("replace", path, value));
             }
+        }
+        let log = subject.property("AccessLogSetting");
+        for (name, path) in [("DestinationArn", "destinationArn"), ("Format", "format")] {
+            let value = self::property(log, name);
+            let op = if value.is_null() { "remove" } else { "replace" };
+            out.push(patch(op, &format!("/accessLogSettings/{path}"), value));
         }
         let names = |properties: &Json| -> BTreeMap<String, Json> {
             let variables = property(properties, "Variables").as_object();
