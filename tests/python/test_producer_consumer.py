@@ -110,6 +110,8 @@ def test_what_fails(own, tmp_path):
     system = System(own, tmp_path, "rust")
     sqs, failed = own.client("sqs"), system.outputs["FailedQueueArn"]
     url = system.outputs["UploadsQueueUrl"]
+    [first] = receive(sqs, url, 1)
+    assert json.loads(first["Body"])["Event"] == "s3:TestEvent"
 
     # Nothing outside of `input/` is told of; neither is it reached without a URL.
     put = urllib.request.Request(system.url("elsewhere", "putObject"), data=b"x", method="PUT")
