@@ -139,7 +139,7 @@ def files(arguments, env, endpoint, root):
         before = time.monotonic()
         subprocess.run([driver, "produce", "--api", api, *(Path(folder, name) for name in sizes)],
                        env=environment(endpoint, "", ""), check=True)
-        subprocess.run([driver, "consume", "--api", api, "--count", str(len(sizes)), Path(folder, "got")],
+        subprocess.run([driver, "consume", "--api", api, "--until-empty", Path(folder, "got")],
                        env=environment(endpoint, *consumer), check=True)
         for name, size in sizes.items():
             same = Path(folder, name).read_bytes() == Path(folder, "got/input", name).read_bytes()
