@@ -104,20 +104,21 @@ async fn all_processes_stand_still_between_invocations() {
     until(|| state().contains(") T ")).await;
 }
 
-#[tokio::test]
-#[ignore = "the server that the next test kills"]
-async fn server_to_be_killed() {
+/// The server that the next test kills: the test itself, in a process of its own.
+async fn serve_until_killed(function: &str) {
     let world = World::new().await;
-    let function = world.function(&std::env::var("NAME_OF_FUNCTION").unwrap());
-    world.ask(&function, "spawn").await;
+    world.ask(&world.function(function), "spawn").await;
     std::future::pending::<()>().await;
 }
 
 #[tokio::test]
 async fn processes_die_with_a_server_that_is_killed() {
+    if let Ok(function) = std::env::var("NAME_OF_FUNCTION") {
+        return serve_until_killed(&function).await;
+    }
     let name = format!("killed-{}", std::process::id());
     let mut server = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "pool::server_to_be_killed"])
+        .args(["--exact", "pool::processes_die_with_a_server_that_is_killed"])
         .env("NAME_OF_FUNCTION", &name)
         .stdout(Stdio::null())
         .spawn()

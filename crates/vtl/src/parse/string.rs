@@ -66,7 +66,7 @@ fn literal_length(text: &str) -> Option<usize> {
     longest
 }
 
-/// `\uXXXX` is the only escape that has a meaning in a string.
+/// `\u` with four hexadecimal digits is the only escape that has a meaning in a string.
 fn unescape(text: &str) -> Arc<str> {
     let mut units: Vec<u16> = Vec::new();
     let mut result = String::with_capacity(text.len());
