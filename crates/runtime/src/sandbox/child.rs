@@ -109,7 +109,7 @@ fn capabilities() -> Result<(), String> {
             break;
         }
     }
-    let _ = rustix::thread::clear_ambient_capability_set();
+    rustix::thread::clear_ambient_capability_set().map_err(said("the ambient capabilities"))?;
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),
