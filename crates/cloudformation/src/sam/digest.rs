@@ -1,7 +1,5 @@
 //! Digests in logical ids: SHA-1 of texts and of JSON, and Python's way of printing values.
 
-use std::fmt::Write;
-
 use sha1::{Digest, Sha1};
 
 use super::node::{Dict, Node, Text};
@@ -11,11 +9,7 @@ pub const LENGTH: usize = 10;
 
 /// The SHA-1 digest of a text, as 40 hexadecimal digits.
 pub fn sha1(text: &str) -> String {
-    Sha1::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(Sha1::digest(text.as_bytes()))
 }
 
 /// `prefix` with the digest of a text, which is left out if the text is empty.
@@ -75,7 +69,7 @@ fn json_text(text: &str, out: &mut String) {
             '\u{c}' => out.push_str("\\f"),
             ' '..='~' => out.push(c),
             _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
-                let _ = write!(out, "\\u{unit:04x}");
+                out.push_str(&format!("\\u{unit:04x}"));
             }),
         }
     }
@@ -165,13 +159,12 @@ fn python_text(text: &Text, out: &mut String) {
 
 fn python_escape(c: char, own: bool, out: &mut String) {
     let code = u32::from(c);
-    // Writing to a string does not fail.
-    let _ = match code {
-        0..=0xff if own || code < 0xa1 || code == 0xad => write!(out, "\\x{code:02x}"),
-        _ if !own => write!(out, "{c}"),
-        0..=0xffff => write!(out, "\\u{code:04x}"),
-        _ => write!(out, "\\U{code:08x}"),
-    };
+    match code {
+        0..=0xff if own || code < 0xa1 || code == 0xad => out.push_str(&format!("\\x{code:02x}")),
+        _ if !own => out.push(c),
+        0..=0xffff => out.push_str(&format!("\\u{code:04x}")),
+        _ => out.push_str(&format!("\\U{code:08x}")),
+    }
 }
 
 #[cfg(test)]
