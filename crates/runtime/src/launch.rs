@@ -69,13 +69,15 @@ impl Launcher {
     /// # Errors
     /// What the file system says.
     pub fn new(
-        settings: Settings,
+        mut settings: Settings,
         host: Arc<dyn FunctionHost>,
         clock: Clock,
         ids: Ids,
         runtimes: Runtimes,
     ) -> std::io::Result<Self> {
         raise_open_files();
+        // A sandbox binds from a directory of its own.
+        settings.directory = std::path::absolute(settings.directory)?;
         let packages = Packages::open(settings.directory.join("packages"))?;
         let trust = settings.aws_names.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
         let root = settings.directory.join("root");

@@ -150,10 +150,8 @@ fn nothing_acknowledged_is_lost_with_the_power() {
 }
 
 fn rebuilt(ground: &Ground, log: &Log, point: usize, unsynced: Unsynced, rng: &mut StdRng) -> PathBuf {
-    let into = ground.base.join("rebuilt");
-    if into.exists() {
-        std::fs::remove_dir_all(&into).unwrap();
-    }
+    // A directory of its own each time: what a server that was just killed had begun may still be ending there.
+    let into = tempfile::tempdir_in(&ground.base).unwrap().keep();
     replay(log, point, unsynced, &mut || rng.next_u64(), &ground.watched, &into).unwrap();
     into
 }

@@ -37,9 +37,13 @@ const PLACES: [&str; 5] = ["var/task", "var/runtime", "opt", "tmp", "proc"];
 pub fn make(order: &Order, missing: &mut Vec<String>) -> Result<(), String> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(said("private mounts"))?;
-    let root = order.root.as_path();
     let small = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", root, "tmpfs", small, c"size=4m,nr_inodes=4096,mode=755").map_err(said("the root"))?;
+    mount("tmpfs", &order.root, "tmpfs", small, c"size=4m,nr_inodes=4096,mode=755")
+        .map_err(said("the root"))?;
+    // From here on by paths within it: should the host's directory go meanwhile, and the mount with it, nothing
+    // may be made in its place.
+    std::env::set_current_dir(&order.root).map_err(said("the root"))?;
+    let root = Path::new(".");
     for place in PLACES {
         fs::create_dir_all(root.join(place)).map_err(said(place))?;
     }
@@ -51,9 +55,9 @@ pub fn make(order: &Order, missing: &mut Vec<String>) -> Result<(), String> {
     for (host, inside) in &order.binds {
         bind(host, &beneath(root, inside))?;
     }
-    scratch(order)?;
+    scratch(root, order)?;
     processes(root, missing)?;
-    enter(root)
+    enter()
 }
 
 fn system(root: &Path) -> Result<(), String> {
@@ -100,11 +104,11 @@ fn devices(root: &Path) -> Result<(), String> {
 }
 
 /// `/tmp`: of the configured size, bounded in the number of files, gone with the sandbox.
-fn scratch(order: &Order) -> Result<(), String> {
+fn scratch(root: &Path, order: &Order) -> Result<(), String> {
     let limits = format!("size={},nr_inodes={},mode=1777", order.tmp_bytes, order.tmp_files);
     let limits = CString::new(limits).map_err(said("/tmp"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", order.root.join("tmp"), "tmpfs", flags, limits.as_c_str()).map_err(said("/tmp"))
+    mount("tmpfs", root.join("tmp"), "tmpfs", flags, limits.as_c_str()).map_err(said("/tmp"))
 }
 
 /// `/proc`, where a process sees only those of its own user.
@@ -118,9 +122,8 @@ fn processes(root: &Path, missing: &mut Vec<String>) -> Result<(), String> {
     mount("proc", &proc, "proc", flags, None).map_err(said("/proc"))
 }
 
-/// Makes the new root the root, and closes it.
-fn enter(root: &Path) -> Result<(), String> {
-    std::env::set_current_dir(root).map_err(said("the root"))?;
+/// Makes the directory that it is in the root, and closes it.
+fn enter() -> Result<(), String> {
     rustix::process::pivot_root(".", ".").map_err(said("the root"))?;
     unmount(".", UnmountFlags::DETACH).map_err(said("the old root"))?;
     std::env::set_current_dir("/").map_err(said("the root"))?;
