@@ -30,18 +30,40 @@ pub fn vectors(root: &Path) -> Result<(), String> {
 
 /// The Python of the tests' own environment.
 pub fn python(root: &Path) -> Result<PathBuf, String> {
-    let dir = root.join("target/venv");
-    let wanted = read(&root.join("tests/python/requirements.txt"))?;
-    let python = dir.join("bin/python");
+    Ok(environment(root, "target/venv", "tests/python/requirements.txt")?.join("python"))
+}
+
+/// The folder of SAM's tools, which want other versions of botocore than the tests.
+pub fn sam_tools(root: &Path) -> Result<PathBuf, String> {
+    environment(root, "target/sam", "tests/python/requirements-sam.txt")
+}
+
+/// A Python environment of just these packages; its folder of programs.
+fn environment(root: &Path, dir: &str, requirements: &str) -> Result<PathBuf, String> {
+    let (dir, requirements) = (root.join(dir), root.join(requirements));
+    let wanted = read(&requirements)?;
+    let programs = dir.join("bin");
     if !is_done(&dir, &wanted) {
         make_empty(&dir)?;
         run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
-        run(Command::new(&python)
+        run(Command::new(programs.join("python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(root.join("tests/python/requirements.txt")))?;
+            .arg(requirements))?;
         done(&dir, &wanted)?;
     }
-    Ok(python)
+    Ok(programs)
+}
+
+/// The browser of the tests: the one that `ROPEWAY_CHROMIUM` names, or `chromium` of the path.
+pub fn chromium() -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::var_os("ROPEWAY_CHROMIUM").map(PathBuf::from);
+    let mut places = named.into_iter().chain(std::env::split_paths(&path).map(|dir| dir.join("chromium")));
+    places.find(|place| place.is_file()).ok_or_else(|| {
+        "the tests need Chromium: install it (on Debian, `apt-get install chromium`), or name another build of it in \
+         ROPEWAY_CHROMIUM"
+            .to_owned()
+    })
 }
 
 /// The Node packages of the tests; says where they are.

@@ -58,11 +58,15 @@ pub fn binary(root: &Path) -> std::path::PathBuf {
 }
 
 fn python(root: &Path) -> Result<(), String> {
+    let chromium = setup::chromium()?;
     let python = setup::python(root)?;
+    let sam_tools = setup::sam_tools(root)?;
     execute(
         Command::new(python)
             .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"])
             .env("ROPEWAY_BIN", binary(root))
+            .env("ROPEWAY_CHROMIUM", chromium)
+            .env("ROPEWAY_SAM_TOOLS", sam_tools)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(root),
     )
