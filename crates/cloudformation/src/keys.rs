@@ -30,6 +30,10 @@ mod kind {
     pub const IMPORT: u8 = 8;
     /// moment, account, region, name, id → nothing: when a deleted stack is forgotten.
     pub const EXPIRY: u8 = 9;
+    /// name, id, logical id → [`crate::model::Ask`].
+    pub const ASK: u8 = 10;
+    /// name, id, logical id → [`crate::model::Signals`].
+    pub const SIGNALS: u8 = 11;
 }
 
 /// Which stack: its account and region, its name, and the random end of its ARN.
@@ -186,6 +190,21 @@ impl StackKey {
         self.row(kind::EVENT)
     }
 
+    /// What somebody outside was asked for a resource, and answered.
+    pub fn ask(&self, logical_id: &str) -> KeyBuilder {
+        self.row(kind::ASK).text(logical_id)
+    }
+
+    /// What has been signalled to a wait condition's handle.
+    pub fn signals(&self, logical_id: &str) -> KeyBuilder {
+        self.row(kind::SIGNALS).text(logical_id)
+    }
+
+    /// Name of the wake-up of whoever works on the stack: something that it may wait for has come.
+    pub fn wake_up(&self) -> String {
+        format!("cloudformation/{}", self.arn())
+    }
+
     /// A change set.
     pub fn change_set(&self, name: &str) -> KeyBuilder {
         self.change_sets().text(name)
@@ -198,6 +217,6 @@ impl StackKey {
 
     /// Every kind of row that a stack has, for when it is forgotten.
     pub fn everything(&self) -> impl Iterator<Item = KeyBuilder> {
-        (kind::STACK..=kind::CHANGE_SET).map(|kind| self.row(kind))
+        (kind::STACK..=kind::CHANGE_SET).chain([kind::ASK, kind::SIGNALS]).map(|kind| self.row(kind))
     }
 }

@@ -17,7 +17,7 @@
 //! - [`template`] is the language, as pure functions; [`providers`] hold a table and four calls for each type.
 //!
 //! Not there, and refused by name: nested stacks, stack sets, transforms but SAM's, stack policies, rollback triggers,
-//! notifications, drift, import of resources, custom resources, registered types.
+//! notifications, drift, import of resources, registered types.
 
 pub mod commands;
 mod error;
@@ -25,6 +25,7 @@ pub mod keys;
 pub mod model;
 mod ops;
 pub mod providers;
+mod responses;
 mod rows;
 pub mod runner;
 pub mod sam;
@@ -34,12 +35,13 @@ mod transforms;
 use std::sync::Arc;
 
 use ropeway_core::{Core, ShardId};
-use ropeway_wire::{Gate, Roles, Services};
+use ropeway_wire::Services;
 
 pub use commands::Stacks;
 pub use keys::StackKey;
 pub use ops::CloudFormation;
-pub use runner::Deployer;
+pub use responses::{Addresses, Responses};
+pub use runner::{Deployer, Surroundings};
 
 /// The machines' factory, for `ropeway_core::Builder::machine`.
 pub fn machine() -> impl Fn(ShardId) -> Stacks + Send + Sync + 'static {
@@ -51,8 +53,8 @@ pub fn service(core: Core, services: Arc<Services>) -> CloudFormation {
     CloudFormation::new(core, services)
 }
 
-/// The actor of `Space::CloudFormation`: calls `services` as the principals whose operations it carries out,
-/// or as the roles that `roles` lets it assume.
-pub fn actor(core: Core, services: Arc<Services>, gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Deployer {
-    Deployer::new(core, services, gate, roles)
+/// The actor of `Space::CloudFormation`: calls services as the principals whose operations it carries out,
+/// or as the roles that it may assume.
+pub fn actor(core: Core, surroundings: Surroundings) -> Deployer {
+    Deployer::new(core, surroundings)
 }

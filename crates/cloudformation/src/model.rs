@@ -378,6 +378,55 @@ pub struct Export {
     pub value: String,
 }
 
+/// What somebody outside of the server was asked about a resource, and what came of it. It is there before anybody is
+/// asked, and the answer is durable before whoever gives it hears that it has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    /// What it is about: a request that comes again after a crash is the same.
+    pub about: String,
+    /// Its id.
+    pub request_id: String,
+    /// Who knows it may answer.
+    pub token: String,
+    /// When nobody waits for the answer any longer.
+    pub deadline: Time,
+    /// Whether it was handed over: it is not handed over again.
+    pub sent: bool,
+    /// The answer.
+    pub answer: Option<Answer>,
+}
+
+/// What came as an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A body.
+    Body(String),
+    /// A body longer than one may be.
+    TooLong,
+}
+
+/// What has been signalled to a wait condition's handle.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signals {
+    /// The name of the handle: another one of the same logical id begins anew.
+    pub name: String,
+    /// Who knows it may signal.
+    pub token: String,
+    /// The signals, by their unique ids.
+    pub received: BTreeMap<String, Signal>,
+}
+
+/// A signal to a wait condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Whether it tells of a success.
+    pub success: bool,
+    /// Why.
+    pub reason: String,
+    /// Anything.
+    pub data: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::Definition;

@@ -67,20 +67,28 @@ pub(crate) fn make(from: &From<'_>) -> Result<Made, Failure> {
     Ok(Made { lambda, runner })
 }
 
+/// The server's address as functions know it, and whether AWS's host names lead them to it, too: decrypted
+/// connections are handed on as plain HTTP.
+pub(crate) fn own_address(switch: &Switch) -> (String, bool) {
+    let settings = switch.settings();
+    let port = switch.local_addr().unwrap_or(settings.listen).port();
+    let plain = matches!(settings.tls, TlsSetting::Off);
+    (format!("{}://localhost:{port}", if plain { "http" } else { "https" }), plain)
+}
+
 fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failure> {
     let settings = from.switch.settings();
     let directory = settings.data_dir.join(RUNNER_DIR);
     let endpoint = from.switch.local_addr().unwrap_or(settings.listen);
-    let scheme = if matches!(settings.tls, TlsSetting::Off) { "http" } else { "https" };
+    let (endpoint_url, aws_names) = own_address(from.switch);
     let given = ropeway_runtime::Settings {
         directory,
         // This very program, also where a newer one has taken its place on disk meanwhile.
         program: "/proc/self/exe".into(),
         endpoint,
-        endpoint_url: format!("{scheme}://localhost:{}", endpoint.port()),
+        endpoint_url,
         network: ropeway_runtime::Network::Machine,
-        // Decrypted connections are handed on as plain HTTP.
-        aws_names: scheme == "http",
+        aws_names,
         idle_millis: ropeway_runtime::Settings::IDLE_MILLIS,
         most_processes: ropeway_runtime::Settings::MOST_PROCESSES,
     };

@@ -70,7 +70,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         sink: &sink,
     };
     let functions = functions::make(&from)?;
-    let mut made = make_services(&core, &access, &blobs, &master, &services, settings);
+    let mut made = make_services(&core, &access, &blobs, &master, &services, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
     let rest_apis = Arc::new(ropeway_apigateway::service(core.clone(), live));
@@ -91,6 +91,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         sites: vec![
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
             Arc::new(stages(rest_apis, &services, &roles)),
+            Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
         ],
         signing_keys: SigningKeys::default(),
     });
@@ -151,8 +152,9 @@ fn make_services(
     blobs: &Arc<BlobStore>,
     master: &MasterKey,
     services: &Arc<Services>,
-    settings: &Settings,
+    switch: &Switch,
 ) -> Made {
+    let settings = switch.settings();
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
     let s3_service =
@@ -189,7 +191,14 @@ fn make_services(
         Arc::clone(&gate),
         Arc::clone(&roles),
     );
-    let deployer = ropeway_cloudformation::actor(core.clone(), Arc::clone(services), gate, roles);
+    let (local, aws_names) = functions::own_address(switch);
+    let surroundings = ropeway_cloudformation::Surroundings {
+        services: Arc::clone(services),
+        gate,
+        roles,
+        addresses: ropeway_cloudformation::Addresses { local, aws_names },
+    };
+    let deployer = ropeway_cloudformation::actor(core.clone(), surroundings);
     let actors: [(Space, Arc<dyn Actor>); 4] = [
         (Space::S3, Arc::new(ropeway_s3::S3Actor::new(Arc::clone(blobs)))),
         (Space::Firehose, Arc::new(deliveries)),

@@ -3,6 +3,7 @@
 //! Commands change rows and decide nothing that needs a template: the operations and the
 //! [deployer](crate::runner) evaluate, outside of the shard's loop, and record what they did.
 
+mod asks;
 mod change_sets;
 mod exports;
 mod read;
@@ -21,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::StackKey;
 use crate::model::{
-    ChangeSet, Definition, Event, Export, Operation, Output as StackOutput, Phase, Resource, Stack,
+    Answer, Ask, ChangeSet, Definition, Event, Export, Operation, Output as StackOutput, Phase, Resource,
+    Signal, Signals, Stack,
 };
 
 /// The machine of a shard.
@@ -86,6 +88,19 @@ pub enum Command {
     Export(Scope, String),
     /// The stacks that import an export: those behind one, so many.
     Imports(Scope, String, Option<String>, u32),
+    /// Asks about a resource (logical id), unless that (what it is about) has been asked: an answer may take so many
+    /// seconds.
+    Ask(StackKey, String, String, i64),
+    /// A request of this id was handed over.
+    Sent(StackKey, String, String),
+    /// An answer about a resource: to the request of this id, by one who knows its token.
+    Answer(StackKey, String, String, String, Answer),
+    /// Makes a handle (logical id, name) that can be signalled.
+    Handle(StackKey, String, String),
+    /// A signal to a handle, by one who knows its token: with its unique id, if it has one.
+    Signal(StackKey, String, String, Option<String>, Signal),
+    /// What has been signalled to a handle.
+    Signals(StackKey, String),
 }
 
 /// Something that an operation did.
@@ -141,6 +156,10 @@ pub enum Output {
     Value(Option<String>),
     /// Stacks' ARNs, and whether there are more.
     Imports(Vec<String>, bool),
+    /// A request.
+    Asked(Box<Ask>),
+    /// A handle and its signals.
+    Signals(Signals),
 }
 
 /// What an operation works on.
@@ -207,6 +226,15 @@ impl Machine for Stacks {
             Command::SetExports(key, values) => exports::set(tx, &key, values).await,
             Command::Import(key, name) => exports::import(tx, &key, &name).await,
             Command::SetImports(key, kept) => exports::set_imports(tx, &key, &kept).await,
+            Command::Ask(key, id, about, secs) => asks::ask(tx, &key, &id, about, secs).await,
+            Command::Sent(key, id, request) => asks::sent(tx, &key, &id, &request).await,
+            Command::Answer(key, id, request, token, answer) => {
+                asks::answer(tx, &key, &id, &asks::Given { request, token, answer }).await
+            }
+            Command::Handle(key, id, name) => asks::handle(tx, &key, &id, name).await,
+            Command::Signal(key, id, token, unique, signal) => {
+                asks::signal(tx, &key, &id, &token, unique, signal).await
+            }
             read => read::read(tx, read).await,
         }
     }

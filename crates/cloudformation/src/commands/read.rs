@@ -48,6 +48,9 @@ pub async fn read(tx: &Tx, command: Command) -> Result<Output, Error> {
             let found: Option<Export> = rows::read(tx, &keys::export(&scope, &name)).await?;
             Output::Value(found.map(|export| export.value))
         }
+        Command::Signals(key, id) => {
+            Output::Signals(rows::read(tx, &key.signals(&id)).await?.unwrap_or_default())
+        }
         Command::Imports(scope, name, after, limit) => {
             let prefix = keys::imports(&scope, &name);
             let after = after.map(|arn| prefix.clone().text(&arn).build());

@@ -21,6 +21,8 @@ pub async fn start(tx: &mut Tx, stack: &mut Stack, operation: &Operation) -> Res
     rows::write(tx, &key.stack(), stack).await?;
     let work = Work { stack: key.clone(), operation: operation.id.clone() };
     tx.send_to_actor(&key.arn(), Space::CloudFormation, &work)?;
+    // Whoever waits for something in the name of an operation that is over waits no longer.
+    tx.wake(&key.wake_up(), 1);
     Ok(())
 }
 

@@ -500,13 +500,10 @@ impl Provider for Stage {
                     return Err(error.into());
                 }
             }
-            after_creation(
-                name,
-                self.update(subject, &Json::Null).await.map_err(|failure| match failure {
-                    Failure::Refused(error) | Failure::Partial(_, error) => error,
-                    Failure::Pending => Error::internal("a stage is never pending"),
-                }),
-            )
+            self.update(subject, &Json::Null).await.map_err(|failure| match failure {
+                Failure::Refused(error) => Failure::Partial(name.to_owned(), error),
+                other => other,
+            })
         })
     }
 

@@ -8,6 +8,7 @@
 mod apigateway;
 mod apigateway_keys;
 mod apigateway_methods;
+mod custom;
 mod firehose;
 mod iam;
 mod iam_policies;
@@ -23,13 +24,18 @@ mod sns;
 mod sqs;
 mod wait;
 
+pub use custom::NO_ECHO;
+
 use std::collections::BTreeMap;
 
+use ropeway_core::{Core, Time};
 use ropeway_wire::{BoxFuture, Cx, Error, Input, Services, protocol};
 use serde_json::Value as Json;
 
+use crate::commands::{Command, Output, Stacks};
 use crate::keys::StackKey;
-use crate::template::{Kind, Property, ResourceType, Types};
+use crate::responses::Addresses;
+use crate::template::{CUSTOM, Kind, Property, ResourceType, Types, is_custom};
 
 /// A resource as its provider sees it.
 pub struct Subject<'a> {
@@ -47,6 +53,14 @@ pub struct Subject<'a> {
     pub physical_id: &'a str,
     /// The evaluated properties, of the kinds that the table says.
     pub properties: &'a Json,
+    /// The type, as the template spells it.
+    pub resource_type: &'a str,
+    /// Where the stack's rows are.
+    pub core: &'a Core,
+    /// What those outside answer to.
+    pub addresses: &'a Addresses,
+    /// The operation that the call belongs to: the resource's, and another one for each of its calls that is repeated.
+    pub operation: &'a str,
 }
 
 impl Subject<'_> {
@@ -57,6 +71,12 @@ impl Subject<'_> {
             operation.ok_or_else(|| Error::internal(format!("{} is not listed", I::OPERATION)))?;
         let input: I = protocol::from_json(input.to_string().as_bytes(), &operation.input)?;
         self.services.call(self.cx.clone(), input).await
+    }
+
+    /// Applies a command to the stack's rows.
+    pub async fn submit(&self, command: Command) -> Result<Output, Error> {
+        let shard = self.stack.shard_in(self.core);
+        self.core.submit::<Stacks>(shard, &self.cx.trace, command).await
     }
 
     /// A property; null if it is not there.
@@ -91,6 +111,10 @@ pub enum Failure {
     Partial(String, Error),
     /// It is not over: ask again.
     Pending,
+    /// Somebody outside is at work: ask again when there is word, or at this moment.
+    Waiting(Time),
+    /// It failed, in these words; something of this physical id may be there.
+    Said(Option<String>, String),
 }
 
 impl From<Error> for Failure {
@@ -183,6 +207,9 @@ static PROVIDERS: &[&dyn Provider] = &[
     &sns::Topic,
     &sns::TopicPolicy,
     &sqs::Queue,
+    &custom::CustomResource,
+    &wait::CdkMetadata,
+    &wait::WaitCondition,
     &wait::WaitConditionHandle,
 ];
 
@@ -197,6 +224,7 @@ const TAGS: Property = Property::new(
 
 /// The provider of a type.
 pub fn of(resource_type: &str) -> Option<&'static dyn Provider> {
+    let resource_type = if is_custom(resource_type) { CUSTOM } else { resource_type };
     PROVIDERS.iter().find(|provider| provider.resource_type().name == resource_type).copied()
 }
 

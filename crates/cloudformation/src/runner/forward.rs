@@ -17,6 +17,8 @@ const MAX_NAME: usize = 255;
 const REPLACING: &str =
     "Requested update requires the creation of a new physical resource; hence creating one.";
 
+const PROVIDER_REPLACES: &str = "Requested update required the provider to create a new physical resource";
+
 /// What a resource shall be.
 struct Wanted {
     resource_type: String,
@@ -303,7 +305,12 @@ impl Run<'_> {
     async fn finish_update(&mut self, resource: Resource) -> Result<(), Stop> {
         let new = resource.state.clone();
         match self.call_update(&resource, &new).await? {
-            Ok(made) => self.record(turned(with(resource, made), "UPDATE_COMPLETE", None)).await,
+            Ok(made) => {
+                let mut changes = Vec::new();
+                let resource = moved(resource, &made, &mut changes);
+                changes.extend(turned(with(resource, made), "UPDATE_COMPLETE", None));
+                self.record(changes).await
+            }
             Err(broken) => {
                 let in_effect = in_effect(&resource);
                 let resource = Resource { in_effect, ..resource };
@@ -393,6 +400,23 @@ pub(super) fn with(resource: Resource, made: Made) -> Resource {
         ..resource.state
     };
     Resource { state, attempts: 0, in_effect: Vec::new(), ..resource }
+}
+
+/// The resource before an update is noted that has given it another physical id: what it was is deleted in the end.
+fn moved(mut resource: Resource, made: &Made, changes: &mut Vec<Change>) -> Resource {
+    if resource.state.physical_id.as_ref() == Some(&made.physical_id) {
+        return resource;
+    }
+    changes.push(event(&resource, &made.physical_id, "UPDATE_IN_PROGRESS", Some(PROVIDER_REPLACES)));
+    let is_baseline = match &resource.baseline {
+        Baseline::Was(old) => old.physical_id == resource.state.physical_id,
+        Baseline::Same | Baseline::Absent => false,
+    };
+    if !is_baseline {
+        // Made by an update that failed: nothing goes back to it.
+        resource.leftovers.push(resource.state.clone());
+    }
+    resource
 }
 
 /// Every set of properties that may be in effect once an update of the resource has begun.

@@ -7,7 +7,7 @@ use super::{Run, Stop};
 use crate::commands::{Command, Output};
 use crate::model::Resource;
 use crate::providers;
-use crate::template::{Lookup, Reference, TemplateError, Value};
+use crate::template::{Lookup, Reference, TemplateError, Value, is_custom};
 
 /// Deployed resources, and the exports that have been read.
 pub(crate) struct Deployed<'a> {
@@ -28,7 +28,12 @@ impl<'a> Deployed<'a> {
     }
 
     fn attribute_of(&self, id: &str, name: &str) -> Option<Value> {
-        Some(self.resources.get(id)?.state.attributes.get(name)?.as_str().into())
+        let resource = self.resources.get(id)?;
+        let text = resource.state.attributes.get(name)?.as_str();
+        if !is_custom(&resource.resource_type) {
+            return Some(text.into());
+        }
+        serde_json::from_str::<serde_json::Value>(text).ok().map(Value::from)
     }
 }
 

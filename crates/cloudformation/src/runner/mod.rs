@@ -10,6 +10,7 @@ mod delete;
 mod forward;
 mod lookup;
 mod rollback;
+mod secrets;
 mod step;
 
 pub(crate) use lookup::Deployed;
@@ -17,13 +18,16 @@ pub(crate) use lookup::Deployed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::select;
 use ropeway_core::{Actor, BoxFuture, Core, Outcome, Trace};
 use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 
 use crate::commands::{Change, Command, Output, Snapshot, Stacks, Work};
 use crate::keys::{self, StackKey};
 use crate::model::{Phase, Resource};
+use crate::responses::Addresses;
 use crate::template::Environment;
+use secrets::{concealed, secrets};
 
 /// The host name under which CloudFormation assumes roles.
 pub const HOST: &str = "cloudformation.amazonaws.com";
@@ -34,15 +38,31 @@ pub struct Deployer {
     services: Arc<Services>,
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
+    addresses: Addresses,
+}
+
+/// What a deployer works with.
+pub struct Surroundings {
+    /// What it calls.
+    pub services: Arc<Services>,
+    /// Within what this allows.
+    pub gate: Arc<dyn Gate>,
+    /// The roles that it may assume.
+    pub roles: Arc<dyn Roles>,
+    /// What those outside answer to.
+    pub addresses: Addresses,
 }
 
 impl Deployer {
-    /// A deployer that calls these services, within what the gate allows.
-    pub fn new(core: Core, services: Arc<Services>, gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Self {
-        Self { core, services, gate, roles }
+    /// A deployer over a running core.
+    pub fn new(core: Core, surroundings: Surroundings) -> Self {
+        let Surroundings { services, gate, roles, addresses } = surroundings;
+        Self { core, services, gate, roles, addresses }
     }
 
     async fn run(&self, work: Work) -> Outcome {
+        // Named before the rows are read: what comes in between is not missed.
+        let wake_up = self.core.signals().named(&work.stack.wake_up());
         let ended = match Run::open(self, work).await {
             Ok(Some(mut run)) => run.go().await,
             Ok(None) => Ok(()),
@@ -50,10 +70,19 @@ impl Deployer {
         };
         match ended {
             Ok(()) | Err(Stop::Stale) => Outcome::Done(bytes::Bytes::new()),
-            Err(Stop::Later(millis)) => Outcome::Retry(millis),
+            Err(Stop::Later(millis)) => self.wait(wake_up.notified(), millis).await,
             // Every failure is made one of the stack's before it gets here.
             Err(Stop::Failed(failed)) => Outcome::Refused(failed.reason),
         }
+    }
+
+    /// Until there is word, or so many milliseconds have passed.
+    async fn wait(&self, word: impl Future<Output = ()>, millis: i64) -> Outcome {
+        let clock = self.core.clock();
+        if !self.core.signals().is_closed() {
+            select(Box::pin(word), Box::pin(clock.sleep_until(clock.now().plus_millis(millis)))).await;
+        }
+        Outcome::Retry(1)
     }
 }
 
@@ -204,6 +233,8 @@ impl<'a> Run<'a> {
             .filter(|change| matches!(change, Change::Put(_) | Change::Remove(_) | Change::Phase(_)))
             .cloned()
             .collect();
+        let secrets = secrets(&self.snapshot);
+        let changes = changes.into_iter().map(|change| concealed(change, &secrets)).collect();
         let command = Command::Record(self.key.clone(), self.snapshot.operation.id.clone(), changes);
         let recorded = self.submit(&self.key.shard(), command).await.map_err(|error| {
             tracing::warn!(%error, stack = self.key.name, "a step of a stack's operation is repeated");

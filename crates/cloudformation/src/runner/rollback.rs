@@ -64,9 +64,15 @@ impl Run<'_> {
             let begun = Resource { operation: self.rolling(), attempts: 0, ..resource.clone() };
             self.record(turned(begun, "UPDATE_IN_PROGRESS", None)).await?;
         }
+        let resource = self.noted(resource);
         match self.call_update(&resource, &old).await? {
             Ok(made) => {
-                let back = super::forward::with(settled(self.noted(resource), old), made);
+                let noted = self.noted(resource);
+                let left = noted.state.clone();
+                let mut back = super::forward::with(settled(noted, old), made);
+                if back.state.physical_id != left.physical_id {
+                    back.leftovers.push(left);
+                }
                 self.record(turned(back, "UPDATE_COMPLETE", None)).await?;
                 Ok(true)
             }

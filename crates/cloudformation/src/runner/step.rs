@@ -65,6 +65,10 @@ fn subject<'a>(
     properties: &'a Json,
 ) -> Subject<'a> {
     Subject {
+        core: &run.deployer.core,
+        addresses: &run.deployer.addresses,
+        resource_type: &resource.resource_type,
+        operation: &resource.operation,
         services: &run.deployer.services,
         cx: &run.cx,
         stack: &run.key,
@@ -146,6 +150,11 @@ impl Run<'_> {
         let (error, physical_id) = match result {
             Ok(value) => return Ok(Ok(value)),
             Err(Failure::Pending) => return Err(Stop::Later(PAUSE)),
+            Err(Failure::Waiting(until)) => {
+                let millis = until.millis() - self.deployer.core.clock().now().millis();
+                return Err(Stop::Later(millis.max(1)));
+            }
+            Err(Failure::Said(physical_id, reason)) => return Ok(Err(Broken { reason, physical_id })),
             Err(Failure::Refused(error)) => (error, None),
             Err(Failure::Partial(physical_id, error)) => (error, Some(physical_id)),
         };

@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
         let (Some(name), Some(found)) = (attribute, self.types.resource_type(&resource.resource_type)) else {
             return;
         };
-        if !found.attributes.contains(&name) {
+        if !found.gives(name) {
             self.problem(format!(
                 "Template error: resource {id} does not support attribute type {name} in Fn::GetAtt"
             ));

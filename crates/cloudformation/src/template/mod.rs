@@ -41,7 +41,7 @@ pub use diff::{
     Replacement, ResourceChange, diff,
 };
 pub use evaluate::{Environment, Evaluation, Lookup, Output};
-pub use model::{DeletionPolicy, OutputDefinition, Resource, Template};
+pub use model::{CUSTOM, DeletionPolicy, OutputDefinition, Resource, Template, is_custom};
 pub use names::{Naming, RANDOM_LENGTH};
 pub use parameters::{Parameter, ParameterType, ParameterValues};
 pub use parse::{MAX_DEPTH, MAX_EXPANDED_BYTES, MAX_TEMPLATE_BYTES, parse};

@@ -260,7 +260,25 @@ fn mapping(name: &str, value: &Value) -> Result<Value> {
     Ok(value.clone())
 }
 
+/// The type of custom resources that have no type of their own.
+pub const CUSTOM: &str = "AWS::CloudFormation::CustomResource";
+
+/// Whether a type is one of custom resources: `Custom::` and up to 60 characters, or the one that all share.
+/// Source: the template reference, `AWS::CloudFormation::CustomResource`.
+pub fn is_custom(resource_type: &str) -> bool {
+    const MAX: usize = 60;
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '-' | ':');
+    let own = resource_type.strip_prefix("Custom::");
+    resource_type == CUSTOM
+        || own.is_some_and(|name| !name.is_empty() && resource_type.len() <= MAX && name.chars().all(of_name))
+}
+
 impl Resource {
+    /// Whether it is a custom resource.
+    pub fn is_custom(&self) -> bool {
+        is_custom(&self.resource_type)
+    }
+
     fn parse(id: &str, value: &Value) -> Result<Self> {
         const KNOWN: [&str; 7] = [
             "Type",

@@ -26,7 +26,7 @@ pub struct Problem {
 /// Checks a resource's properties as they stand in the template: functions are taken for whatever is needed.
 pub(crate) fn check_template(id: &str, resource: &Resource, resource_type: &ResourceType) -> Vec<Problem> {
     let mut checker = Checker { resource: id, evaluated: false, problems: Vec::new() };
-    checker.structure(resource_type.properties, &resource.properties, "");
+    checker.resource(resource_type, &resource.properties);
     checker.problems
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn check_template(id: &str, resource: &Resource, resource_type: &Reso
 /// Fails with all that is wrong, in the words of the service's validator.
 pub fn coerce(resource_type: &ResourceType, logical_id: &str, properties: &Map) -> Result<Map> {
     let mut checker = Checker { resource: logical_id, evaluated: true, problems: Vec::new() };
-    let coerced = checker.structure(resource_type.properties, properties, "");
+    let coerced = checker.resource(resource_type, properties);
     TemplateError::of_problems(&describe(&checker.problems, &BTreeMap::new()))?;
     Ok(coerced)
 }
@@ -92,6 +92,19 @@ impl Checker<'_> {
             key: key.map(str::to_owned),
             message,
         });
+    }
+
+    fn resource(&mut self, resource_type: &ResourceType, properties: &Map) -> Map {
+        if !resource_type.open {
+            return self.structure(resource_type.properties, properties, "");
+        }
+        let (known, other): (Map, Map) = properties
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .partition(|(name, _)| resource_type.property(name).is_some());
+        let mut coerced = self.structure(resource_type.properties, &known, "");
+        coerced.extend(other);
+        coerced
     }
 
     fn structure(&mut self, properties: &[Property], map: &Map, path: &str) -> Map {

@@ -159,6 +159,11 @@ impl<'a> Run<'a> {
     fn attribute(&self, id: &str, name: &str) -> Result<Value> {
         match self.lookup.attribute(id, name) {
             Some(value) => Ok(value),
+            None if self.template.resources.get(id).is_some_and(|found| found.is_custom()) => {
+                Err(TemplateError::new(format!(
+                    "CustomResource attribute error: Vendor response doesn't contain {name} attribute in object"
+                )))
+            }
             None if self.template.resources.contains_key(id) => {
                 error(format!("resource {id} does not support attribute type {name} in Fn::GetAtt"))
             }

@@ -15,12 +15,21 @@ pub struct ResourceType {
     pub reference: Reference,
     /// How its names are generated; none for a type whose resources have no name of their own.
     pub naming: Option<Naming>,
+    /// It takes any other property and gives any attribute: what they are is known outside of the server.
+    pub open: bool,
 }
 
 impl ResourceType {
     /// A type without attributes whose `Ref` is its physical id.
     pub const fn new(name: &'static str, properties: &'static [Property]) -> Self {
-        Self { name, properties, attributes: &[], reference: Reference::PhysicalId, naming: None }
+        Self {
+            name,
+            properties,
+            attributes: &[],
+            reference: Reference::PhysicalId,
+            naming: None,
+            open: false,
+        }
     }
 
     /// With these attributes.
@@ -36,6 +45,20 @@ impl ResourceType {
     /// With generated names.
     pub const fn naming(self, naming: Naming) -> Self {
         Self { naming: Some(naming), ..self }
+    }
+
+    /// Taking and giving whatever there is besides.
+    pub const fn open(self) -> Self {
+        Self { open: true, ..self }
+    }
+
+    /// Whether `Fn::GetAtt` gives an attribute of this name. One that ends with `.*` stands for all with its beginning.
+    pub fn gives(&self, name: &str) -> bool {
+        let matches = |known: &str| match known.strip_suffix('*') {
+            Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
+            None => known == name,
+        };
+        self.open || self.attributes.iter().any(|known| matches(known))
     }
 
     /// The property of this name.

@@ -178,8 +178,7 @@ impl World {
             wire(Arc::new(s3::S3Dispatch(Arc::new(s3_service)))),
             wire(Arc::new(iam::IamDispatch(Arc::new(iam_service)))),
         ]);
-        let deployer =
-            ropeway_cloudformation::actor(core.clone(), services.clone(), gate.clone(), guard.clone());
+        let deployer = ropeway_cloudformation::actor(core.clone(), surroundings(&services, &gate, &guard));
         core.start_actors([(Space::CloudFormation, Arc::new(deployer) as Arc<dyn Actor>)].into());
         let trace = Arc::from("1-00000000-000000000000000000000000");
         let mut cx = Cx::from_within(gate, Principal::root(ACCOUNT), "us-east-1", &trace, clock.now());
@@ -298,6 +297,22 @@ impl World {
             attribute_names: Some(vec!["All".to_owned()]),
         };
         self.call(input).await.unwrap().attributes.unwrap()
+    }
+}
+
+fn surroundings(
+    services: &Arc<Services>,
+    gate: &Arc<dyn Gate>,
+    guard: &Arc<Guard>,
+) -> ropeway_cloudformation::Surroundings {
+    ropeway_cloudformation::Surroundings {
+        services: Arc::clone(services),
+        gate: Arc::clone(gate),
+        roles: guard.clone(),
+        addresses: ropeway_cloudformation::Addresses {
+            local: "http://localhost:4566".to_owned(),
+            aws_names: true,
+        },
     }
 }
 
