@@ -94,8 +94,9 @@ def test_a_document_replaces_or_adds(server, gateway, echo):
 
 
 @pytest.mark.parametrize("document, message", [
-    ("{", "Unable to parse the document as JSON"),
-    ("swagger: '2.0'", "YAML is not implemented"),
+    ("{", "Unable to parse the document: EOF while parsing"),
+    ("swagger: '2.0", "Unable to parse the document"),
+    ("swagger: '2.0'", "no title"),
     ({"swagger": "1.0"}, "Only OpenAPI 2.0 and 3.0 are supported"),
     ({"swagger": "2.0", "info": {}}, "no title"),
     ({"swagger": "2.0", "info": {"title": "x"}, "x-amazon-apigateway-cors": {}}, "The extension x-amazon-apigateway-cors is not implemented"),

@@ -125,11 +125,6 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "GetDomainNames", method: "GET", uri: "/domainnames" },
         RefusedOperation {
-            name: "GetExport",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/stages/{stage_name}/exports/{export_type}",
-        },
-        RefusedOperation {
             name: "GetModelTemplate",
             method: "GET",
             uri: "/restapis/{restapi_id}/models/{model_name}/default_template",
@@ -558,6 +553,17 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("GetDeploymentsRequest", &schemas::GET_DEPLOYMENTS_REQUEST),
         output: Member::new("Deployments", &schemas::DEPLOYMENTS),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetExport",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/stages/{stage_name}/exports/{export_type}",
+        status: 200,
+        input: Member::new("GetExportRequest", &schemas::GET_EXPORT_REQUEST),
+        output: Member::new("ExportResponse", &schemas::EXPORT_RESPONSE),
         result_wrapper: None,
         action: Some("apigateway:GET"),
         checksum_required: false,
@@ -1226,6 +1232,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetDeploymentsInput,
     ) -> impl Future<Output = Result<GetDeploymentsOutput, ropeway_wire::Error>> + Send;
+    fn get_export(
+        &self,
+        cx: &Cx,
+        input: GetExportInput,
+    ) -> impl Future<Output = Result<GetExportOutput, ropeway_wire::Error>> + Send;
     fn get_gateway_response(
         &self,
         cx: &Cx,
@@ -1629,6 +1640,9 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_deployments(&cx, input).await
                 }))
             }
+            "GetExport" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetExportInput| async move {
+                service.get_export(&cx, input).await
+            })),
             "GetGatewayResponse" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetGatewayResponseInput| async move {
                     service.get_gateway_response(&cx, input).await
@@ -2020,6 +2034,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "GetDeployments" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
+                }))
+            }
+            "GetExport" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetExportInput| async move {
+                    service.get_export(&cx, input).await
                 }))
             }
             "GetGatewayResponse" => Box::pin(ropeway_wire::exec_local(
@@ -3581,6 +3600,39 @@ impl Encode for EndpointConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetExportOutput {
+    pub content_type: Option<String>,
+    pub content_disposition: Option<String>,
+    pub body: Option<bytes::Bytes>,
+}
+
+impl Decode for GetExportOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.content_type = Some(Decode::decode(d)?),
+                1 => out.content_disposition = Some(Decode::decode(d)?),
+                2 => out.body = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetExportOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.content_type.as_ref().map(|v| v as &dyn Encode),
+            self.content_disposition.as_ref().map(|v| v as &dyn Encode),
+            self.body.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct FlushStageAuthorizersCacheInput {
     pub rest_api_id: String,
     pub stage_name: String,
@@ -3885,6 +3937,45 @@ impl Encode for GetDeploymentsInput {
             Some(&self.rest_api_id),
             self.position.as_ref().map(|v| v as &dyn Encode),
             self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetExportInput {
+    pub rest_api_id: String,
+    pub stage_name: String,
+    pub export_type: String,
+    pub parameters: Option<std::collections::BTreeMap<String, String>>,
+    pub accepts: Option<String>,
+}
+
+impl Decode for GetExportInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.stage_name = Decode::decode(d)?,
+                2 => out.export_type = Decode::decode(d)?,
+                3 => out.parameters = Some(Decode::decode(d)?),
+                4 => out.accepts = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetExportInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.stage_name),
+            Some(&self.export_type),
+            self.parameters.as_ref().map(|v| v as &dyn Encode),
+            self.accepts.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -7290,6 +7381,24 @@ impl Input for GetDeploymentsInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetExportInput {
+    type Output = GetExportOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetExport";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/stages/{}/exports/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.stage_name.as_str(),
+            self.export_type.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetGatewayResponseInput {
     type Output = GetGatewayResponseOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -8630,6 +8739,20 @@ pub mod schemas {
         },
     };
 
+    pub static EXPORT_RESPONSE: Schema = Schema {
+        name: "ExportResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("contentType", &schema::STRING).at(Location::Header("content-type")),
+                Member::new("contentDisposition", &schema::STRING)
+                    .at(Location::Header("content-disposition")),
+                Member::new("body", &schema::BLOB),
+            ],
+            payload: Some(2),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static FLUSH_STAGE_AUTHORIZERS_CACHE_REQUEST: Schema = Schema {
         name: "FlushStageAuthorizersCacheRequest",
         kind: Kind::Structure {
@@ -8780,6 +8903,21 @@ pub mod schemas {
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("position", &schema::STRING).at(Location::Query("position")),
                 Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_EXPORT_REQUEST: Schema = Schema {
+        name: "GetExportRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("stageName", &schema::STRING).required().at(Location::Label("stage_name")),
+                Member::new("exportType", &schema::STRING).required().at(Location::Label("export_type")),
+                Member::new("parameters", &schemas::MAP_OF_STRING_TO_STRING).at(Location::QueryParams),
+                Member::new("accepts", &schema::STRING).at(Location::Header("accept")),
             ],
             payload: None,
         },

@@ -14,6 +14,8 @@
 //!   policies decide.
 //! - Nothing here opens a socket: [`Outgoing`] calls HTTP endpoints.
 
+#![allow(unexpected_cfgs, reason = "cargo-fuzz sets `fuzzing`")]
+
 mod commands;
 mod errors;
 mod keys;
@@ -48,4 +50,31 @@ pub fn machine(live: Live) -> impl Fn(ShardId) -> GatewayMachine + Send + Sync +
 /// The service, over a running core.
 pub fn service(core: Core, live: Live) -> ApiGateway {
     ApiGateway::new(core, live)
+}
+
+/// Imports a document, and exports what came of it in every form: for the fuzzer, which looks for panics.
+#[cfg(fuzzing)]
+pub fn fuzz_import(document: &[u8]) {
+    let (mut definition, mut settings) = (model::Definition::default(), model::Settings::default());
+    let ids = ropeway_core::Ids::seeded(1);
+    let moment = commands::Moment { now: ropeway_core::Time(0), ids: &ids };
+    let base = openapi::BasePath::Prepend;
+    if openapi::read(document, &mut definition, &mut settings, base, &moment).is_err() {
+        return;
+    }
+    for third in [true, false] {
+        let from = openapi::Exported {
+            settings: &settings,
+            definition: &definition,
+            version: String::new(),
+            scheme: "https",
+            host: String::new(),
+            stage: "dev",
+        };
+        let form = openapi::Form { third, integrations: true, authorizers: true, others: true };
+        if let Ok(document) = openapi::export(&from, form) {
+            let text = openapi::yaml::write(&document);
+            assert_eq!(openapi::yaml::read(&text).as_ref(), Ok(&document), "what is written is read");
+        }
+    }
 }

@@ -1,17 +1,23 @@
-//! Imports: OpenAPI 2 and 3 with API Gateway's extensions.
+//! Imports and exports: OpenAPI 2 and 3 with API Gateway's extensions, in JSON or YAML.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions.html>
 
+mod export;
+mod export_methods;
 mod methods;
 mod security;
+#[cfg(test)]
+mod tests;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 
 use ropeway_wire::Error;
 use serde_json::{Map, Value as Json};
 
-use crate::commands::{self, Moment};
+use crate::commands::{self, MAX_TAGS, Moment};
 use crate::errors::{bad, unimplemented};
 use crate::model::{Definition, GatewayResponse, Model, Settings, Texts, Validator};
+pub use export::{Exported, Form, export};
 use security::Schemes;
 
 /// Extensions at the root that are read.
@@ -26,6 +32,18 @@ const EXTENSIONS: [&str; 9] = [
     "x-amazon-apigateway-request-validator",
     "x-amazon-apigateway-request-validators",
 ];
+
+/// What an import makes of the document's base path:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-import-api-basePath.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BasePath {
+    /// nothing
+    Ignore,
+    /// all paths begin with it
+    Prepend,
+    /// all paths begin with what is behind its first part
+    Split,
+}
 
 /// A document being read.
 pub struct Document<'a> {
@@ -71,13 +89,10 @@ pub fn read(
     body: &[u8],
     definition: &mut Definition,
     settings: &mut Settings,
+    base: BasePath,
     moment: &Moment<'_>,
 ) -> Result<(), Error> {
-    let json: Json = serde_json::from_slice(body).map_err(|why| {
-        bad(format!(
-            "Invalid OpenAPI input. Unable to parse the document as JSON ({why}); YAML is not implemented."
-        ))
-    })?;
+    let json = parsed(body)?;
     let Json::Object(root) = &json else { return Err(bad("Invalid OpenAPI input.")) };
     let third = match (root.get("swagger").and_then(text), root.get("openapi").and_then(text)) {
         (Some(version), None) if version == "2.0" => false,
@@ -91,16 +106,73 @@ pub fn read(
         return Err(unimplemented(&format!("The extension {unknown}")));
     }
     about(&json, definition, settings)?;
+    tags(&json, settings)?;
     models(&json, third, definition, moment)?;
     gateway_responses(&json, definition);
     let schemes = security::schemes(&json, third, definition, moment)?;
     let validators = validators(&json, definition, moment);
     let document = Document { root, third, schemes, validators, moment };
     let paths = document.root.get("paths").cloned().unwrap_or_default();
+    let before = base_path(&json, third, base);
     for (path, item) in members(&paths) {
-        methods::path(&document, definition, path, item)?;
+        if !path.starts_with('/') {
+            return Err(bad(format!("Invalid OpenAPI input. The path {path} does not begin with a slash.")));
+        }
+        methods::path(&document, definition, &format!("{before}{path}"), item)?;
     }
     commands::check_definition(definition)
+}
+
+/// The document, which is JSON or YAML.
+fn parsed(body: &[u8]) -> Result<Json, Error> {
+    let invalid = |why: String| bad(format!("Invalid OpenAPI input. Unable to parse the document: {why}"));
+    let text = std::str::from_utf8(body).map_err(|why| invalid(why.to_string()))?;
+    match serde_json::from_str(text) {
+        Ok(json) => Ok(json),
+        Err(why) if text.trim_start().starts_with(['{', '[']) => Err(invalid(why.to_string())),
+        Err(_) => yaml::read(text).map_err(invalid),
+    }
+}
+
+/// What all paths begin with.
+fn base_path(json: &Json, third: bool, base: BasePath) -> String {
+    let given = if third { base_of_servers(member(json, "servers")) } else { text(member(json, "basePath")) };
+    let given = given.unwrap_or_default();
+    let parts: Vec<&str> = given.split('/').filter(|part| !part.is_empty()).collect();
+    let kept = match base {
+        BasePath::Ignore => &[],
+        BasePath::Prepend => parts.as_slice(),
+        BasePath::Split => parts.get(1..).unwrap_or_default(),
+    };
+    kept.iter().map(|part| format!("/{part}")).collect()
+}
+
+/// The first server variable `basePath`; without any, the path of the first server's address.
+fn base_of_servers(servers: &Json) -> Option<String> {
+    let servers = servers.as_array()?;
+    let variable = |server: &Json| text(member(member(member(server, "variables"), "basePath"), "default"));
+    servers.iter().find_map(variable).or_else(|| {
+        let url = text(member(servers.first()?, "url"))?;
+        let behind = url.split_once("://").map_or(url.as_str(), |(_, behind)| behind);
+        Some(behind.split_once('/')?.1.to_owned())
+    })
+}
+
+/// Tags whose values an extension gives:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-tag-value.html>.
+fn tags(json: &Json, settings: &mut Settings) -> Result<(), Error> {
+    for tag in member(json, "tags").as_array().into_iter().flatten() {
+        let (name, value) = (text(member(tag, "name")), text(member(tag, "x-amazon-apigateway-tag-value")));
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        if name.is_empty() || name.len() > 128 || value.len() > 256 || name.starts_with("aws:") {
+            return Err(bad(format!("Invalid tag key or value: {name}")));
+        }
+        settings.tags.insert(name, value);
+    }
+    match settings.tags.len() > MAX_TAGS {
+        true => Err(bad(format!("The number of tags exceeds the limit of {MAX_TAGS}"))),
+        false => Ok(()),
+    }
 }
 
 /// What the document says of the API as a whole.
@@ -143,21 +215,38 @@ fn about(json: &Json, definition: &mut Definition, settings: &mut Settings) -> R
 
 /// The schema's own definitions become models: what it refers to is another model's address.
 fn models(json: &Json, third: bool, definition: &mut Definition, moment: &Moment<'_>) -> Result<(), Error> {
-    let (all, prefix) = match third {
-        true => (member(member(json, "components"), "schemas"), "\"#/components/schemas/"),
-        false => (member(json, "definitions"), "\"#/definitions/"),
+    let all = match third {
+        true => member(member(json, "components"), "schemas"),
+        false => member(json, "definitions"),
     };
     for (name, schema) in members(all) {
-        let address = "\"https://apigateway.amazonaws.com/restapis/this/models/";
         let model = Model {
             id: moment.id(6),
             description: text(member(schema, "description")),
-            schema: Some(schema.to_string().replace(prefix, address)),
+            schema: Some(with_addresses(schema, third)),
             content_type: "application/json".to_owned(),
         };
         definition.models.insert(name.clone(), model);
     }
     Ok(())
+}
+
+/// Where a document of a version has its models.
+pub fn models_at(third: bool) -> &'static str {
+    if third { "#/components/schemas/" } else { "#/definitions/" }
+}
+
+/// A schema whose references are models' addresses.
+fn with_addresses(schema: &Json, third: bool) -> String {
+    let address = "\"https://apigateway.amazonaws.com/restapis/this/models/";
+    schema.to_string().replace(&format!("\"{}", models_at(third)), address)
+}
+
+impl Document<'_> {
+    /// A schema as a model has it.
+    fn schema(&self, schema: &Json) -> String {
+        with_addresses(schema, self.third)
+    }
 }
 
 fn gateway_responses(json: &Json, definition: &mut Definition) {

@@ -136,7 +136,7 @@ proptest! {
         }
         let ids = Ids::seeded(7);
         let (mut definition, mut settings) = (Definition::default(), Settings::default());
-        let read = openapi::read(document.to_string().as_bytes(), &mut definition, &mut settings, &moment(&ids));
+        let read = openapi::read(document.to_string().as_bytes(), &mut definition, &mut settings, openapi::BasePath::Ignore, &moment(&ids));
         match read {
             Ok(()) => prop_assert!(check_definition(&definition).is_ok()),
             Err(error) => prop_assert!((400..500).contains(&error.status), "{error:?}"),
@@ -195,7 +195,13 @@ fn a_document_of_the_wrong_kinds_is_refused() {
         json!({ "swagger": "2.0", "paths": { "a": {} } }),
     ] {
         let (mut definition, mut settings) = (Definition::default(), Settings::default());
-        let read = openapi::read(wrong.to_string().as_bytes(), &mut definition, &mut settings, &moment(&ids));
+        let read = openapi::read(
+            wrong.to_string().as_bytes(),
+            &mut definition,
+            &mut settings,
+            openapi::BasePath::Ignore,
+            &moment(&ids),
+        );
         assert_eq!(read.unwrap_err().code, "BadRequestException", "{wrong}");
     }
 }

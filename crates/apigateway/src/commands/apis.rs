@@ -8,7 +8,7 @@ use crate::model::{Api, Definition, Model, Resource, Settings, Texts};
 use crate::patch::Patch;
 
 /// Most tags of an API or a stage.
-const MAX_TAGS: usize = 50;
+pub const MAX_TAGS: usize = 50;
 /// Bytes that an answer is compressed from on, at most.
 const MAX_COMPRESSION: u32 = 10_485_760;
 

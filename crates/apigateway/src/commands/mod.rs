@@ -27,7 +27,7 @@ use crate::patch::Patch;
 use crate::{errors, rows};
 
 pub use account::{AccountChange, AccountOutput, Allowance};
-pub use apis::{check_policy, compression};
+pub use apis::{MAX_TAGS, check_policy, compression};
 pub use imports::{check_definition, resource_of};
 pub use integrations::TIMEOUT;
 pub use responses::{TEMPLATE, TYPES};

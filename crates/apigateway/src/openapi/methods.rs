@@ -1,5 +1,7 @@
 //! Paths and their operations.
 
+use std::collections::BTreeMap;
+
 use ropeway_wire::Error;
 use serde_json::Value as Json;
 
@@ -7,10 +9,16 @@ use super::security::secure;
 use super::{Document, member, members, text, texts};
 use crate::commands::{self, TIMEOUT};
 use crate::errors::{bad, unimplemented};
-use crate::model::{Definition, Integration, IntegrationResponse, Method, MethodResponse};
+use crate::model::{Definition, Integration, IntegrationResponse, Method, MethodResponse, Model};
 
 /// The extension that stands for every verb.
-const ANY: &str = "x-amazon-apigateway-any-method";
+pub const ANY: &str = "x-amazon-apigateway-any-method";
+/// What the names of models begin with whose schemas stand where they are used.
+const INLINE: &str = "MODEL";
+
+/// Models by name.
+type Models = BTreeMap<String, Model>;
+
 /// Extensions of operations that are read.
 const EXTENSIONS: [&str; 3] =
     ["x-amazon-apigateway-auth", "x-amazon-apigateway-integration", "x-amazon-apigateway-request-validator"];
@@ -22,9 +30,6 @@ pub fn path(
     path: &str,
     item: &Json,
 ) -> Result<(), Error> {
-    if !path.starts_with('/') {
-        return Err(bad(format!("Invalid OpenAPI input. The path {path} does not begin with a slash.")));
-    }
     let resource = commands::resource_of(definition, path, document.moment)?;
     for (verb, operation) in members(item) {
         let verb = match verb.as_str() {
@@ -35,7 +40,7 @@ pub fn path(
             }
             _ => continue,
         };
-        let mut method = method(document, item, operation, path, &verb)?;
+        let mut method = method(document, &mut definition.models, (item, operation), path, &verb)?;
         if let Some(integration) = &mut method.integration {
             integration.namespace.clone_from(&resource);
         }
@@ -57,8 +62,8 @@ fn resolved<'d>(document: &'d Document<'_>, json: &'d Json) -> &'d Json {
 
 fn method(
     document: &Document<'_>,
-    item: &Json,
-    operation: &Json,
+    models: &mut Models,
+    (item, operation): (&Json, &Json),
     path: &str,
     verb: &str,
 ) -> Result<Method, Error> {
@@ -73,14 +78,24 @@ fn method(
         operation_name: text(member(operation, "operationId")),
         ..Method::default()
     };
+    let consumed = types(document, operation, "consumes");
     for parameters in [member(item, "parameters"), member(operation, "parameters")] {
         for parameter in parameters.as_array().into_iter().flatten() {
-            add_parameter(&mut method, resolved(document, parameter));
+            let parameter = resolved(document, parameter);
+            if member(parameter, "in") == "body" {
+                let model = model_of(document, models, member(parameter, "schema"));
+                let model = model
+                    .into_iter()
+                    .flat_map(|model| consumed.iter().map(move |kind| (kind.clone(), model.clone())));
+                method.request_models.extend(model);
+            } else {
+                add_parameter(&mut method, parameter);
+            }
         }
     }
     let body = resolved(document, member(operation, "requestBody"));
     for (kind, content) in members(member(body, "content")) {
-        if let Some(model) = model_of(member(content, "schema")) {
+        if let Some(model) = model_of(document, models, member(content, "schema")) {
             method.request_models.insert(kind.clone(), model);
         }
     }
@@ -98,7 +113,8 @@ fn method(
     for (status, said) in members(member(operation, "responses")) {
         // What `default` declares has no status.
         if status.parse::<u16>().is_ok() {
-            method.responses.insert(status.clone(), response(document, resolved(document, said)));
+            let response = response(document, models, operation, resolved(document, said));
+            method.responses.insert(status.clone(), response);
         }
     }
     let given = member(operation, "x-amazon-apigateway-integration");
@@ -115,36 +131,52 @@ fn add_parameter(method: &mut Method, parameter: &Json) {
         Some("path") => "path",
         Some("query") => "querystring",
         Some("header") => "header",
-        Some("body") => {
-            if let Some(model) = model_of(member(parameter, "schema")) {
-                method.request_models.insert("application/json".to_owned(), model);
-            }
-            return;
-        }
         _ => return,
     };
     let required = member(parameter, "required") == &Json::Bool(true);
     method.request_parameters.insert(format!("method.request.{place}.{name}"), required);
 }
 
-/// The model that a schema refers to.
-fn model_of(schema: &Json) -> Option<String> {
-    let reference = member(schema, "$ref").as_str()?;
-    Some(reference.rsplit('/').next()?.to_owned())
+/// Content types that Swagger 2 names for an operation, or for all; JSON where it names none.
+fn types(document: &Document<'_>, operation: &Json, name: &str) -> Vec<String> {
+    let named = operation.get(name).or_else(|| document.root.get(name)).and_then(Json::as_array);
+    let named: Vec<String> = named.into_iter().flatten().filter_map(text).collect();
+    if named.is_empty() { vec!["application/json".to_owned()] } else { named }
 }
 
-fn response(document: &Document<'_>, said: &Json) -> MethodResponse {
+/// The model that a schema refers to. A schema that stands where it is used becomes a model of its own.
+fn model_of(document: &Document<'_>, models: &mut Models, schema: &Json) -> Option<String> {
+    if let Some(reference) = member(schema, "$ref").as_str() {
+        return Some(reference.rsplit('/').next()?.to_owned());
+    }
+    if !schema.is_object() {
+        return None;
+    }
+    let schema = Some(document.schema(schema));
+    let known = models.iter().find(|(name, model)| name.starts_with(INLINE) && model.schema == schema);
+    if let Some((name, _)) = known {
+        return Some(name.clone());
+    }
+    let name = format!("{INLINE}{}", document.moment.id(6));
+    let content_type = "application/json".to_owned();
+    models.insert(name.clone(), Model { id: document.moment.id(6), description: None, schema, content_type });
+    Some(name)
+}
+
+fn response(document: &Document<'_>, models: &mut Models, operation: &Json, said: &Json) -> MethodResponse {
     let headers = members(member(said, "headers"));
     let parameters = headers.map(|(name, _)| (format!("method.response.header.{name}"), false)).collect();
-    let mut models = crate::model::Texts::new();
+    let mut of_types = crate::model::Texts::new();
     if document.third {
         for (kind, content) in members(member(said, "content")) {
-            models.extend(model_of(member(content, "schema")).map(|model| (kind.clone(), model)));
+            let model = model_of(document, models, member(content, "schema"));
+            of_types.extend(model.map(|model| (kind.clone(), model)));
         }
-    } else if let Some(model) = model_of(member(said, "schema")) {
-        models.insert("application/json".to_owned(), model);
+    } else if let Some(model) = model_of(document, models, member(said, "schema")) {
+        let produced = types(document, operation, "produces").into_iter();
+        of_types.extend(produced.map(|kind| (kind, model.clone())));
     }
-    MethodResponse { parameters, models }
+    MethodResponse { parameters, models: of_types }
 }
 
 fn integration(given: &Json) -> Result<Integration, Error> {

@@ -89,13 +89,15 @@ fn authorizer(name: &str, given: &Json, kind: &str, header: &str) -> Result<Auth
 /// Applies what an operation, or the document, asks for.
 pub fn secure(schemes: &Schemes, security: &Json, method: &mut Method) {
     for wanted in security.as_array().into_iter().flatten() {
-        for (name, _) in members(wanted) {
+        for (name, scopes) in members(wanted) {
             match schemes.get(name) {
                 Some(Scheme::Key) => method.api_key_required = true,
                 Some(Scheme::Iam) => method.authorization_type = "AWS_IAM".to_owned(),
                 Some(Scheme::Custom(id)) => {
                     method.authorization_type = "CUSTOM".to_owned();
                     method.authorizer_id = Some(id.clone());
+                    method.authorization_scopes =
+                        scopes.as_array().into_iter().flatten().filter_map(text).collect();
                 }
                 Some(Scheme::Other) | None => {}
             }

@@ -9,30 +9,32 @@ use super::{ApiGateway, pass_role, rest_apis};
 use crate::commands::{Change, Moment};
 use crate::errors::{bad, unimplemented};
 use crate::model::{Definition, Settings};
-use crate::{openapi, render};
+use crate::openapi::{self, BasePath};
+use crate::render;
 
 /// Bytes of a document: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
 const MAX_DOCUMENT: usize = 6 * 1024 * 1024;
 
 /// What the query string says of an import.
-fn parameters(given: Option<BTreeMap<String, String>>, settings: &mut Settings) -> Result<(), Error> {
+fn parameters(given: Option<BTreeMap<String, String>>, settings: &mut Settings) -> Result<BasePath, Error> {
+    let mut base = BasePath::Ignore;
     for (name, value) in given.unwrap_or_default() {
         match (name.as_str(), value.as_str()) {
             // The operation's own, which stand in the query string too.
-            ("mode" | "failonwarnings", _) | ("basepath", "ignore") | ("ignore", "documentation") => {}
+            ("mode" | "failonwarnings", _) | ("ignore", "documentation") => {}
+            ("basepath" | "basePath", "ignore") => base = BasePath::Ignore,
+            ("basepath" | "basePath", "prepend") => base = BasePath::Prepend,
+            ("basepath" | "basePath", "split") => base = BasePath::Split,
             ("endpointConfigurationTypes", kind @ ("EDGE" | "REGIONAL")) => {
                 kind.clone_into(&mut settings.endpoint_type)
             }
             ("endpointConfigurationTypes", "PRIVATE") => {
                 return Err(unimplemented("The endpoint type PRIVATE"));
             }
-            ("basepath", "prepend" | "split") => {
-                return Err(unimplemented(&format!("basepath={value}")));
-            }
             _ => return Err(bad(format!("Invalid parameter {name}={value}"))),
         }
     }
-    Ok(())
+    Ok(base)
 }
 
 /// Roles that a document names are handed to API Gateway by whoever imports it.
@@ -61,10 +63,10 @@ pub async fn import_rest_api(
         ip_address_type: "ipv4".to_owned(),
         ..Settings::default()
     };
-    parameters(input.parameters, &mut settings)?;
+    let base = parameters(input.parameters, &mut settings)?;
     let mut definition = Definition::default();
     let moment = Moment { now: cx.now, ids: gateway.core.ids() };
-    openapi::read(&input.body, &mut definition, &mut settings, &moment)?;
+    openapi::read(&input.body, &mut definition, &mut settings, base, &moment)?;
     if settings.name.is_empty() {
         return Err(bad("Invalid OpenAPI input. The document has no title."));
     }
@@ -80,7 +82,7 @@ pub async fn put_rest_api(
     check_size(&input.body)?;
     let before = gateway.own(cx, &input.rest_api_id).await?;
     let mut settings = before.settings.clone();
-    parameters(input.parameters, &mut settings)?;
+    let base = parameters(input.parameters, &mut settings)?;
     let mut definition = match input.mode.as_deref() {
         Some("overwrite") => {
             // The root keeps its id.
@@ -91,7 +93,7 @@ pub async fn put_rest_api(
         _ => before.definition,
     };
     let moment = Moment { now: cx.now, ids: gateway.core.ids() };
-    openapi::read(&input.body, &mut definition, &mut settings, &moment)?;
+    openapi::read(&input.body, &mut definition, &mut settings, base, &moment)?;
     pass_roles(cx, &definition)?;
     let change = Change::Import(Box::new(definition), Box::new(settings));
     let (api, _) = gateway.change(cx, &input.rest_api_id, change).await?;

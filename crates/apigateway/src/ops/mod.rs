@@ -4,6 +4,7 @@ mod account;
 mod api_keys;
 mod authorizers;
 mod deployments;
+mod exports;
 mod imports;
 mod integrations;
 mod methods;
@@ -242,6 +243,7 @@ macro_rules! operations {
 }
 
 operations! {
+    exports::get_export(GetExportInput) -> GetExportOutput;
     imports::import_rest_api(ImportRestApiInput) -> ImportRestApiOutput;
     imports::put_rest_api(PutRestApiInput) -> PutRestApiOutput;
     account::get_account(GetAccountInput) -> GetAccountOutput;
