@@ -15,6 +15,9 @@ pub const DEPLOYED: &str = "deployed";
 /// The slot of what the operation under way makes of it.
 pub const PLANNED: &str = "planned";
 
+/// The slot of what a stack was made of before an update that its parent has not yet confirmed.
+pub const HELD: &str = "held";
+
 /// Name of a change set's slot.
 pub fn change_set_slot(id: &str) -> String {
     format!("change-set/{id}")
@@ -49,6 +52,18 @@ pub struct Stack {
     pub token: Option<(String, OperationKind)>,
     /// How many events it has had.
     pub events: u64,
+    /// The stack of which it is a part. (Rows from before there were any end here.)
+    #[serde(deserialize_with = "or_default")]
+    pub parent: Option<StackKey>,
+    /// The outermost stack of which it is a part.
+    #[serde(deserialize_with = "or_default")]
+    pub root: Option<StackKey>,
+    /// How many stacks it lies in.
+    #[serde(deserialize_with = "or_default")]
+    pub depth: u32,
+    /// Its stack policy.
+    #[serde(deserialize_with = "or_default")]
+    pub policy: Option<String>,
 }
 
 /// A parameter's value.
@@ -80,13 +95,13 @@ pub struct Definition {
     /// The exports of other stacks that it imports.
     pub imports: BTreeSet<String>,
     /// The template that was given, if transforms made another of it. (Rows from before there were any end here.)
-    #[serde(deserialize_with = "or_none")]
+    #[serde(deserialize_with = "or_default")]
     pub original: Option<String>,
 }
 
 /// Reads what may be missing at the end of a row.
-fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::deserialize(deserializer).unwrap_or_default())
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(from).unwrap_or_default())
 }
 
 impl Definition {
@@ -140,6 +155,8 @@ pub enum Phase {
     RollbackCleanup,
     /// Everything is deleted: a deletion, or what a failed creation left.
     Delete,
+    /// The resources of a nested stack stand; its parent says whether they stay.
+    Held,
 }
 
 /// What becomes of a stack whose creation fails.
@@ -182,6 +199,12 @@ pub struct Operation {
     pub endpoint: String,
     /// The trace that it belongs to.
     pub trace: String,
+    /// When its resources stand it waits for its parent's word. (Rows from before nested stacks end here.)
+    #[serde(deserialize_with = "or_default")]
+    pub held: bool,
+    /// The stack policy that it obeys.
+    #[serde(deserialize_with = "or_default")]
+    pub policy: Option<String>,
 }
 
 /// Who started an operation: a principal at rest.

@@ -101,6 +101,8 @@ pub enum Command {
     Signal(StackKey, String, String, Option<String>, Signal),
     /// What has been signalled to a handle.
     Signals(StackKey, String),
+    /// A parent's word: the update that waits for it stays (true), or is rolled back.
+    Release(StackKey, bool),
 }
 
 /// Something that an operation did.
@@ -120,6 +122,8 @@ pub enum Change {
     Deploy(Vec<StackOutput>, BTreeSet<String>),
     /// The operation is over. True: the stack is deleted.
     Finish(bool),
+    /// What was deployed is kept, in case the parent takes the update back.
+    Hold,
 }
 
 /// What a command answers.
@@ -223,6 +227,7 @@ impl Machine for Stacks {
                 self.next_expiry = retention::next(tx).await?;
                 Ok(output)
             }
+            Command::Release(key, stays) => stacks::release(tx, &key, stays).await,
             Command::SetExports(key, values) => exports::set(tx, &key, values).await,
             Command::Import(key, name) => exports::import(tx, &key, &name).await,
             Command::SetImports(key, kept) => exports::set_imports(tx, &key, &kept).await,

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::{Change, Output, change_sets, retention};
 use crate::keys::StackKey;
-use crate::model::{ChangeSet, DEPLOYED, Definition, Event, Operation, PLANNED, Stack};
+use crate::model::{ChangeSet, DEPLOYED, Definition, Event, HELD, Operation, PLANNED, Stack};
 use crate::{keys, rows};
 
 /// The type of a stack in its own events.
@@ -67,13 +67,26 @@ async fn apply(
             rows::write(tx, &key.definition(DEPLOYED), &definition).await?;
         }
         Change::Finish(deleted) => finish(tx, key, stack, deleted).await?,
+        Change::Hold => {
+            let deployed: Option<Definition> = rows::read(tx, &key.definition(DEPLOYED)).await?;
+            rows::write(tx, &key.definition(HELD), &deployed.unwrap_or_default()).await?;
+            wake_parent(tx, stack);
+        }
     }
     Ok(())
+}
+
+/// A parent waits for its nested stacks.
+fn wake_parent(tx: &mut Tx, stack: &Stack) {
+    if let Some(parent) = &stack.parent {
+        tx.wake(&parent.wake_up(), 1);
+    }
 }
 
 async fn finish(tx: &mut Tx, key: &StackKey, stack: &mut Stack, deleted: bool) -> Result<(), Error> {
     rows::delete(tx, &key.operation()).await?;
     rows::delete(tx, &key.definition(PLANNED)).await?;
+    wake_parent(tx, stack);
     if deleted {
         stack.deleted = Some(tx.now());
         let holder: Option<String> = rows::read(tx, &keys::name(&key.scope, &key.name)).await?;

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 use super::record::{enlist, set_status, stack as read_stack};
 use super::{Output, Work};
 use crate::keys::StackKey;
-use crate::model::{DEPLOYED, Definition, Operation, OperationKind, PLANNED, Stack};
+use crate::model::{DEPLOYED, Definition, HELD, Operation, OperationKind, PLANNED, Phase, Stack};
 use crate::{error, keys, rows};
 
 /// Why an operation begins, in its first event.
@@ -24,6 +24,24 @@ pub async fn start(tx: &mut Tx, stack: &mut Stack, operation: &Operation) -> Res
     // Whoever waits for something in the name of an operation that is over waits no longer.
     tx.wake(&key.wake_up(), 1);
     Ok(())
+}
+
+/// Goes on with an update that waits for its parent's word; without one, nothing happens.
+pub async fn release(tx: &mut Tx, key: &StackKey, stays: bool) -> Result<Output, Error> {
+    let found: Option<Operation> = rows::read(tx, &key.operation()).await?;
+    let Some(operation) = found.filter(|operation| operation.phase == Phase::Held) else {
+        return Ok(Output::Done);
+    };
+    let mut stack = read_stack(tx, key).await?;
+    let phase = if stays { Phase::Cleanup } else { Phase::Rollback };
+    if !stays {
+        let before: Option<Definition> = rows::read(tx, &key.definition(HELD)).await?;
+        rows::write(tx, &key.definition(DEPLOYED), &before.unwrap_or_default()).await?;
+        set_status(tx, &mut stack, "UPDATE_ROLLBACK_IN_PROGRESS", None, operation.token.clone())?;
+    }
+    rows::delete(tx, &key.definition(HELD)).await?;
+    start(tx, &mut stack, &Operation { phase, ..operation }).await?;
+    Ok(Output::Done)
 }
 
 /// Whether the same request came before: its token is known, for an operation of the same kind.

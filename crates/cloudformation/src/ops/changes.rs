@@ -103,6 +103,7 @@ fn shape_detail(detail: &Detail) -> ResourceChangeDetail {
         template::ChangeSource::ResourceAttribute => "ResourceAttribute",
         template::ChangeSource::ParameterReference => "ParameterReference",
         template::ChangeSource::DirectModification => "DirectModification",
+        template::ChangeSource::Automatic => "Automatic",
     };
     let kind = match (&detail.before, &detail.after) {
         (None, _) => "Add",

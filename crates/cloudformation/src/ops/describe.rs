@@ -58,6 +58,8 @@ fn stack(row: StackRow, definition: Definition) -> Stack {
             ..StackDriftInformation::default()
         }),
         stack_name: row.key.name,
+        parent_id: row.parent.map(|parent| parent.arn()),
+        root_id: row.root.map(|root| root.arn()),
         ..Stack::default()
     }
 }
@@ -121,6 +123,8 @@ pub async fn list_stacks(
     let summary = |(row, definition): (StackRow, Definition)| StackSummary {
         stack_id: Some(row.key.arn()),
         stack_name: row.key.name.clone(),
+        parent_id: row.parent.map(|parent| parent.arn()),
+        root_id: row.root.map(|root| root.arn()),
         template_description: definition.description,
         creation_time: row.created,
         last_updated_time: row.updated,

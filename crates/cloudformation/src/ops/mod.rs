@@ -6,9 +6,9 @@ mod describe;
 mod exports;
 mod page;
 mod plan;
-mod request;
-mod source;
-mod stacks;
+pub(crate) mod request;
+pub(crate) mod source;
+pub(crate) mod stacks;
 mod templates;
 
 use std::sync::Arc;
@@ -39,7 +39,12 @@ impl CloudFormation {
         self.core.submit::<Stacks>(self.core.shard_of(shard), &cx.trace, command).await
     }
 
-    async fn on_stack(&self, cx: &Cx, key: &StackKey, command: Command) -> Result<Answered, Error> {
+    pub(crate) async fn on_stack(
+        &self,
+        cx: &Cx,
+        key: &StackKey,
+        command: Command,
+    ) -> Result<Answered, Error> {
         self.submit(cx, &key.shard(), command).await
     }
 

@@ -25,7 +25,7 @@ pub struct Plan {
 
 impl CloudFormation {
     /// Compares what a stack is made of with what it shall be made of.
-    pub(super) async fn plan(
+    pub(crate) async fn plan(
         &self,
         cx: &Cx,
         key: &StackKey,

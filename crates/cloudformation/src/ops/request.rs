@@ -241,6 +241,8 @@ pub fn operation(
         cancelled: false,
         endpoint: cx.endpoint.clone(),
         trace: cx.trace.to_string(),
+        held: false,
+        policy: None,
     })
 }
 

@@ -69,7 +69,7 @@ fn object(url: &str, endpoint: &str) -> Option<(String, String)> {
     let (host, path) = authority(url)?;
     let (own, _) = authority(endpoint).unwrap_or_default();
     let path = percent_decode(&path)?;
-    let is_s3 = |host: &str| host == own || host.starts_with("s3.") || host.starts_with("s3-");
+    let is_s3 = |host: &str| is_own(host, &own) || host.starts_with("s3.") || host.starts_with("s3-");
     if is_s3(&host) {
         let (bucket, key) = path.split_once('/')?;
         return (!bucket.is_empty() && !key.is_empty()).then(|| (bucket.to_owned(), key.to_owned()));
@@ -77,6 +77,14 @@ fn object(url: &str, endpoint: &str) -> Option<(String, String)> {
     let dots = host.match_indices('.').map(|(dot, _)| dot);
     let split = dots.map(|dot| host.split_at(dot)).find(|(_, rest)| is_s3(rest.trim_start_matches('.')));
     split.filter(|_| !path.is_empty()).map(|(bucket, _)| (bucket.to_owned(), path))
+}
+
+/// Whether a host is the server's: the one that the caller used, or any other name of this machine with its port.
+fn is_own(host: &str, own: &str) -> bool {
+    const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+    let port = |host: &str| host.rsplit_once(':').map(|(_, port)| port.to_owned());
+    let is_loopback = |name: &&str| host.strip_prefix(*name).is_some_and(|rest| rest.starts_with(':'));
+    host == own || (port(host) == port(own) && LOOPBACK.iter().any(is_loopback))
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -109,8 +117,12 @@ mod tests {
         assert_eq!(found("https://s3.eu-west-1.amazonaws.com/b/t%20x.yaml"), pair("b", "t x.yaml"));
         assert_eq!(found("https://my.bucket.s3.eu-west-1.amazonaws.com/t.yaml"), pair("my.bucket", "t.yaml"));
         assert_eq!(found("http://b.localhost:4566/t.yaml?x=1"), pair("b", "t.yaml"));
+        assert_eq!(found("http://127.0.0.1:4566/b/t.yaml"), pair("b", "t.yaml"));
+        assert_eq!(found("http://b.s3.localhost:4566/t.yaml"), pair("b", "t.yaml"));
+        assert_eq!(object("http://localhost:4566/b/t", "http://10.0.0.1:4566"), pair("b", "t"));
         for refused in [
             "https://example.com/b/t.yaml",
+            "http://127.0.0.1:4567/b/t.yaml",
             "b/t.yaml",
             "http://localhost:4566/b",
             "https://s3.amazonaws.com/b/%zz",

@@ -12,7 +12,7 @@ use crate::keys::{self, StackKey};
 use crate::model::{Definition, OnFailure, Operation, OperationKind, Stack as StackRow};
 
 /// A stack that is about to be made.
-pub(super) fn blank(service: &CloudFormation, cx: &Cx, name: &str) -> StackRow {
+pub(crate) fn blank(service: &CloudFormation, cx: &Cx, name: &str) -> StackRow {
     StackRow {
         key: StackKey { scope: scope(cx), name: name.to_owned(), id: service.core.ids().uuid() },
         status: String::new(),
@@ -27,11 +27,15 @@ pub(super) fn blank(service: &CloudFormation, cx: &Cx, name: &str) -> StackRow {
         change_set: None,
         token: None,
         events: 0,
+        parent: None,
+        root: None,
+        depth: 0,
+        policy: None,
     }
 }
 
 /// Shows a stack in the list of stacks at once; the outbox does so too.
-pub(super) async fn enlist(service: &CloudFormation, cx: &Cx, key: &StackKey) -> Result<(), Error> {
+pub(crate) async fn enlist(service: &CloudFormation, cx: &Cx, key: &StackKey) -> Result<(), Error> {
     let found = service.on_stack(cx, key, Command::Describe(key.clone())).await?;
     let Answered::Stack(found) = found else { return Err(error::unexpected()) };
     let name = keys::stacks_entry(found.0.created, key);
@@ -86,7 +90,7 @@ fn no_template() -> Error {
     error::validation("Either Template URL or Template Body must be specified.")
 }
 
-fn deadline(cx: &Cx, minutes: Option<i64>) -> Result<Option<Time>, Error> {
+pub(crate) fn deadline(cx: &Cx, minutes: Option<i64>) -> Result<Option<Time>, Error> {
     match minutes {
         None => Ok(None),
         Some(minutes) if minutes >= 1 => Ok(Some(cx.now.plus_secs(minutes.saturating_mul(60)))),
@@ -225,6 +229,9 @@ pub async fn update_termination_protection(
     input: UpdateTerminationProtectionInput,
 ) -> Result<UpdateTerminationProtectionOutput, Error> {
     let (stack, _) = service.stack_of(cx, &input.stack_name, error::stack_missing).await?;
+    if stack.root.is_some() {
+        return Err(error::validation("Termination protection cannot be updated on a nested stack"));
+    }
     let command = Command::Protect(stack.key.clone(), input.enable_termination_protection);
     let key = started(service.on_stack(cx, &stack.key, command).await?)?;
     Ok(UpdateTerminationProtectionOutput { stack_id: Some(key.arn()) })

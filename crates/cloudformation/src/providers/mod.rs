@@ -18,6 +18,7 @@ mod lambda_access;
 mod lambda_events;
 mod lambda_inline;
 mod logs;
+mod nested;
 mod queue_policies;
 mod s3;
 mod sns;
@@ -27,12 +28,13 @@ mod wait;
 pub use custom::NO_ECHO;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ropeway_core::{Core, Time};
 use ropeway_wire::{BoxFuture, Cx, Error, Input, Services, protocol};
 use serde_json::Value as Json;
 
-use crate::commands::{Command, Output, Stacks};
+use crate::commands::{Command, Output, Snapshot, Stacks};
 use crate::keys::StackKey;
 use crate::responses::Addresses;
 use crate::template::{CUSTOM, Kind, Property, ResourceType, Types, is_custom};
@@ -40,7 +42,7 @@ use crate::template::{CUSTOM, Kind, Property, ResourceType, Types, is_custom};
 /// A resource as its provider sees it.
 pub struct Subject<'a> {
     /// Every service.
-    pub services: &'a Services,
+    pub services: &'a Arc<Services>,
     /// In whose name.
     pub cx: &'a Cx,
     /// The stack.
@@ -59,6 +61,8 @@ pub struct Subject<'a> {
     pub core: &'a Core,
     /// What those outside answer to.
     pub addresses: &'a Addresses,
+    /// The stack and its operation.
+    pub whole: &'a Snapshot,
     /// The operation that the call belongs to: the resource's, and another one for each of its calls that is repeated.
     pub operation: &'a str,
 }
@@ -159,6 +163,17 @@ pub trait Provider: Send + Sync {
     /// Changes it from what `old` says into what the subject says.
     fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>>;
 
+    /// Makes it what it was before the stack's update, which fails: the subject says what that was. Asked of types that
+    /// every update looks at; others are updated back.
+    fn restore<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
+        self.update(subject, subject.properties)
+    }
+
+    /// The stack's update has succeeded: what it has changed stays.
+    fn commit<'a>(&'a self, _subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Deletes it.
     fn delete<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<(), Failure>>;
 }
@@ -208,6 +223,7 @@ static PROVIDERS: &[&dyn Provider] = &[
     &sns::TopicPolicy,
     &sqs::Queue,
     &custom::CustomResource,
+    &nested::Stack,
     &wait::CdkMetadata,
     &wait::WaitCondition,
     &wait::WaitConditionHandle,

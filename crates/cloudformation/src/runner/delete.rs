@@ -158,6 +158,7 @@ impl Run<'_> {
         if resource.baseline == Baseline::Same && resource.leftovers.is_empty() {
             return Ok(true);
         }
+        let committed = self.call_commit(&resource).await?.is_ok();
         let mut old = resource.leftovers.clone();
         old.extend(replaced(&resource));
         let retains = resource.state.replace_policy != DeletionPolicy::Delete;
@@ -165,7 +166,7 @@ impl Run<'_> {
         let settled =
             Resource { baseline: Baseline::Same, leftovers: Vec::new(), attempts: 0, ..self.noted(resource) };
         self.record(vec![Change::Put(Box::new(settled))]).await?;
-        Ok(clean)
+        Ok(clean && committed)
     }
 
     /// Deletes a resource that the template no longer has.

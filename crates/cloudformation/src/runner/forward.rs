@@ -260,7 +260,9 @@ impl Run<'_> {
     async fn change(&mut self, found: Resource, wanted: Wanted) -> Result<(), Stop> {
         let (old, new) = (properties(&found.state), properties(&wanted.state));
         match recreated(&found.resource_type, &old, &new)? {
-            None if !found.status.ends_with("_FAILED") => self.keep(found, wanted.state).await,
+            None if !found.status.ends_with("_FAILED") && !is_revisited(&found)? => {
+                self.keep(found, wanted.state).await
+            }
             Some(true) => self.replace(found, wanted).await,
             None | Some(false) => {
                 let old = found.state.clone();
@@ -364,6 +366,10 @@ impl Run<'_> {
             return Ok(true);
         }
         let status = Change::Status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS".to_owned(), None);
+        if self.snapshot.operation.held {
+            self.record(vec![Change::Hold, deploy, status, Change::Phase(Phase::Held)]).await?;
+            return Ok(true);
+        }
         self.record(vec![deploy, status, Change::Phase(Phase::Cleanup)]).await?;
         Ok(false)
     }
@@ -400,6 +406,11 @@ pub(super) fn with(resource: Resource, made: Made) -> Resource {
         ..resource.state
     };
     Resource { state, attempts: 0, in_effect: Vec::new(), ..resource }
+}
+
+/// Whether an update looks at a resource whose properties do not change.
+fn is_revisited(resource: &Resource) -> Result<bool, Stop> {
+    Ok(provider(&resource.resource_type)?.resource_type().revisited)
 }
 
 /// The resource before an update is noted that has given it another physical id: what it was is deleted in the end.

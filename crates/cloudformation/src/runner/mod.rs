@@ -208,6 +208,8 @@ impl<'a> Run<'a> {
                 Phase::Rollback => self.rollback().await?,
                 Phase::RollbackCleanup => self.rollback_cleanup().await?,
                 Phase::Delete => self.delete().await?,
+                // The parent's word begins another delivery.
+                Phase::Held => return Ok(()),
             };
             if over {
                 return Ok(());

@@ -1,15 +1,21 @@
 //! Putting back what a failed update has changed.
 
 use super::forward::in_effect;
-use super::step::turned;
+use super::step::{provider, turned};
 use super::{Run, Stop};
-use crate::commands::Change;
+use crate::commands::{Change, Command};
 use crate::model::{Baseline, Resource, State};
 
 impl Run<'_> {
     /// Gives every changed resource back what it was; true: the operation is over.
     pub(super) async fn rollback(&mut self) -> Result<bool, Stop> {
         let mut failed = Vec::new();
+        if let Err(stop) = self.restore_exports().await {
+            let Stop::Failed(why) = stop else { return Err(stop) };
+            let status = Change::Status("UPDATE_ROLLBACK_FAILED".to_owned(), Some(why.reason));
+            self.record(vec![status, Change::Finish(false)]).await?;
+            return Ok(true);
+        }
         for id in self.order() {
             let Some(resource) = self.resource(&id).cloned() else { continue };
             if let Baseline::Was(old) = &resource.baseline {
@@ -30,6 +36,17 @@ impl Run<'_> {
         let status = Change::Status("UPDATE_ROLLBACK_FAILED".to_owned(), Some(reason));
         self.record(vec![status, Change::Finish(false)]).await?;
         Ok(true)
+    }
+
+    /// An update that its parent takes back has already changed the exports.
+    async fn restore_exports(&mut self) -> Result<(), Stop> {
+        if self.snapshot.operation.held {
+            let outputs = &self.snapshot.deployed.outputs;
+            let exports = outputs.iter().filter_map(|o| Some((o.export_name.clone()?, o.value.clone())));
+            let command = Command::SetExports(self.key.clone(), exports.collect());
+            self.submit_exports(command).await?;
+        }
+        Ok(())
     }
 
     /// Makes one resource what it was; false: it failed.
@@ -55,7 +72,8 @@ impl Run<'_> {
             self.record(turned(back, "UPDATE_COMPLETE", None)).await?;
             return Ok(true);
         }
-        if in_effect(&resource).iter().all(|properties| *properties == old.properties) {
+        let revisited = provider(&resource.resource_type)?.resource_type().revisited;
+        if !revisited && in_effect(&resource).iter().all(|properties| *properties == old.properties) {
             let back = settled(resource, old);
             self.record(vec![Change::Put(Box::new(back))]).await?;
             return Ok(true);
@@ -65,7 +83,7 @@ impl Run<'_> {
             self.record(turned(begun, "UPDATE_IN_PROGRESS", None)).await?;
         }
         let resource = self.noted(resource);
-        match self.call_update(&resource, &old).await? {
+        match self.call_restore(&resource, &old).await? {
             Ok(made) => {
                 let noted = self.noted(resource);
                 let left = noted.state.clone();

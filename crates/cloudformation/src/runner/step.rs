@@ -66,6 +66,7 @@ fn subject<'a>(
 ) -> Subject<'a> {
     Subject {
         core: &run.deployer.core,
+        whole: &run.snapshot,
         addresses: &run.deployer.addresses,
         resource_type: &resource.resource_type,
         operation: &resource.operation,
@@ -127,6 +128,29 @@ impl Run<'_> {
             }
         }
         self.judge(resource, made).await
+    }
+
+    /// Makes what is there what it was before the update that fails.
+    pub(super) async fn call_restore(
+        &mut self,
+        resource: &Resource,
+        old: &State,
+    ) -> Result<Result<Made, Broken>, Stop> {
+        let provider = provider(&resource.resource_type)?;
+        if !provider.resource_type().revisited {
+            return self.call_update(resource, old).await;
+        }
+        let before = properties(old);
+        let restored = provider.restore(&subject(self, resource, old, &before)).await;
+        self.judge(resource, restored).await
+    }
+
+    /// Tells what is there that the update stays.
+    pub(super) async fn call_commit(&mut self, resource: &Resource) -> Result<Result<(), Broken>, Stop> {
+        let provider = provider(&resource.resource_type)?;
+        let properties = properties(&resource.state);
+        let committed = provider.commit(&subject(self, resource, &resource.state, &properties)).await;
+        self.judge(resource, committed).await
     }
 
     /// Deletes a state of the resource.

@@ -116,6 +116,8 @@ pub enum ChangeSource {
     ParameterReference,
     /// The template says something else.
     DirectModification,
+    /// The template may say the same: what a nested stack's template says is not known.
+    Automatic,
 }
 
 /// What turns a stack from `old` into `new`.
@@ -150,7 +152,7 @@ pub fn diff(
             continue;
         }
         let replacement = replacement(&details);
-        if replacement != Replacement::False {
+        if replacement != Replacement::False || resource_type.is_some_and(|t| t.open || t.revisited) {
             unknown.insert(id.clone());
         }
         let policy = (replacement != Replacement::False).then_some(resource.update_replace_policy);
@@ -269,6 +271,10 @@ impl Comparison<'_> {
         };
         if before != after {
             details.push(direct(ChangedAttribute::Metadata, before, after));
+        }
+        if details.is_empty() && self.resource_type.is_some_and(|resource_type| resource_type.revisited) {
+            let (source, evaluation) = (ChangeSource::Automatic, EvaluationKind::Dynamic);
+            details.push(Detail { source, evaluation, ..direct(ChangedAttribute::Properties, None, None) });
         }
         Ok(details)
     }

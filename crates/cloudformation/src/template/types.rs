@@ -17,6 +17,8 @@ pub struct ResourceType {
     pub naming: Option<Naming>,
     /// It takes any other property and gives any attribute: what they are is known outside of the server.
     pub open: bool,
+    /// An update looks at it even where its properties do not change: what they name may have.
+    pub revisited: bool,
 }
 
 impl ResourceType {
@@ -29,6 +31,7 @@ impl ResourceType {
             reference: Reference::PhysicalId,
             naming: None,
             open: false,
+            revisited: false,
         }
     }
 
@@ -50,6 +53,11 @@ impl ResourceType {
     /// Taking and giving whatever there is besides.
     pub const fn open(self) -> Self {
         Self { open: true, ..self }
+    }
+
+    /// Looked at by every update.
+    pub const fn revisited(self) -> Self {
+        Self { revisited: true, ..self }
     }
 
     /// Whether `Fn::GetAtt` gives an attribute of this name. One that ends with `.*` stands for all with its beginning.

@@ -67,6 +67,28 @@ fn of(template: &Value, id: &str, resource: &Value) -> Option<Artifact> {
     })
 }
 
+/// The resources that are stacks of local templates, and the paths from the template's folder.
+pub(super) fn nested(template: &Value) -> Vec<(String, String)> {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let stacks = resources.into_iter().flatten();
+    let stacks =
+        stacks.filter(|(_, resource)| text(resource, &["Type"]) == Some("AWS::CloudFormation::Stack"));
+    let found = stacks.filter_map(|(id, resource)| {
+        let path = text(resource, &["Properties", "TemplateURL"])?;
+        (!path.contains("://")).then(|| (id.clone(), path.to_owned()))
+    });
+    found.collect()
+}
+
+/// Puts a template's URL in the place of its path.
+pub(super) fn name_template(template: &mut Value, resource: &str, url: &str) {
+    let path = ["Resources", resource, "Properties"];
+    let properties = path.iter().try_fold(template, |value, name| value.get_mut(name));
+    if let Some(properties) = properties.and_then(Value::as_object_mut) {
+        properties.insert("TemplateURL".to_owned(), url.into());
+    }
+}
+
 impl Artifact {
     /// Puts the upload's name in the place of the path.
     pub(super) fn name_upload(&self, template: &mut Value, bucket: &str, key: &str) {
@@ -102,6 +124,20 @@ mod tests {
                 "There": { "Type": "AWS::Lambda::Function", "Properties": { "Code": { "ZipFile": "x" } } }
             }
         })
+    }
+
+    #[test]
+    fn nested_templates_are_found_and_replaced() {
+        let stack = |url: Value| json!({ "Type": "AWS::CloudFormation::Stack", "Properties": { "TemplateURL": url } });
+        let mut template = json!({ "Resources": {
+            "Far": stack(json!("https://s3.amazonaws.com/b/k")),
+            "Near": stack(json!("./near.yaml")),
+            "Some": stack(json!({ "Ref": "Url" })),
+        } });
+        assert_eq!(nested(&template), [("Near".to_owned(), "./near.yaml".to_owned())]);
+        name_template(&mut template, "Near", "http://x/y");
+        assert_eq!(template["Resources"]["Near"]["Properties"]["TemplateURL"], json!("http://x/y"));
+        assert!(nested(&template).is_empty());
     }
 
     #[test]

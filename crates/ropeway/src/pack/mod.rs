@@ -1,4 +1,4 @@
-//! What `deploy` does before the stack: code that the template names by a local path is built, packed,
+//! What `deploy` does before the stack: code and templates that the template names by local paths are built, packed,
 //! and put into a bucket, as `sam build` and `aws cloudformation package` do.
 
 mod archive;
@@ -10,6 +10,7 @@ use std::path::Path;
 use bytes::Bytes;
 use ropeway_api::{s3, sts};
 use ropeway_cloudformation::template;
+use ropeway_core::BoxFuture;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,9 @@ use crate::{Failure, output};
 
 /// Longer templates go by way of the bucket (CloudFormation's limit of `TemplateBody`, in bytes).
 const MAX_BODY: usize = 51_200;
+
+/// How deep templates may be nested.
+const MAX_DEPTH: usize = 16;
 
 /// The template as it is handed to CloudFormation: a parameter's name and its value.
 pub(crate) type Handed = (String, String);
@@ -28,13 +32,33 @@ pub(crate) type Handed = (String, String);
 /// # Errors
 /// A build that fails, with what it printed above; what the server says to an upload.
 pub(crate) async fn pack(client: &Client, file: &Path, body: String) -> Result<Handed, Failure> {
-    let parsed = template::parse(&body).map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))?;
-    let mut json = parsed.to_json();
-    let artifacts = artifact::find(&json);
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let body = if artifacts.is_empty() {
-        body
-    } else {
+    let body = packed(client, file, body, 0).await?;
+    if body.len() <= MAX_BODY {
+        return Ok(("TemplateBody".to_owned(), body));
+    }
+    let bucket = Bucket::ensure(client).await?;
+    Ok(("TemplateURL".to_owned(), bucket.put_template(body).await?))
+}
+
+/// The template with the names of uploads, after those that lie in it: so many levels above are being packed.
+fn packed<'a>(
+    client: &'a Client,
+    file: &'a Path,
+    body: String,
+    depth: usize,
+) -> BoxFuture<'a, Result<String, Failure>> {
+    Box::pin(async move {
+        let wrong = |why: String| Failure::Usage(format!("{}: {why}", file.display()));
+        if depth > MAX_DEPTH {
+            return Err(wrong(format!("nested templates may be {MAX_DEPTH} deep at most")));
+        }
+        let parsed = template::parse(&body).map_err(|e| wrong(e.to_string()))?;
+        let mut json = parsed.to_json();
+        let (artifacts, nested) = (artifact::find(&json), artifact::nested(&json));
+        if artifacts.is_empty() && nested.is_empty() {
+            return Ok(body);
+        }
+        let folder = file.parent().unwrap_or(Path::new("."));
         let bucket = Bucket::ensure(client).await?;
         for artifact in artifacts {
             let archive = build::build(&artifact, folder)?;
@@ -42,14 +66,17 @@ pub(crate) async fn pack(client: &Client, file: &Path, body: String) -> Result<H
             artifact.name_upload(&mut json, &bucket.name, &key);
             output::line(&format!("  packed {} as s3://{}/{key}", artifact.resource, bucket.name));
         }
-        json.to_string()
-    };
-    if body.len() <= MAX_BODY {
-        return Ok(("TemplateBody".to_owned(), body));
-    }
-    let bucket = Bucket::ensure(client).await?;
-    let key = bucket.put(body.into_bytes(), "template").await?;
-    Ok(("TemplateURL".to_owned(), format!("{}/{}/{key}", client.endpoint(), bucket.name)))
+        for (resource, path) in nested {
+            let path = folder.join(path);
+            let body = std::fs::read_to_string(&path)
+                .map_err(|e| wrong(format!("{resource}: {}: {e}", path.display())))?;
+            let body = packed(client, &path, body, depth + 1).await?;
+            let url = bucket.put_template(body).await?;
+            output::line(&format!("  packed {resource} as {url}"));
+            artifact::name_template(&mut json, &resource, &url);
+        }
+        Ok(json.to_string())
+    })
 }
 
 /// The bucket that holds what is deployed, one for each account and region.
@@ -74,6 +101,12 @@ impl<'a> Bucket<'a> {
             Err(error) if error.code != "BucketAlreadyOwnedByYou" => Err(error.into()),
             _ => Ok(Bucket { client, name }),
         }
+    }
+
+    /// Puts a template, and gives its URL.
+    async fn put_template(&self, body: String) -> Result<String, Failure> {
+        let key = self.put(body.into_bytes(), "template").await?;
+        Ok(format!("{}/{}/{key}", self.client.endpoint(), self.name))
     }
 
     /// Puts bytes under the name that they give themselves, unless they are there; gives the key.
