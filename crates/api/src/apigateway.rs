@@ -27,11 +27,6 @@ pub static SERVICE: Service = Service {
     operations: OPERATIONS,
     refused_operations: &[
         RefusedOperation {
-            name: "CreateBasePathMapping",
-            method: "POST",
-            uri: "/domainnames/{domain_name}/basepathmappings",
-        },
-        RefusedOperation {
             name: "CreateDocumentationPart",
             method: "POST",
             uri: "/restapis/{restapi_id}/documentation/parts",
@@ -41,18 +36,12 @@ pub static SERVICE: Service = Service {
             method: "POST",
             uri: "/restapis/{restapi_id}/documentation/versions",
         },
-        RefusedOperation { name: "CreateDomainName", method: "POST", uri: "/domainnames" },
         RefusedOperation {
             name: "CreateDomainNameAccessAssociation",
             method: "POST",
             uri: "/domainnameaccessassociations",
         },
         RefusedOperation { name: "CreateVpcLink", method: "POST", uri: "/vpclinks" },
-        RefusedOperation {
-            name: "DeleteBasePathMapping",
-            method: "DELETE",
-            uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
-        },
         RefusedOperation {
             name: "DeleteClientCertificate",
             method: "DELETE",
@@ -68,7 +57,6 @@ pub static SERVICE: Service = Service {
             method: "DELETE",
             uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
         },
-        RefusedOperation { name: "DeleteDomainName", method: "DELETE", uri: "/domainnames/{domain_name}" },
         RefusedOperation {
             name: "DeleteDomainNameAccessAssociation",
             method: "DELETE",
@@ -81,16 +69,6 @@ pub static SERVICE: Service = Service {
             uri: "/restapis/{restapi_id}/stages/{stage_name}/cache/data",
         },
         RefusedOperation { name: "GenerateClientCertificate", method: "POST", uri: "/clientcertificates" },
-        RefusedOperation {
-            name: "GetBasePathMapping",
-            method: "GET",
-            uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
-        },
-        RefusedOperation {
-            name: "GetBasePathMappings",
-            method: "GET",
-            uri: "/domainnames/{domain_name}/basepathmappings",
-        },
         RefusedOperation {
             name: "GetClientCertificate",
             method: "GET",
@@ -117,13 +95,11 @@ pub static SERVICE: Service = Service {
             method: "GET",
             uri: "/restapis/{restapi_id}/documentation/versions",
         },
-        RefusedOperation { name: "GetDomainName", method: "GET", uri: "/domainnames/{domain_name}" },
         RefusedOperation {
             name: "GetDomainNameAccessAssociations",
             method: "GET",
             uri: "/domainnameaccessassociations",
         },
-        RefusedOperation { name: "GetDomainNames", method: "GET", uri: "/domainnames" },
         RefusedOperation {
             name: "GetModelTemplate",
             method: "GET",
@@ -161,11 +137,6 @@ pub static SERVICE: Service = Service {
             uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}",
         },
         RefusedOperation {
-            name: "UpdateBasePathMapping",
-            method: "PATCH",
-            uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
-        },
-        RefusedOperation {
             name: "UpdateClientCertificate",
             method: "PATCH",
             uri: "/clientcertificates/{clientcertificate_id}",
@@ -180,7 +151,6 @@ pub static SERVICE: Service = Service {
             method: "PATCH",
             uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
         },
-        RefusedOperation { name: "UpdateDomainName", method: "PATCH", uri: "/domainnames/{domain_name}" },
         RefusedOperation {
             name: "UpdateUsage",
             method: "PATCH",
@@ -214,12 +184,34 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "CreateBasePathMapping",
+        method: "POST",
+        uri: "/domainnames/{domain_name}/basepathmappings",
+        status: 201,
+        input: Member::new("CreateBasePathMappingRequest", &schemas::CREATE_BASE_PATH_MAPPING_REQUEST),
+        output: Member::new("BasePathMapping", &schemas::BASE_PATH_MAPPING),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
         name: "CreateDeployment",
         method: "POST",
         uri: "/restapis/{restapi_id}/deployments",
         status: 201,
         input: Member::new("CreateDeploymentRequest", &schemas::CREATE_DEPLOYMENT_REQUEST),
         output: Member::new("Deployment", &schemas::DEPLOYMENT),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "CreateDomainName",
+        method: "POST",
+        uri: "/domainnames",
+        status: 201,
+        input: Member::new("CreateDomainNameRequest", &schemas::CREATE_DOMAIN_NAME_REQUEST),
+        output: Member::new("DomainName", &schemas::DOMAIN_NAME),
         result_wrapper: None,
         action: Some("apigateway:POST"),
         checksum_required: false,
@@ -324,11 +316,33 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBasePathMapping",
+        method: "DELETE",
+        uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
+        status: 202,
+        input: Member::new("DeleteBasePathMappingRequest", &schemas::DELETE_BASE_PATH_MAPPING_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteDeployment",
         method: "DELETE",
         uri: "/restapis/{restapi_id}/deployments/{deployment_id}",
         status: 202,
         input: Member::new("DeleteDeploymentRequest", &schemas::DELETE_DEPLOYMENT_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteDomainName",
+        method: "DELETE",
+        uri: "/domainnames/{domain_name}",
+        status: 202,
+        input: Member::new("DeleteDomainNameRequest", &schemas::DELETE_DOMAIN_NAME_REQUEST),
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("apigateway:DELETE"),
@@ -536,6 +550,28 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBasePathMapping",
+        method: "GET",
+        uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
+        status: 200,
+        input: Member::new("GetBasePathMappingRequest", &schemas::GET_BASE_PATH_MAPPING_REQUEST),
+        output: Member::new("BasePathMapping", &schemas::BASE_PATH_MAPPING),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBasePathMappings",
+        method: "GET",
+        uri: "/domainnames/{domain_name}/basepathmappings",
+        status: 200,
+        input: Member::new("GetBasePathMappingsRequest", &schemas::GET_BASE_PATH_MAPPINGS_REQUEST),
+        output: Member::new("BasePathMappings", &schemas::BASE_PATH_MAPPINGS),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetDeployment",
         method: "GET",
         uri: "/restapis/{restapi_id}/deployments/{deployment_id}",
@@ -553,6 +589,28 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("GetDeploymentsRequest", &schemas::GET_DEPLOYMENTS_REQUEST),
         output: Member::new("Deployments", &schemas::DEPLOYMENTS),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDomainName",
+        method: "GET",
+        uri: "/domainnames/{domain_name}",
+        status: 200,
+        input: Member::new("GetDomainNameRequest", &schemas::GET_DOMAIN_NAME_REQUEST),
+        output: Member::new("DomainName", &schemas::DOMAIN_NAME),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDomainNames",
+        method: "GET",
+        uri: "/domainnames",
+        status: 200,
+        input: Member::new("GetDomainNamesRequest", &schemas::GET_DOMAIN_NAMES_REQUEST),
+        output: Member::new("DomainNames", &schemas::DOMAIN_NAMES),
         result_wrapper: None,
         action: Some("apigateway:GET"),
         checksum_required: false,
@@ -932,12 +990,34 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "UpdateBasePathMapping",
+        method: "PATCH",
+        uri: "/domainnames/{domain_name}/basepathmappings/{base_path}",
+        status: 200,
+        input: Member::new("UpdateBasePathMappingRequest", &schemas::UPDATE_BASE_PATH_MAPPING_REQUEST),
+        output: Member::new("BasePathMapping", &schemas::BASE_PATH_MAPPING),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
         name: "UpdateDeployment",
         method: "PATCH",
         uri: "/restapis/{restapi_id}/deployments/{deployment_id}",
         status: 200,
         input: Member::new("UpdateDeploymentRequest", &schemas::UPDATE_DEPLOYMENT_REQUEST),
         output: Member::new("Deployment", &schemas::DEPLOYMENT),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "UpdateDomainName",
+        method: "PATCH",
+        uri: "/domainnames/{domain_name}",
+        status: 200,
+        input: Member::new("UpdateDomainNameRequest", &schemas::UPDATE_DOMAIN_NAME_REQUEST),
+        output: Member::new("DomainName", &schemas::DOMAIN_NAME),
         result_wrapper: None,
         action: Some("apigateway:PATCH"),
         checksum_required: false,
@@ -1077,11 +1157,21 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: CreateAuthorizerInput,
     ) -> impl Future<Output = Result<CreateAuthorizerOutput, ropeway_wire::Error>> + Send;
+    fn create_base_path_mapping(
+        &self,
+        cx: &Cx,
+        input: CreateBasePathMappingInput,
+    ) -> impl Future<Output = Result<CreateBasePathMappingOutput, ropeway_wire::Error>> + Send;
     fn create_deployment(
         &self,
         cx: &Cx,
         input: CreateDeploymentInput,
     ) -> impl Future<Output = Result<CreateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn create_domain_name(
+        &self,
+        cx: &Cx,
+        input: CreateDomainNameInput,
+    ) -> impl Future<Output = Result<CreateDomainNameOutput, ropeway_wire::Error>> + Send;
     fn create_model(
         &self,
         cx: &Cx,
@@ -1127,11 +1217,21 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteAuthorizerInput,
     ) -> impl Future<Output = Result<DeleteAuthorizerOutput, ropeway_wire::Error>> + Send;
+    fn delete_base_path_mapping(
+        &self,
+        cx: &Cx,
+        input: DeleteBasePathMappingInput,
+    ) -> impl Future<Output = Result<DeleteBasePathMappingOutput, ropeway_wire::Error>> + Send;
     fn delete_deployment(
         &self,
         cx: &Cx,
         input: DeleteDeploymentInput,
     ) -> impl Future<Output = Result<DeleteDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn delete_domain_name(
+        &self,
+        cx: &Cx,
+        input: DeleteDomainNameInput,
+    ) -> impl Future<Output = Result<DeleteDomainNameOutput, ropeway_wire::Error>> + Send;
     fn delete_gateway_response(
         &self,
         cx: &Cx,
@@ -1222,6 +1322,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetAuthorizersInput,
     ) -> impl Future<Output = Result<GetAuthorizersOutput, ropeway_wire::Error>> + Send;
+    fn get_base_path_mapping(
+        &self,
+        cx: &Cx,
+        input: GetBasePathMappingInput,
+    ) -> impl Future<Output = Result<GetBasePathMappingOutput, ropeway_wire::Error>> + Send;
+    fn get_base_path_mappings(
+        &self,
+        cx: &Cx,
+        input: GetBasePathMappingsInput,
+    ) -> impl Future<Output = Result<GetBasePathMappingsOutput, ropeway_wire::Error>> + Send;
     fn get_deployment(
         &self,
         cx: &Cx,
@@ -1232,6 +1342,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetDeploymentsInput,
     ) -> impl Future<Output = Result<GetDeploymentsOutput, ropeway_wire::Error>> + Send;
+    fn get_domain_name(
+        &self,
+        cx: &Cx,
+        input: GetDomainNameInput,
+    ) -> impl Future<Output = Result<GetDomainNameOutput, ropeway_wire::Error>> + Send;
+    fn get_domain_names(
+        &self,
+        cx: &Cx,
+        input: GetDomainNamesInput,
+    ) -> impl Future<Output = Result<GetDomainNamesOutput, ropeway_wire::Error>> + Send;
     fn get_export(
         &self,
         cx: &Cx,
@@ -1402,11 +1522,21 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: UpdateAuthorizerInput,
     ) -> impl Future<Output = Result<UpdateAuthorizerOutput, ropeway_wire::Error>> + Send;
+    fn update_base_path_mapping(
+        &self,
+        cx: &Cx,
+        input: UpdateBasePathMappingInput,
+    ) -> impl Future<Output = Result<UpdateBasePathMappingOutput, ropeway_wire::Error>> + Send;
     fn update_deployment(
         &self,
         cx: &Cx,
         input: UpdateDeploymentInput,
     ) -> impl Future<Output = Result<UpdateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn update_domain_name(
+        &self,
+        cx: &Cx,
+        input: UpdateDomainNameInput,
+    ) -> impl Future<Output = Result<UpdateDomainNameOutput, ropeway_wire::Error>> + Send;
     fn update_gateway_response(
         &self,
         cx: &Cx,
@@ -1485,9 +1615,19 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.create_authorizer(&cx, input).await
                 }))
             }
+            "CreateBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateBasePathMappingInput| async move {
+                    service.create_base_path_mapping(&cx, input).await
+                }))
+            }
             "CreateDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
+                }))
+            }
+            "CreateDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDomainNameInput| async move {
+                    service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateModel" => {
@@ -1535,9 +1675,19 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.delete_authorizer(&cx, input).await
                 }))
             }
+            "DeleteBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBasePathMappingInput| async move {
+                    service.delete_base_path_mapping(&cx, input).await
+                }))
+            }
             "DeleteDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
+                }))
+            }
+            "DeleteDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDomainNameInput| async move {
+                    service.delete_domain_name(&cx, input).await
                 }))
             }
             "DeleteGatewayResponse" => {
@@ -1630,6 +1780,16 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_authorizers(&cx, input).await
                 }))
             }
+            "GetBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBasePathMappingInput| async move {
+                    service.get_base_path_mapping(&cx, input).await
+                }))
+            }
+            "GetBasePathMappings" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBasePathMappingsInput| async move {
+                    service.get_base_path_mappings(&cx, input).await
+                }))
+            }
             "GetDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentInput| async move {
                     service.get_deployment(&cx, input).await
@@ -1638,6 +1798,16 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "GetDeployments" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
+                }))
+            }
+            "GetDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNameInput| async move {
+                    service.get_domain_name(&cx, input).await
+                }))
+            }
+            "GetDomainNames" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNamesInput| async move {
+                    service.get_domain_names(&cx, input).await
                 }))
             }
             "GetExport" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetExportInput| async move {
@@ -1794,9 +1964,19 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.update_authorizer(&cx, input).await
                 }))
             }
+            "UpdateBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateBasePathMappingInput| async move {
+                    service.update_base_path_mapping(&cx, input).await
+                }))
+            }
             "UpdateDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
+                }))
+            }
+            "UpdateDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDomainNameInput| async move {
+                    service.update_domain_name(&cx, input).await
                 }))
             }
             "UpdateGatewayResponse" => {
@@ -1872,9 +2052,20 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.create_authorizer(&cx, input).await
                 }))
             }
+            "CreateBasePathMapping" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: CreateBasePathMappingInput| async move {
+                    service.create_base_path_mapping(&cx, input).await
+                },
+            )),
             "CreateDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
+                }))
+            }
+            "CreateDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDomainNameInput| async move {
+                    service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateModel" => {
@@ -1924,9 +2115,20 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.delete_authorizer(&cx, input).await
                 }))
             }
+            "DeleteBasePathMapping" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBasePathMappingInput| async move {
+                    service.delete_base_path_mapping(&cx, input).await
+                },
+            )),
             "DeleteDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
+                }))
+            }
+            "DeleteDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDomainNameInput| async move {
+                    service.delete_domain_name(&cx, input).await
                 }))
             }
             "DeleteGatewayResponse" => Box::pin(ropeway_wire::exec_local(
@@ -2026,6 +2228,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_authorizers(&cx, input).await
                 }))
             }
+            "GetBasePathMapping" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBasePathMappingInput| async move {
+                    service.get_base_path_mapping(&cx, input).await
+                },
+            )),
+            "GetBasePathMappings" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBasePathMappingsInput| async move {
+                    service.get_base_path_mappings(&cx, input).await
+                },
+            )),
             "GetDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentInput| async move {
                     service.get_deployment(&cx, input).await
@@ -2034,6 +2248,16 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "GetDeployments" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
+                }))
+            }
+            "GetDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNameInput| async move {
+                    service.get_domain_name(&cx, input).await
+                }))
+            }
+            "GetDomainNames" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNamesInput| async move {
+                    service.get_domain_names(&cx, input).await
                 }))
             }
             "GetExport" => {
@@ -2215,9 +2439,20 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.update_authorizer(&cx, input).await
                 }))
             }
+            "UpdateBasePathMapping" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: UpdateBasePathMappingInput| async move {
+                    service.update_base_path_mapping(&cx, input).await
+                },
+            )),
             "UpdateDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
+                }))
+            }
+            "UpdateDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDomainNameInput| async move {
+                    service.update_domain_name(&cx, input).await
                 }))
             }
             "UpdateGatewayResponse" => Box::pin(ropeway_wire::exec_local(
@@ -2607,6 +2842,75 @@ impl Encode for GetAuthorizersOutput {
     }
 }
 
+pub type CreateBasePathMappingOutput = BasePathMapping;
+
+pub type GetBasePathMappingOutput = BasePathMapping;
+
+pub type UpdateBasePathMappingOutput = BasePathMapping;
+
+#[derive(Debug, Clone, Default)]
+pub struct BasePathMapping {
+    pub base_path: Option<String>,
+    pub rest_api_id: Option<String>,
+    pub stage: Option<String>,
+}
+
+impl Decode for BasePathMapping {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.base_path = Some(Decode::decode(d)?),
+                1 => out.rest_api_id = Some(Decode::decode(d)?),
+                2 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for BasePathMapping {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.base_path.as_ref().map(|v| v as &dyn Encode),
+            self.rest_api_id.as_ref().map(|v| v as &dyn Encode),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBasePathMappingsOutput {
+    pub position: Option<String>,
+    pub items: Option<Vec<BasePathMapping>>,
+}
+
+impl Decode for GetBasePathMappingsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.position = Some(Decode::decode(d)?),
+                1 => out.items = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBasePathMappingsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.items.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct CanarySettings {
     pub percent_traffic: Option<f64>,
@@ -2743,6 +3047,43 @@ impl Encode for CreateAuthorizerInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct CreateBasePathMappingInput {
+    pub domain_name: String,
+    pub base_path: Option<String>,
+    pub rest_api_id: String,
+    pub stage: Option<String>,
+}
+
+impl Decode for CreateBasePathMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.base_path = Some(Decode::decode(d)?),
+                3 => out.rest_api_id = Decode::decode(d)?,
+                4 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateBasePathMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            None,
+            self.base_path.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.rest_api_id),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct CreateDeploymentInput {
     pub rest_api_id: String,
     pub stage_name: Option<String>,
@@ -2785,6 +3126,64 @@ impl Encode for CreateDeploymentInput {
             self.variables.as_ref().map(|v| v as &dyn Encode),
             None,
             self.tracing_enabled.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateDomainNameInput {
+    pub domain_name: String,
+    pub certificate_name: Option<String>,
+    pub certificate_arn: Option<String>,
+    pub regional_certificate_name: Option<String>,
+    pub regional_certificate_arn: Option<String>,
+    pub endpoint_configuration: Option<EndpointConfiguration>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub security_policy: Option<String>,
+    pub routing_mode: Option<String>,
+}
+
+impl Decode for CreateDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                1 => out.certificate_name = Some(Decode::decode(d)?),
+                5 => out.certificate_arn = Some(Decode::decode(d)?),
+                6 => out.regional_certificate_name = Some(Decode::decode(d)?),
+                7 => out.regional_certificate_arn = Some(Decode::decode(d)?),
+                8 => out.endpoint_configuration = Some(Decode::decode(d)?),
+                9 => out.tags = Some(Decode::decode(d)?),
+                10 => out.security_policy = Some(Decode::decode(d)?),
+                15 => out.routing_mode = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            self.certificate_name.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+            None,
+            self.certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.regional_certificate_name.as_ref().map(|v| v as &dyn Encode),
+            self.regional_certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.endpoint_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+            self.security_policy.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+            None,
+            None,
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3127,6 +3526,33 @@ impl Encode for DeleteAuthorizerInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBasePathMappingInput {
+    pub domain_name: String,
+    pub base_path: String,
+}
+
+impl Decode for DeleteBasePathMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.base_path = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBasePathMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name), None, Some(&self.base_path)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteDeploymentInput {
     pub rest_api_id: String,
     pub deployment_id: String,
@@ -3150,6 +3576,31 @@ impl Decode for DeleteDeploymentInput {
 impl Encode for DeleteDeploymentInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.rest_api_id), Some(&self.deployment_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDomainNameInput {
+    pub domain_name: String,
+}
+
+impl Decode for DeleteDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name), None]);
     }
 }
 
@@ -3568,6 +4019,135 @@ impl Encode for GetDeploymentsOutput {
     }
 }
 
+pub type CreateDomainNameOutput = DomainName;
+
+pub type GetDomainNameOutput = DomainName;
+
+pub type UpdateDomainNameOutput = DomainName;
+
+#[derive(Debug, Clone, Default)]
+pub struct DomainName {
+    pub domain_name: Option<String>,
+    pub domain_name_id: Option<String>,
+    pub domain_name_arn: Option<String>,
+    pub certificate_name: Option<String>,
+    pub certificate_arn: Option<String>,
+    pub certificate_upload_date: Option<ropeway_core::Time>,
+    pub regional_domain_name: Option<String>,
+    pub regional_hosted_zone_id: Option<String>,
+    pub regional_certificate_name: Option<String>,
+    pub regional_certificate_arn: Option<String>,
+    pub distribution_domain_name: Option<String>,
+    pub distribution_hosted_zone_id: Option<String>,
+    pub endpoint_configuration: Option<EndpointConfiguration>,
+    pub domain_name_status: Option<String>,
+    pub domain_name_status_message: Option<String>,
+    pub security_policy: Option<String>,
+    pub endpoint_access_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub mutual_tls_authentication: Option<MutualTlsAuthentication>,
+    pub ownership_verification_certificate_arn: Option<String>,
+    pub management_policy: Option<String>,
+    pub policy: Option<String>,
+    pub routing_mode: Option<String>,
+}
+
+impl Decode for DomainName {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Some(Decode::decode(d)?),
+                1 => out.domain_name_id = Some(Decode::decode(d)?),
+                2 => out.domain_name_arn = Some(Decode::decode(d)?),
+                3 => out.certificate_name = Some(Decode::decode(d)?),
+                4 => out.certificate_arn = Some(Decode::decode(d)?),
+                5 => out.certificate_upload_date = Some(Decode::decode(d)?),
+                6 => out.regional_domain_name = Some(Decode::decode(d)?),
+                7 => out.regional_hosted_zone_id = Some(Decode::decode(d)?),
+                8 => out.regional_certificate_name = Some(Decode::decode(d)?),
+                9 => out.regional_certificate_arn = Some(Decode::decode(d)?),
+                10 => out.distribution_domain_name = Some(Decode::decode(d)?),
+                11 => out.distribution_hosted_zone_id = Some(Decode::decode(d)?),
+                12 => out.endpoint_configuration = Some(Decode::decode(d)?),
+                13 => out.domain_name_status = Some(Decode::decode(d)?),
+                14 => out.domain_name_status_message = Some(Decode::decode(d)?),
+                15 => out.security_policy = Some(Decode::decode(d)?),
+                16 => out.endpoint_access_mode = Some(Decode::decode(d)?),
+                17 => out.tags = Some(Decode::decode(d)?),
+                18 => out.mutual_tls_authentication = Some(Decode::decode(d)?),
+                19 => out.ownership_verification_certificate_arn = Some(Decode::decode(d)?),
+                20 => out.management_policy = Some(Decode::decode(d)?),
+                21 => out.policy = Some(Decode::decode(d)?),
+                22 => out.routing_mode = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DomainName {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_id.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_arn.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_name.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_upload_date.as_ref().map(|v| v as &dyn Encode),
+            self.regional_domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.regional_hosted_zone_id.as_ref().map(|v| v as &dyn Encode),
+            self.regional_certificate_name.as_ref().map(|v| v as &dyn Encode),
+            self.regional_certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.distribution_domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.distribution_hosted_zone_id.as_ref().map(|v| v as &dyn Encode),
+            self.endpoint_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_status.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_status_message.as_ref().map(|v| v as &dyn Encode),
+            self.security_policy.as_ref().map(|v| v as &dyn Encode),
+            self.endpoint_access_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+            self.mutual_tls_authentication.as_ref().map(|v| v as &dyn Encode),
+            self.ownership_verification_certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.management_policy.as_ref().map(|v| v as &dyn Encode),
+            self.policy.as_ref().map(|v| v as &dyn Encode),
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNamesOutput {
+    pub position: Option<String>,
+    pub items: Option<Vec<DomainName>>,
+}
+
+impl Decode for GetDomainNamesOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.position = Some(Decode::decode(d)?),
+                1 => out.items = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNamesOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.items.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct EndpointConfiguration {
     pub types: Option<Vec<String>>,
@@ -3876,6 +4456,67 @@ impl Encode for GetAuthorizersInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetBasePathMappingInput {
+    pub domain_name: String,
+    pub base_path: String,
+}
+
+impl Decode for GetBasePathMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.base_path = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBasePathMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name), None, Some(&self.base_path)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBasePathMappingsInput {
+    pub domain_name: String,
+    pub position: Option<String>,
+    pub limit: Option<i64>,
+}
+
+impl Decode for GetBasePathMappingsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.position = Some(Decode::decode(d)?),
+                3 => out.limit = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBasePathMappingsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            None,
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct GetDeploymentInput {
     pub rest_api_id: String,
     pub deployment_id: String,
@@ -3937,6 +4578,62 @@ impl Encode for GetDeploymentsInput {
             Some(&self.rest_api_id),
             self.position.as_ref().map(|v| v as &dyn Encode),
             self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNameInput {
+    pub domain_name: String,
+}
+
+impl Decode for GetDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name), None]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNamesInput {
+    pub position: Option<String>,
+    pub limit: Option<i64>,
+}
+
+impl Decode for GetDomainNamesInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.position = Some(Decode::decode(d)?),
+                1 => out.limit = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNamesInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.limit.as_ref().map(|v| v as &dyn Encode),
+            None,
         ]);
     }
 }
@@ -5145,6 +5842,39 @@ impl Encode for GetModelsOutput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct MutualTlsAuthentication {
+    pub truststore_uri: Option<String>,
+    pub truststore_version: Option<String>,
+    pub truststore_warnings: Option<Vec<String>>,
+}
+
+impl Decode for MutualTlsAuthentication {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.truststore_uri = Some(Decode::decode(d)?),
+                1 => out.truststore_version = Some(Decode::decode(d)?),
+                2 => out.truststore_warnings = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MutualTlsAuthentication {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.truststore_uri.as_ref().map(|v| v as &dyn Encode),
+            self.truststore_version.as_ref().map(|v| v as &dyn Encode),
+            self.truststore_warnings.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PatchOperation {
     pub op: Option<String>,
     pub path: Option<String>,
@@ -6100,6 +6830,40 @@ impl Encode for UpdateAuthorizerInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct UpdateBasePathMappingInput {
+    pub domain_name: String,
+    pub base_path: String,
+    pub patch_operations: Option<Vec<PatchOperation>>,
+}
+
+impl Decode for UpdateBasePathMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.base_path = Decode::decode(d)?,
+                3 => out.patch_operations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateBasePathMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            None,
+            Some(&self.base_path),
+            self.patch_operations.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct UpdateDeploymentInput {
     pub rest_api_id: String,
     pub deployment_id: String,
@@ -6127,6 +6891,37 @@ impl Encode for UpdateDeploymentInput {
         e.structure(&[
             Some(&self.rest_api_id),
             Some(&self.deployment_id),
+            self.patch_operations.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateDomainNameInput {
+    pub domain_name: String,
+    pub patch_operations: Option<Vec<PatchOperation>>,
+}
+
+impl Decode for UpdateDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                2 => out.patch_operations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            None,
             self.patch_operations.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -6679,6 +7474,22 @@ impl Input for CreateAuthorizerInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for CreateBasePathMappingInput {
+    type Output = CreateBasePathMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateBasePathMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/basepathmappings",
+            cx.region,
+            self.domain_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for CreateDeploymentInput {
     type Output = CreateDeploymentOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6686,6 +7497,18 @@ impl Input for CreateDeploymentInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/restapis/{}/deployments", cx.region, self.rest_api_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for CreateDomainNameInput {
+    type Output = CreateDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames", cx.region)]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -6844,6 +7667,38 @@ impl Input for DeleteAuthorizerInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBasePathMappingOutput {}
+impl Decode for DeleteBasePathMappingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBasePathMappingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBasePathMappingInput {
+    type Output = DeleteBasePathMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBasePathMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/basepathmappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.base_path.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteDeploymentOutput {}
 impl Decode for DeleteDeploymentOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -6870,6 +7725,33 @@ impl Input for DeleteDeploymentInput {
             self.rest_api_id.as_str(),
             self.deployment_id.as_str()
         )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDomainNameOutput {}
+impl Decode for DeleteDomainNameOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteDomainNameOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteDomainNameInput {
+    type Output = DeleteDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -7352,6 +8234,39 @@ impl Input for GetAuthorizersInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBasePathMappingInput {
+    type Output = GetBasePathMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBasePathMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/basepathmappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.base_path.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBasePathMappingsInput {
+    type Output = GetBasePathMappingsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBasePathMappings";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/basepathmappings",
+            cx.region,
+            self.domain_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetDeploymentInput {
     type Output = GetDeploymentOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -7376,6 +8291,30 @@ impl Input for GetDeploymentsInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/restapis/{}/deployments", cx.region, self.rest_api_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDomainNameInput {
+    type Output = GetDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDomainNamesInput {
+    type Output = GetDomainNamesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDomainNames";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames", cx.region)]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -7925,6 +8864,23 @@ impl Input for UpdateAuthorizerInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for UpdateBasePathMappingInput {
+    type Output = UpdateBasePathMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateBasePathMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/basepathmappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.base_path.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for UpdateDeploymentInput {
     type Output = UpdateDeploymentOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -7937,6 +8893,18 @@ impl Input for UpdateDeploymentInput {
             self.rest_api_id.as_str(),
             self.deployment_id.as_str()
         )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for UpdateDomainNameInput {
+    type Output = UpdateDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -8262,6 +9230,31 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static BASE_PATH_MAPPING: Schema = Schema {
+        name: "BasePathMapping",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("basePath", &schema::STRING),
+                Member::new("restApiId", &schema::STRING),
+                Member::new("stage", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static BASE_PATH_MAPPINGS: Schema = Schema {
+        name: "BasePathMappings",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("position", &schema::STRING),
+                Member::new("items", &schemas::LIST_OF_BASE_PATH_MAPPING).json("item").xml("item"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static CACHE_CLUSTER_SIZE: Schema = Schema {
         name: "CacheClusterSize",
         kind: Kind::String,
@@ -8360,6 +9353,21 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static CREATE_BASE_PATH_MAPPING_REQUEST: Schema = Schema {
+        name: "CreateBasePathMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+                Member::new("basePath", &schema::STRING),
+                Member::new("restApiId", &schema::STRING).required(),
+                Member::new("stage", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static CREATE_DEPLOYMENT_REQUEST: Schema = Schema {
         name: "CreateDeploymentRequest",
         kind: Kind::Structure {
@@ -8373,6 +9381,32 @@ pub mod schemas {
                 Member::new("variables", &schemas::MAP_OF_STRING_TO_STRING),
                 Member::new("canarySettings", &schema::STRING).refused(),
                 Member::new("tracingEnabled", &schema::BOOLEAN),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "CreateDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required(),
+                Member::new("certificateName", &schema::STRING),
+                Member::new("certificateBody", &schema::STRING).refused(),
+                Member::new("certificatePrivateKey", &schema::STRING).refused(),
+                Member::new("certificateChain", &schema::STRING).refused(),
+                Member::new("certificateArn", &schema::STRING),
+                Member::new("regionalCertificateName", &schema::STRING),
+                Member::new("regionalCertificateArn", &schema::STRING),
+                Member::new("endpointConfiguration", &schemas::ENDPOINT_CONFIGURATION),
+                Member::new("tags", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("securityPolicy", &schemas::SECURITY_POLICY),
+                Member::new("endpointAccessMode", &schema::STRING).refused(),
+                Member::new("mutualTlsAuthentication", &schema::STRING).refused(),
+                Member::new("ownershipVerificationCertificateArn", &schema::STRING).refused(),
+                Member::new("policy", &schema::STRING).refused(),
+                Member::new("routingMode", &schemas::ROUTING_MODE),
             ],
             payload: None,
         },
@@ -8515,12 +9549,37 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BASE_PATH_MAPPING_REQUEST: Schema = Schema {
+        name: "DeleteBasePathMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+                Member::new("basePath", &schema::STRING).required().at(Location::Label("base_path")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_DEPLOYMENT_REQUEST: Schema = Schema {
         name: "DeleteDeploymentRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("deploymentId", &schema::STRING).required().at(Location::Label("deployment_id")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "DeleteDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
             ],
             payload: None,
         },
@@ -8709,6 +9768,69 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DOMAIN_NAME: Schema = Schema {
+        name: "DomainName",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING),
+                Member::new("domainNameId", &schema::STRING),
+                Member::new("domainNameArn", &schema::STRING),
+                Member::new("certificateName", &schema::STRING),
+                Member::new("certificateArn", &schema::STRING),
+                Member::new("certificateUploadDate", &schema::TIMESTAMP),
+                Member::new("regionalDomainName", &schema::STRING),
+                Member::new("regionalHostedZoneId", &schema::STRING),
+                Member::new("regionalCertificateName", &schema::STRING),
+                Member::new("regionalCertificateArn", &schema::STRING),
+                Member::new("distributionDomainName", &schema::STRING),
+                Member::new("distributionHostedZoneId", &schema::STRING),
+                Member::new("endpointConfiguration", &schemas::ENDPOINT_CONFIGURATION),
+                Member::new("domainNameStatus", &schemas::DOMAIN_NAME_STATUS),
+                Member::new("domainNameStatusMessage", &schema::STRING),
+                Member::new("securityPolicy", &schemas::SECURITY_POLICY),
+                Member::new("endpointAccessMode", &schemas::ENDPOINT_ACCESS_MODE),
+                Member::new("tags", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("mutualTlsAuthentication", &schemas::MUTUAL_TLS_AUTHENTICATION),
+                Member::new("ownershipVerificationCertificateArn", &schema::STRING),
+                Member::new("managementPolicy", &schema::STRING),
+                Member::new("policy", &schema::STRING),
+                Member::new("routingMode", &schemas::ROUTING_MODE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOMAIN_NAME_STATUS: Schema = Schema {
+        name: "DomainNameStatus",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[
+                "AVAILABLE",
+                "UPDATING",
+                "PENDING",
+                "PENDING_CERTIFICATE_REIMPORT",
+                "PENDING_OWNERSHIP_VERIFICATION",
+                "FAILED",
+            ],
+        },
+    };
+
+    pub static DOMAIN_NAMES: Schema = Schema {
+        name: "DomainNames",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("position", &schema::STRING),
+                Member::new("items", &schemas::LIST_OF_DOMAIN_NAME).json("item").xml("item"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static ENDPOINT_ACCESS_MODE: Schema = Schema {
         name: "EndpointAccessMode",
         kind: Kind::String,
@@ -8883,6 +10005,33 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_BASE_PATH_MAPPING_REQUEST: Schema = Schema {
+        name: "GetBasePathMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+                Member::new("basePath", &schema::STRING).required().at(Location::Label("base_path")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BASE_PATH_MAPPINGS_REQUEST: Schema = Schema {
+        name: "GetBasePathMappingsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+                Member::new("position", &schema::STRING).at(Location::Query("position")),
+                Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_DEPLOYMENT_REQUEST: Schema = Schema {
         name: "GetDeploymentRequest",
         kind: Kind::Structure {
@@ -8903,6 +10052,31 @@ pub mod schemas {
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("position", &schema::STRING).at(Location::Query("position")),
                 Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "GetDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAMES_REQUEST: Schema = Schema {
+        name: "GetDomainNamesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("position", &schema::STRING).at(Location::Query("position")),
+                Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+                Member::new("resourceOwner", &schema::STRING).refused().at(Location::Query("resourceOwner")),
             ],
             payload: None,
         },
@@ -9352,9 +10526,21 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LIST_OF_BASE_PATH_MAPPING: Schema = Schema {
+        name: "ListOfBasePathMapping",
+        kind: Kind::List { element: Member::new("member", &schemas::BASE_PATH_MAPPING) },
+        constraints: Constraints::NONE,
+    };
+
     pub static LIST_OF_DEPLOYMENT: Schema = Schema {
         name: "ListOfDeployment",
         kind: Kind::List { element: Member::new("member", &schemas::DEPLOYMENT) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_OF_DOMAIN_NAME: Schema = Schema {
+        name: "ListOfDomainName",
+        kind: Kind::List { element: Member::new("member", &schemas::DOMAIN_NAME) },
         constraints: Constraints::NONE,
     };
 
@@ -9604,6 +10790,19 @@ pub mod schemas {
             members: &[
                 Member::new("position", &schema::STRING),
                 Member::new("items", &schemas::LIST_OF_MODEL).json("item").xml("item"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static MUTUAL_TLS_AUTHENTICATION: Schema = Schema {
+        name: "MutualTlsAuthentication",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("truststoreUri", &schema::STRING),
+                Member::new("truststoreVersion", &schema::STRING),
+                Member::new("truststoreWarnings", &schemas::LIST_OF_STRING),
             ],
             payload: None,
         },
@@ -9888,6 +11087,17 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ROUTING_MODE: Schema = Schema {
+        name: "RoutingMode",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["BASE_PATH_MAPPING_ONLY", "ROUTING_RULE_ONLY", "ROUTING_RULE_THEN_BASE_PATH_MAPPING"],
+        },
+    };
+
     pub static SECURITY_POLICY: Schema = Schema {
         name: "SecurityPolicy",
         kind: Kind::String,
@@ -10049,12 +11259,39 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static UPDATE_BASE_PATH_MAPPING_REQUEST: Schema = Schema {
+        name: "UpdateBasePathMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
+                Member::new("basePath", &schema::STRING).required().at(Location::Label("base_path")),
+                Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static UPDATE_DEPLOYMENT_REQUEST: Schema = Schema {
         name: "UpdateDeploymentRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("deploymentId", &schema::STRING).required().at(Location::Label("deployment_id")),
+                Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "UpdateDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("domainName", &schema::STRING).required().at(Location::Label("domain_name")),
+                Member::new("domainNameId", &schema::STRING).refused().at(Location::Query("domainNameId")),
                 Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
             ],
             payload: None,

@@ -86,6 +86,16 @@ pub fn no_plan() -> Error {
     missing("Invalid Usage Plan ID specified")
 }
 
+/// No such custom domain name.
+pub fn no_domain() -> Error {
+    missing("Invalid domain name identifier specified")
+}
+
+/// No such base path of a custom domain name.
+pub fn no_mapping() -> Error {
+    missing("Invalid base path mapping identifier specified")
+}
+
 /// A method's CUSTOM authorisation without an authoriser.
 pub fn authorizer_wanted() -> Error {
     bad("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS \

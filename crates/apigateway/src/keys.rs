@@ -20,6 +20,8 @@ const PLAN: u8 = 6;
 const PLAN_KEY: u8 = 7;
 /// What a key used of its plan's quota: scope, the plan's id, the key's id.
 const USAGE: u8 = 8;
+/// A custom domain name with its mappings, of no account and region: the name, number of the part.
+const DOMAIN: u8 = 20;
 
 /// What names a REST API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,6 +113,26 @@ pub fn plan_key(scope: &Scope, key: &str, plan: &str) -> Bytes {
 /// Key of what a key used of its plan's quota.
 pub fn usage(scope: &Scope, plan: &str, key: &str) -> Bytes {
     KeyBuilder::new(Space::ApiGateway, USAGE, scope).text(plan).text(key).build()
+}
+
+/// The name that the shard of a custom domain name is chosen by. Names are everybody's: one shard owns a name.
+pub fn domain_place(name: &str) -> String {
+    format!("apigateway/domainnames/{name}")
+}
+
+/// What the keys of all custom domain names begin with.
+pub fn domains() -> Bytes {
+    KeyBuilder::unscoped(Space::ApiGateway, DOMAIN).build()
+}
+
+/// What the keys of a custom domain name's parts begin with.
+pub fn domain(name: &str) -> Bytes {
+    KeyBuilder::unscoped(Space::ApiGateway, DOMAIN).text(name).build()
+}
+
+/// Name of the directory's list of an account's custom domain names in a region.
+pub fn domain_list(account: &str, region: &str) -> String {
+    format!("apigateway/{account}/{region}/domainnames")
 }
 
 /// Key of a part.

@@ -1,8 +1,11 @@
-//! What the data plane serves, ready to use: made from rows on demand, forgotten by every change.
+//! What the data plane serves, ready to use: made from rows on demand, forgotten by every change. Custom domain
+//! names are known all the time: whether a request is for one is asked of every request of the server.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::model::Domain;
 use crate::plane::Served;
 
 /// Stages that are kept ready.
@@ -13,15 +16,20 @@ struct Inner {
     stages: BTreeMap<(String, String), Arc<Served>>,
     /// Counts what was forgotten: what was read before must not be kept after.
     epoch: u64,
+    domains: BTreeMap<String, Arc<Domain>>,
 }
 
 /// Stages that are ready to serve. Clones are handles to the same.
 #[derive(Clone, Default)]
-pub struct Live(Arc<Mutex<Inner>>);
+pub struct Live {
+    inner: Arc<Mutex<Inner>>,
+    /// How many domain names there are: most servers have none, and take no lock to see it.
+    named: Arc<AtomicUsize>,
+}
 
 impl Live {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// A stage, if it is ready; otherwise the epoch to give to [`Live::keep`].
@@ -47,5 +55,35 @@ impl Live {
         let mut inner = self.lock();
         inner.epoch += 1;
         inner.stages.retain(|(of, _), _| of != api);
+    }
+
+    /// Knows a custom domain name as it is now; `None`: it is no more.
+    pub fn know(&self, name: &str, domain: Option<Domain>) {
+        let mut inner = self.lock();
+        match domain {
+            Some(domain) => inner.domains.insert(name.to_owned(), Arc::new(domain)),
+            None => inner.domains.remove(name),
+        };
+        self.named.store(inner.domains.len(), Ordering::Release);
+    }
+
+    /// The custom domain name that a host is: itself, or with an asterisk for its first part.
+    pub fn domain(&self, host: &str) -> Option<Arc<Domain>> {
+        if self.named.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let inner = self.lock();
+        let wild = || inner.domains.get(&format!("*.{}", host.split_once('.')?.1));
+        inner.domains.get(host).or_else(wild).cloned()
+    }
+
+    /// A custom domain name that serves an API, or one of its stages.
+    pub fn mapped(&self, api: &str, stage: Option<&str>) -> Option<String> {
+        let is_meant = |domain: &Domain| {
+            let mut all = domain.mappings.values().filter(|mapping| mapping.api == api);
+            all.any(|mapping| stage.is_none() || mapping.stage.as_deref() == stage)
+        };
+        let inner = self.lock();
+        inner.domains.values().find(|domain| is_meant(domain)).map(|domain| domain.name.clone())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ropeway_core::Time;
+use ropeway_core::keys::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::ApiName;
@@ -335,6 +336,42 @@ pub struct Plan {
     pub keys: Vec<String>,
     /// Tags.
     pub tags: Texts,
+}
+
+/// A custom domain name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Domain {
+    /// The name, in small letters; `*.example.com` for all that end so.
+    pub name: String,
+    /// Whose it is, and where.
+    pub scope: Scope,
+    /// What its address of API Gateway's begins with.
+    pub id: String,
+    /// REGIONAL or EDGE
+    pub endpoint_type: String,
+    /// `endpointConfiguration.ipAddressType`
+    pub ip_address_type: String,
+    /// The certificate's ARN.
+    pub certificate: String,
+    /// What the certificate is called.
+    pub certificate_name: Option<String>,
+    /// When the certificate was named.
+    pub certified: Time,
+    /// Tags.
+    pub tags: Texts,
+    /// What is served, by base path: without slashes around it, empty for `(none)`.
+    pub mappings: BTreeMap<String, Mapping>,
+}
+
+/// What a custom domain name serves behind a base path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The mapping's id.
+    pub id: String,
+    /// The API's id.
+    pub api: String,
+    /// The stage; `None`: the path names it behind the base path.
+    pub stage: Option<String>,
 }
 
 impl Definition {

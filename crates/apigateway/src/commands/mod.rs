@@ -4,6 +4,7 @@ mod account;
 mod apis;
 mod authorizers;
 mod deployments;
+pub mod domains;
 mod imports;
 mod integrations;
 mod methods;
@@ -20,14 +21,15 @@ use serde::{Deserialize, Serialize};
 use crate::keys::{self, ApiName};
 use crate::live::Live;
 use crate::model::{
-    Api, Authorizer, Definition, GatewayResponse, Integration, IntegrationResponse, Method, MethodResponse,
-    Model, Settings, Stage, Texts, Validator,
+    Api, Authorizer, Definition, Domain, GatewayResponse, Integration, IntegrationResponse, Method,
+    MethodResponse, Model, Settings, Stage, Texts, Validator,
 };
 use crate::patch::Patch;
 use crate::{errors, rows};
 
 pub use account::{AccountChange, AccountOutput, Allowance};
 pub use apis::{MAX_TAGS, check_policy, compression};
+pub use domains::DomainChange;
 pub use imports::{check_definition, resource_of};
 pub use integrations::TIMEOUT;
 pub use responses::{TEMPLATE, TYPES};
@@ -85,6 +87,15 @@ pub enum Command {
         scope: Scope,
         /// the change, or what is read
         change: Box<AccountChange>,
+    },
+    /// Changes or reads a custom domain name.
+    Domain {
+        /// whose it is, and where
+        scope: Scope,
+        /// the name
+        name: String,
+        /// the change, or what is read
+        change: Box<DomainChange>,
     },
 }
 
@@ -168,6 +179,8 @@ pub enum Output {
     Definition(Box<Definition>),
     /// something of the account's
     Account(AccountOutput),
+    /// a custom domain name as it is now
+    Domain(Box<Domain>),
 }
 
 /// What a change sees of its moment.
@@ -386,8 +399,8 @@ impl Machine for GatewayMachine {
     type Error = Error;
     const SPACE: Space = Space::ApiGateway;
 
-    async fn load(&mut self, _tx: &mut Tx) -> Result<(), Fault> {
-        Ok(())
+    async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        domains::load(tx, &self.live).await
     }
 
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, Error> {
@@ -412,10 +425,19 @@ impl Machine for GatewayMachine {
             Command::Account { scope, change } => {
                 account::apply(tx, &scope, *change).await.map(Output::Account)
             }
+            Command::Domain { scope, name, change } => {
+                domains::apply(tx, &self.live, &scope, &name, *change).await
+            }
         }
     }
 
     fn grows(command: &Command) -> bool {
-        matches!(command, Command::Create { .. } | Command::Change { .. } | Command::Account { .. })
+        matches!(
+            command,
+            Command::Create { .. }
+                | Command::Change { .. }
+                | Command::Account { .. }
+                | Command::Domain { .. }
+        )
     }
 }

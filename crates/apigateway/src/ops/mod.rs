@@ -3,7 +3,9 @@
 mod account;
 mod api_keys;
 mod authorizers;
+mod base_paths;
 mod deployments;
+mod domains;
 mod exports;
 mod imports;
 mod integrations;
@@ -243,6 +245,16 @@ macro_rules! operations {
 }
 
 operations! {
+    base_paths::create_base_path_mapping(CreateBasePathMappingInput) -> CreateBasePathMappingOutput;
+    base_paths::delete_base_path_mapping(DeleteBasePathMappingInput) -> DeleteBasePathMappingOutput;
+    base_paths::get_base_path_mapping(GetBasePathMappingInput) -> GetBasePathMappingOutput;
+    base_paths::get_base_path_mappings(GetBasePathMappingsInput) -> GetBasePathMappingsOutput;
+    base_paths::update_base_path_mapping(UpdateBasePathMappingInput) -> UpdateBasePathMappingOutput;
+    domains::create_domain_name(CreateDomainNameInput) -> CreateDomainNameOutput;
+    domains::delete_domain_name(DeleteDomainNameInput) -> DeleteDomainNameOutput;
+    domains::get_domain_name(GetDomainNameInput) -> GetDomainNameOutput;
+    domains::get_domain_names(GetDomainNamesInput) -> GetDomainNamesOutput;
+    domains::update_domain_name(UpdateDomainNameInput) -> UpdateDomainNameOutput;
     exports::get_export(GetExportInput) -> GetExportOutput;
     imports::import_rest_api(ImportRestApiInput) -> ImportRestApiOutput;
     imports::put_rest_api(PutRestApiInput) -> PutRestApiOutput;

@@ -142,12 +142,24 @@ pub async fn update_rest_api(
     Ok(render::rest_api(&api, true))
 }
 
+/// What a custom domain name serves stays.
+pub fn unmapped(gateway: &ApiGateway, api: &str, stage: Option<&str>) -> Result<(), Error> {
+    match gateway.live.mapped(api, stage) {
+        None => Ok(()),
+        Some(domain) => Err(bad(format!(
+            "Please remove all base path mappings related to it before deleting: the domain name {domain} has some."
+        ))),
+    }
+}
+
 pub async fn delete_rest_api(
     gateway: &ApiGateway,
     cx: &Cx,
     input: api::DeleteRestApiInput,
 ) -> Result<api::DeleteRestApiOutput, Error> {
     let name = named(cx, &input.rest_api_id);
+    gateway.read(&cx.trace, &name).await?;
+    unmapped(gateway, &name.id, None)?;
     gateway.submit(&cx.trace, &name, Command::Delete { api: name.clone() }).await?;
     gateway.list(cx, &name.id, false).await?;
     Ok(api::DeleteRestApiOutput {})

@@ -4,6 +4,7 @@ use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
 
 use super::deployments::refuse;
+use super::rest_apis::unmapped;
 use super::{ApiGateway, check_tags};
 use crate::commands::{Change, Target};
 use crate::errors::no_stage;
@@ -70,6 +71,8 @@ pub async fn delete_stage(
     cx: &Cx,
     input: api::DeleteStageInput,
 ) -> Result<api::DeleteStageOutput, Error> {
+    gateway.own(cx, &input.rest_api_id).await?;
+    unmapped(gateway, &input.rest_api_id, Some(&input.stage_name))?;
     gateway.change(cx, &input.rest_api_id, Change::Remove(Target::Stage(input.stage_name))).await?;
     Ok(api::DeleteStageOutput {})
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
 
-use super::{ApiGateway, check_tags, page, scope, unexpected};
-use crate::commands::{AccountChange, AccountOutput, Change};
+use super::{ApiGateway, check_tags, domains, page, scope, unexpected};
+use crate::commands::{AccountChange, AccountOutput, Change, DomainChange};
 use crate::errors::{bad, no_stage};
 
 /// What has tags.
@@ -15,6 +15,7 @@ enum Tagged {
     Stage(String, String),
     Key(String),
     Plan(String),
+    Domain(String),
 }
 
 /// `arn:aws:apigateway:<region>::/restapis/…`
@@ -26,6 +27,7 @@ fn tagged(cx: &Cx, arn: &str) -> Result<Tagged, Error> {
         ["restapis", id] => Tagged::Api((*id).to_owned()),
         ["restapis", id, "stages", name] => Tagged::Stage((*id).to_owned(), (*name).to_owned()),
         ["apikeys", id] => Tagged::Key((*id).to_owned()),
+        ["domainnames", name] => Tagged::Domain((*name).to_owned()),
         ["usageplans", id] => Tagged::Plan((*id).to_owned()),
         _ => return Err(invalid()),
     })
@@ -48,6 +50,9 @@ async fn change(
         }
         Tagged::Plan(id) => {
             gateway.account(&cx.trace, &scope(cx), AccountChange::TagPlan(id, add, gone)).await.map(drop)
+        }
+        Tagged::Domain(name) => {
+            domains::run(gateway, cx, &name, DomainChange::Tags(add, gone)).await.map(drop)
         }
     }
 }
@@ -90,6 +95,7 @@ pub async fn get_tags(
             AccountOutput::Plan(plan) => plan.tags,
             _ => return Err(unexpected()),
         },
+        Tagged::Domain(name) => domains::run(gateway, cx, &name, DomainChange::Read).await?.tags,
     };
     let all = tags.into_iter().map(|(key, value)| (key.clone(), (key, value)));
     // The answer has no place for the position of a next page: all there are, at most 50.

@@ -33,7 +33,7 @@ pub fn event(hit: &Hit<'_>, headers: &Pairs, query: &Pairs) -> Json {
     let (body, base64) = hit.body();
     json!({
         "resource": hit.resource.as_ref().map(|(_, path)| path.clone()),
-        "path": hit.path,
+        "path": hit.event_path(),
         "httpMethod": hit.request.method.as_str(),
         "headers": single(headers),
         "multiValueHeaders": multi(headers),

@@ -22,6 +22,8 @@ pub struct Hit<'a> {
     pub served: &'a Served,
     /// The path behind the stage, percent-encoded, with its slash.
     pub path: &'a str,
+    /// The base path that led here, of a custom domain name.
+    pub base: Option<&'a str>,
     /// The host that it came to, as an API's.
     pub domain: String,
     /// The resource's id and path, once it is found.
@@ -163,6 +165,11 @@ impl Hit<'_> {
         }
     }
 
+    /// The path as a function gets it: what a custom domain name was asked for, base path included.
+    pub fn event_path(&self) -> &str {
+        if self.base.is_some() { &self.request.path } else { self.path }
+    }
+
     /// `$context.identity`
     pub fn identity(&self) -> Json {
         let caller = self.caller.filter(|caller| caller.kind != PrincipalKind::Anonymous);
@@ -210,7 +217,17 @@ impl Hit<'_> {
         put("httpMethod", self.request.method.as_str().into());
         put("extendedRequestId", self.extended_id.clone().into());
         put("requestTime", request_time(now).into());
-        put("path", format!("/{}{}", served.stage_name, self.path).into());
+        put(
+            "path",
+            match self.base {
+                None => format!("/{}{}", served.stage_name, self.path).into(),
+                Some(_) => self.request.path.clone().into(),
+            },
+        );
+        if let Some(base) = self.base {
+            let matched = if base.is_empty() { "(none)" } else { base };
+            put("customDomain", json!({ "basePathMatched": matched }));
+        }
         put("accountId", served.name.scope.account.clone().into());
         put("protocol", "HTTP/1.1".into());
         put("stage", served.stage_name.clone().into());

@@ -1,8 +1,10 @@
 //! The data plane: requests of deployed stages.
 //!
-//! `<id>.execute-api.<region>.<domain>/<stage>/…` and `/restapis/<id>/<stage>/_user_request_/…`.
+//! `<id>.execute-api.<region>.<domain>/<stage>/…`, `/restapis/<id>/<stage>/_user_request_/…`, and custom domain
+//! names.
 
 mod access;
+mod address;
 mod answer;
 mod authorizer;
 mod custom;
@@ -30,16 +32,11 @@ use ropeway_wire::{Answer, BoxFuture, Cx, Error, Roles, Services};
 use crate::keys::{self, ApiName};
 use crate::model::{Definition, Settings, Stage};
 use crate::ops::ApiGateway;
+use address::Address;
 use hit::Hit;
 use refusal::Refusal;
 use router::Router;
 
-/// Between an API's id and its region, in its host.
-const LABEL: &str = ".execute-api.";
-/// Before an API's id, in a path.
-const PATH: &str = "/restapis/";
-/// Between the stage and the path behind it, in a path.
-const USER: &str = "_user_request_";
 /// Largest body of a request, in bytes:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
 const MAX_BODY: usize = 10 * 1024 * 1024;
@@ -103,21 +100,6 @@ pub trait Outgoing: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<http::Response<bytes::Bytes>, String>>;
 }
 
-/// An API's id, the stage and the path behind it, by host or by path.
-fn parts(host: &str, path: &str) -> Option<(String, String, String)> {
-    if let Some((id, _)) = host.split_once(LABEL) {
-        let rest = path.strip_prefix('/').unwrap_or(path);
-        let (stage, path) = rest.split_once('/').unwrap_or((rest, ""));
-        return Some((id.to_owned(), stage.to_owned(), format!("/{path}")));
-    }
-    let rest = path.strip_prefix(PATH)?;
-    let (id, rest) = rest.split_once('/')?;
-    let (stage, rest) = rest.split_once('/')?;
-    let rest = rest.strip_prefix(USER)?;
-    let path = if rest.is_empty() { "/" } else { rest };
-    path.starts_with('/').then(|| (id.to_owned(), stage.to_owned(), path.to_owned()))
-}
-
 impl Plane {
     /// The site of a service.
     pub fn new(parts: Parts) -> Self {
@@ -174,9 +156,12 @@ impl Plane {
     }
 
     async fn serve(&self, request: &SiteRequest, extended_id: &str) -> Answer {
-        let Some((id, stage, path)) = parts(&request.host, &request.path) else {
-            return Refusal::forbidden().plain();
+        let domain = self.gateway.live.domain(&request.host);
+        let found = match &domain {
+            Some(domain) => address::mapped(domain, &request.path),
+            None => address::own(&request.host, &request.path),
         };
+        let Some(Address { id, stage, path, base }) = found else { return Refusal::forbidden().plain() };
         let served = match self.served(&request.cx, &id, &stage).await {
             Ok(Some(served)) => served,
             Ok(None) => return Refusal::forbidden().plain(),
@@ -185,16 +170,20 @@ impl Plane {
                 return Refusal::integration("Internal server error", 500).plain();
             }
         };
-        let by_host = request.host.contains(LABEL);
+        let by_host = request.host.contains(address::LABEL);
         if by_host && served.settings.disable_endpoint {
             return Refusal::forbidden().plain();
         }
-        let region = &served.name.scope.region;
+        let (by_host, region) = (by_host || domain.is_some(), &served.name.scope.region);
         let mut hit = Hit {
             request,
             served: &served,
             path: &path,
-            domain: if by_host { request.host.clone() } else { format!("{id}{LABEL}{region}.localhost") },
+            base: base.as_deref(),
+            domain: match by_host {
+                true => request.host.clone(),
+                false => format!("{id}{}{region}.localhost", address::LABEL),
+            },
             resource: None,
             method: None,
             path_params: Default::default(),
@@ -236,7 +225,7 @@ impl Plane {
 
 impl Site for Plane {
     fn owns(&self, host: &str, path: &str) -> bool {
-        host.contains(LABEL) || parts(host, path).is_some()
+        address::own(host, path).is_some() || self.gateway.live.domain(host).is_some()
     }
 
     fn answer(&self, request: SiteRequest) -> BoxFuture<'_, Answer> {
@@ -260,24 +249,5 @@ impl Site for Plane {
             }
             answer
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stages_come_by_host_and_by_path() {
-        let some =
-            |id: &str, stage: &str, path: &str| Some((id.to_owned(), stage.to_owned(), path.to_owned()));
-        let host = "abc.execute-api.eu-west-1.localhost";
-        assert_eq!(parts(host, "/dev/a/b"), some("abc", "dev", "/a/b"));
-        assert_eq!(parts(host, "/dev"), some("abc", "dev", "/"));
-        assert_eq!(parts(host, "/"), some("abc", "", "/"));
-        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_/a"), some("abc", "dev", "/a"));
-        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_"), some("abc", "dev", "/"));
-        assert_eq!(parts("127.0.0.1", "/restapis/abc/stages/dev"), None);
-        assert_eq!(parts("127.0.0.1", "/restapis/abc/dev/_user_request_x"), None);
     }
 }

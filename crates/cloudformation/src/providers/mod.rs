@@ -6,6 +6,7 @@
 //! stands for as its own; a deletion takes what is not there as deleted.
 
 mod apigateway;
+mod apigateway_domains;
 mod apigateway_keys;
 mod apigateway_methods;
 mod custom;
@@ -188,6 +189,8 @@ static PROVIDERS: &[&dyn Provider] = &[
     &apigateway_keys::ApiKey,
     &apigateway_keys::UsagePlan,
     &apigateway_keys::UsagePlanKey,
+    &apigateway_domains::DomainName,
+    &apigateway_domains::BasePathMapping,
     &apigateway_methods::Authorizer,
     &apigateway_methods::GatewayResponse,
     &apigateway_methods::Method,
