@@ -300,7 +300,11 @@ def test_deployments_and_stages(gateway, api, mock):
         (replace("/tracingEnabled", "true"), "tracing of stages is not implemented"),
         (replace("/*/*/caching/enabled", "true"), "caching of responses is not implemented"),
         (replace("/accessLogSettings/destinationArn", "arn:aws:firehose:r:a:deliverystream/x"), "delivery stream is not implemented"),
-        (replace("/*/*/logging/loglevel", "INFO"), "execution log of methods is not implemented"),
+        (replace("/*/*/logging/loglevel", "LOUD"), "Invalid logging level, must be one of: [OFF, ERROR, INFO]"),
+        (replace("/*/*/logging/loglevel", "INFO"), "CloudWatch Logs role ARN must be set in account settings to enable logging"),
+        (replace("/*/*/metrics/enabled", "true"), "The metrics of methods is not implemented"),
+        (replace("/canarySettings/percentTraffic", "10"), "A canary release is not implemented"),
+        (replace("/clientCertificateId", "abc"), "A client certificate is not implemented"),
     ]:
         with refused("BadRequestException", 400, message):
             gateway.update_stage(restApiId=id, stageName="prod", patchOperations=[patch])
@@ -520,3 +524,16 @@ def test_a_restart_loses_nothing(own):
     assert gateway.get_integration(**at)["requestTemplates"]["application/json"] == template
     got = gateway.get_deployment(restApiId=id, deploymentId=deployment, embed=["apisummary"])
     assert list(got["apiSummary"]) == ["/"]
+
+
+@pytest.mark.parametrize("operation, arguments", [
+    ("get_sdk", {"restApiId": "a", "stageName": "b", "sdkType": "java"}), ("generate_client_certificate", {}),
+    ("create_documentation_part", {"restApiId": "a", "location": {"type": "API"}, "properties": "{}"}),
+    ("create_vpc_link", {"name": "a", "targetArns": ["b"]}), ("flush_stage_cache", {"restApiId": "a", "stageName": "b"}),
+    ("test_invoke_method", {"restApiId": "a", "resourceId": "b", "httpMethod": "GET"}),
+    ("get_usage", {"usagePlanId": "a", "startDate": "2026-01-01", "endDate": "2026-01-02"}),
+])
+def test_operations_that_are_not_there_are_named(gateway, operation, arguments):
+    name = "".join(word.title() for word in operation.split("_"))
+    with refused("NotImplemented", 501, f"does not implement the operation {name} of"):
+        getattr(gateway, operation)(**arguments)

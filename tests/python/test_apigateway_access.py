@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from support import ACCOUNT, REGION, allow, document, make_user, trust, unique
+from support import ACCOUNT, REGION, Server, allow, document, make_user, refused, trust, unique
 from test_apigateway_plane import Api, allow_calls, call, echo, invocations  # noqa: F401
 from test_lambda import create, make_role
 
@@ -197,6 +198,161 @@ def test_a_stage_throttles_its_methods(own):
         {"op": "replace", "path": "/~1a/GET/throttling/rateLimit", "value": "0.01"}])
     assert [api.call("/a").status for _ in range(2)] == [200, 429]
     assert [api.call("/b").status for _ in range(2)] == [200, 200]
+
+
+def test_throttles_are_exact(own):
+    api = Api(own)
+    api.mock("/", "GET")
+    api.deploy()
+    # So slow that the time which the test takes is nothing: only the clock's moves let requests pass.
+    api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+        {"op": "replace", "path": "/*/*/throttling/burstLimit", "value": "20"},
+        {"op": "replace", "path": "/*/*/throttling/rateLimit", "value": "0.0001"}])
+    for seconds, passing in ((0, 20), (10_000, 1), (50_000, 5), (5_000, 0), (5_000, 1), (1_000_000, 20)):
+        own.advance(seconds)
+        assert [api.call("/").status for _ in range(passing + 1)] == [200] * passing + [429]
+
+
+def test_settings_of_a_method_of_any_verb(own):
+    api = Api(own)
+    api.mock("/a", "ANY")
+    api.deploy()
+    api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+        {"op": "replace", "path": "/~1a/ANY/throttling/burstLimit", "value": "1"},
+        {"op": "replace", "path": "/~1a/ANY/throttling/rateLimit", "value": "0.01"}])
+    assert [api.call("/a", verb).status for verb in ("GET", "POST")] == [200, 429]
+
+
+def test_an_account_throttles_all_its_apis(tmp_path):
+    server = Server(tmp_path / "data", "--api-requests-per-second", "2")
+    try:
+        apis = [Api(server), Api(server)]
+        for api in apis:
+            api.mock("/", "GET")
+            api.deploy()
+        throttle = apis[0].client.get_account()["throttleSettings"]
+        assert throttle == {"burstLimit": 1, "rateLimit": 2.0}
+        # Of requests one after another some pass, as time does; of those at once, one.
+        with ThreadPoolExecutor(16) as pool:
+            statuses = list(pool.map(lambda n: apis[n % 2].call("/").status, range(64)))
+        assert set(statuses) == {200, 429}
+        server.advance(10)
+        assert apis[1].call("/").status == 200
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def logged(own):
+    """An account whose role may write logs."""
+    iam = own.client("iam")
+    iam.create_role(RoleName="logs", AssumeRolePolicyDocument=trust(Service="apigateway.amazonaws.com"))
+    iam.put_role_policy(RoleName="logs", PolicyName="p", PolicyDocument=document(
+        allow(["logs:PutLogEvents", "logs:CreateLogStream", "logs:CreateLogGroup"])))
+    own.client("apigateway").update_account(patchOperations=[
+        {"op": "replace", "path": "/cloudwatchRoleArn", "value": f"arn:aws:iam::{ACCOUNT}:role/logs"}])
+    return own
+
+
+def set_logging(api, level, trace="false"):
+    shown = api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+        {"op": "replace", "path": "/*/*/logging/loglevel", "value": level},
+        {"op": "replace", "path": "/*/*/logging/dataTrace", "value": trace}])["methodSettings"]
+    # Where nothing is set, nothing is shown.
+    shown = shown.get("*/*", {"loggingLevel": "OFF", "dataTraceEnabled": False})
+    assert (shown["loggingLevel"], shown["dataTraceEnabled"]) == (level, trace == "true")
+
+
+def executed(server, api, answer):
+    """The lines of a request, without its id."""
+    logs = server.client("logs")
+    events = logs.filter_log_events(logGroupName=f"API-Gateway-Execution-Logs_{api.id}/dev")["events"]
+    begin = f"({answer.headers['x-amzn-requestid']}) "
+    return [event["message"][len(begin):] for event in events if event["message"].startswith(begin)]
+
+
+def test_execution_logs(logged):
+    api = Api(logged)
+    api.mock("/a/{id}", "GET", "four")
+    api.deploy()
+    set_logging(api, "INFO")
+    answer = api.call("/a/7?x=1")
+    stage = f"{api.id}/dev"
+    short = [
+        f"Extended Request Id: {answer.headers['x-amz-apigw-id']}",
+        f"Verifying Usage Plan for request: {answer.headers['x-amzn-requestid']}. API Key:  API Stage: {stage}",
+        "API Key  authorized because method 'GET /a/{id}' does not require API Key. Request will not contribute to throttle "
+        "or quota limits",
+        f"Usage Plan check succeeded for API Key  and API Stage {stage}",
+        f"Starting execution for request: {answer.headers['x-amzn-requestid']}",
+        "HTTP Method: GET, Resource Path: /a/7", "Successfully completed execution", "Method completed with status: 200"]
+    assert executed(logged, api, answer) == short
+    set_logging(api, "INFO", "true")
+    lines = executed(logged, api, api.call("/a/7?x=1", headers={"X-Long": "l" * 2000}))
+    assert {"Method request path: {id=7}", "Method request query string: {x=1}",
+            "Method response body after transformations: four"} < set(lines)
+    headers = next(line for line in lines if line.startswith("Method request headers: {"))
+    assert "Host=" in headers and headers.endswith(" [TRUNCATED]")
+    set_logging(api, "ERROR")
+    assert executed(logged, api, api.call("/a/7")) == []
+    set_logging(api, "OFF")
+    assert executed(logged, api, api.call("/a/7")) == []
+
+
+def test_access_logs_tell_of_integrations(logged):
+    name = unique("f")
+    role = make_role(logged.client("iam"), name)
+    source = "def handler(e, c): return {'statusCode': 418} if e['path'] == '/a' else 'malformed'"
+    arn = create(logged.client("lambda"), name, role, source)["FunctionArn"]
+    allow_calls(logged, name)
+    api = Api(logged)
+    api.function("/{proxy+}", "GET", arn)
+    api.deploy()
+    logged.client("logs").create_log_group(logGroupName="access")
+    # Status of the service, of the function, and the error; a latency is a number.
+    api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+        {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:access"},
+        {"op": "replace", "path": "/accessLogSettings/format",
+         "value": "$context.integrationStatus $context.integration.status $context.integrationErrorMessage|$context.integrationLatency"}])
+    assert [api.call(path).status for path in ("/a", "/b")] == [418, 502]
+    lines = [event["message"].split("|") for event in logged.client("logs").filter_log_events(logGroupName="access")["events"]]
+    assert [line[0] for line in lines] == ["200 418 -", "200 200 Malformed Lambda proxy response"]
+    assert all(line[1].isdigit() for line in lines)
+
+
+def test_what_failed_is_logged(logged):
+    name = unique("f")
+    role = make_role(logged.client("iam"), name)
+    source = "def handler(e, c):\n if e['path'] == '/raise': raise ValueError('no such thing')\n return 'malformed'"
+    arn = create(logged.client("lambda"), name, role, source)["FunctionArn"]
+    api = Api(logged)
+    api.function("/{proxy+}", "GET", arn)
+    api.deploy()
+    set_logging(api, "ERROR")
+    assert executed(logged, api, api.call("/x")) == [
+        "Execution failed due to configuration error: Invalid permissions on Lambda function",
+        "Method completed with status: 500"]
+    allow_calls(logged, name)
+    assert executed(logged, api, api.call("/x")) == [
+        "Execution failed due to configuration error: Malformed Lambda proxy response", "Method completed with status: 502"]
+    assert executed(logged, api, api.call("/raise"))[0] == (
+        "Lambda execution failed with status 200 due to customer function error: no such thing")
+    set_logging(api, "INFO")
+    lines = executed(logged, api, api.call("/x"))
+    assert any(line.startswith("Sending request to arn:aws:apigateway:") for line in lines)
+    assert any(line.startswith("Received response. Status: 200, Integration latency: ") for line in lines)
+    assert "Gateway response type: INTEGRATION_FAILURE with status code: 502" in lines
+
+
+def test_logs_want_a_role(server):
+    api = Api(server)
+    api.mock("/", "GET")
+    api.deploy()
+    for path, value in (("/*/*/logging/loglevel", "ERROR"),
+                        ("/accessLogSettings/destinationArn", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:x")):
+        with refused("BadRequestException", 400, "CloudWatch Logs role ARN must be set in account settings to enable logging"):
+            api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=[
+                {"op": "replace", "path": path, "value": value}])
 
 
 def test_requests_are_validated(server):
@@ -408,12 +564,13 @@ def test_access_logs(own):
         {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": arn},
         {"op": "replace", "path": "/accessLogSettings/format",
          "value": "$context.identity.sourceIp $context.identity.user $context.httpMethod $context.resourcePath "
-                  "$context.status $context.responseLength $context.requestId $context.error.responseType"}])
+                  "$context.status $context.responseLength $context.requestId $context.error.responseType "
+                  "$context.integrationStatus"}])
     assert shown["accessLogSettings"]["destinationArn"] == arn
     ids = [api.call(path).headers["x-amzn-requestid"] for path in ("/a", "/none")]
     lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
-    assert lines == [f"127.0.0.1 - GET /a 200 4 {ids[0]} -",
-                     f"127.0.0.1 - GET - 403 42 {ids[1]} MISSING_AUTHENTICATION_TOKEN"]
+    assert lines == [f"127.0.0.1 - GET /a 200 4 {ids[0]} - -",
+                     f"127.0.0.1 - GET - 403 42 {ids[1]} MISSING_AUTHENTICATION_TOKEN -"]
     # A log that cannot be written keeps nobody from being answered.
     logs.delete_log_group(logGroupName=group)
     assert api.call("/a").status == 200

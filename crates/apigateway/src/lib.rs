@@ -36,7 +36,7 @@ use ropeway_core::{Core, ShardId};
 
 pub use commands::GatewayMachine;
 pub use live::Live;
-pub use ops::ApiGateway;
+pub use ops::{ApiGateway, Limits};
 pub use plane::{Outgoing, Parts, Plane};
 
 /// The principal of trust policies and functions' policies.
@@ -48,8 +48,8 @@ pub fn machine(live: Live) -> impl Fn(ShardId) -> GatewayMachine + Send + Sync +
 }
 
 /// The service, over a running core.
-pub fn service(core: Core, live: Live) -> ApiGateway {
-    ApiGateway::new(core, live)
+pub fn service(core: Core, live: Live, limits: Limits) -> ApiGateway {
+    ApiGateway::new(core, live, limits)
 }
 
 /// Imports a document, and exports what came of it in every form: for the fuzzer, which looks for panics.

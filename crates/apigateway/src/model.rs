@@ -252,6 +252,22 @@ pub struct MethodSettings {
     pub burst: Option<u32>,
     /// Requests a second; `None`: as the account's.
     pub rate: Option<f64>,
+    /// What of executions is logged.
+    pub logging: Logging,
+    /// Whether requests and answers are logged whole.
+    pub data_trace: bool,
+}
+
+/// What of executions is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Logging {
+    /// nothing
+    #[default]
+    Off,
+    /// what failed
+    Error,
+    /// everything
+    Info,
 }
 
 /// What is set for an account in a region.

@@ -5,7 +5,8 @@ use ropeway_api::apigateway as api;
 use crate::commands::TYPES;
 use crate::model::{
     Api, ApiKey, Authorizer, Definition, Deployment, GatewayResponse, Integration, IntegrationResponse,
-    Method, MethodResponse, MethodSettings, Model, Plan, Resource, Stage, Texts, Throttle, Validator,
+    Logging, Method, MethodResponse, MethodSettings, Model, Plan, Resource, Stage, Texts, Throttle,
+    Validator,
 };
 
 /// A map, unless it is empty.
@@ -163,10 +164,15 @@ pub fn stage(name: &str, of: &Stage) -> api::Stage {
 }
 
 fn setting(of: &MethodSettings) -> api::MethodSetting {
+    let level = match of.logging {
+        Logging::Off => "OFF",
+        Logging::Error => "ERROR",
+        Logging::Info => "INFO",
+    };
     api::MethodSetting {
         metrics_enabled: Some(false),
-        logging_level: Some("OFF".to_owned()),
-        data_trace_enabled: Some(false),
+        logging_level: Some(level.to_owned()),
+        data_trace_enabled: Some(of.data_trace),
         throttling_burst_limit: of.burst.map(i64::from),
         throttling_rate_limit: of.rate,
         caching_enabled: Some(false),

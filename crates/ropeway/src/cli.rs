@@ -99,6 +99,10 @@ pub(crate) struct StartArgs {
     /// Below this much free space, in MiB, only deletes are taken [default: 256].
     #[arg(long, env = "ROPEWAY_RESERVE_MIB", value_name = "MIB")]
     pub reserve_mib: Option<u64>,
+    /// Requests a second that the APIs of an account in a region take together; half as many at once
+    /// [default: 10000].
+    #[arg(long, env = "ROPEWAY_API_REQUESTS_PER_SECOND", value_name = "COUNT")]
+    pub api_requests_per_second: Option<u32>,
 }
 
 /// How to reach the server.

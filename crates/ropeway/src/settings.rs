@@ -21,8 +21,15 @@ pub(crate) struct Settings {
     pub tls: TlsSetting,
     pub threads: usize,
     pub reserve_bytes: u64,
+    pub api_limits: ropeway_apigateway::Limits,
     pub require_sandbox: bool,
     pub runtimes: runtimes::Settings,
+}
+
+/// The limits of an account's APIs: AWS's own, or what is set, half of it at once.
+fn api_limits(per_second: Option<u32>) -> ropeway_apigateway::Limits {
+    let limits = |rate: u32| ropeway_apigateway::Limits { rate: f64::from(rate), burst: (rate / 2).max(1) };
+    per_second.map_or_else(Default::default, limits)
 }
 
 /// Whether and with what TLS is served.
@@ -47,6 +54,7 @@ struct File {
     tls_key: Option<PathBuf>,
     threads: Option<usize>,
     reserve_mib: Option<u64>,
+    api_requests_per_second: Option<u32>,
     require_sandbox: Option<bool>,
     runtimes_dir: Option<PathBuf>,
     stand_in: Option<BTreeMap<String, String>>,
@@ -89,6 +97,7 @@ impl Settings {
                 .or(file.reserve_mib)
                 .unwrap_or(256)
                 .saturating_mul(1024 * 1024),
+            api_limits: api_limits(arguments.api_requests_per_second.or(file.api_requests_per_second)),
             runtimes: runtimes::Settings {
                 directory: runtimes_directory(&data_dir, arguments.runtimes_dir.or(file.runtimes_dir))?,
                 stand_ins: stand_ins(&arguments.stand_in, file.stand_in)?,

@@ -73,7 +73,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let mut made = make_services(&core, &access, &blobs, &master, &services, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
-    let rest_apis = Arc::new(ropeway_apigateway::service(core.clone(), live));
+    let rest_apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
     made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&rest_apis))));
     services.set(made.dispatches);
     core.start_actors(made.actors);

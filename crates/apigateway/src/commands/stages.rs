@@ -4,7 +4,7 @@ use ropeway_wire::Error;
 
 use super::Moment;
 use crate::errors::{bad, conflict, limit, missing, no_deployment, no_stage, unimplemented};
-use crate::model::{Api, MethodSettings, Stage, Texts};
+use crate::model::{Api, Logging, MethodSettings, Stage, Texts};
 use crate::patch::Patch;
 
 /// Stages of an API: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
@@ -165,11 +165,17 @@ fn method_setting(
             settings.rate = limit.transpose()?.filter(|rate| rate.is_finite() && *rate >= 0.0);
         }
         ("metrics", "enabled") if !patch.flag() => {}
-        ("logging", "dataTrace") if !patch.flag() => {}
-        ("logging", "loglevel") if patch.text() == "OFF" => {}
+        ("logging", "dataTrace") => settings.data_trace = patch.flag() && patch.op != "remove",
+        ("logging", "loglevel") => {
+            settings.logging = match number().as_deref() {
+                None | Some("OFF") => Logging::Off,
+                Some("ERROR") => Logging::Error,
+                Some("INFO") => Logging::Info,
+                Some(_) => return Err(bad("Invalid logging level, must be one of: [OFF, ERROR, INFO]")),
+            }
+        }
         ("caching", "enabled") if !patch.flag() => {}
         ("metrics", "enabled") => return Err(unimplemented("The metrics of methods")),
-        ("logging", "dataTrace" | "loglevel") => return Err(unimplemented("The execution log of methods")),
         ("caching", _) => return Err(unimplemented("The caching of responses")),
         _ => {
             let path = &patch.path;

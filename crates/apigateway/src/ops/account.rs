@@ -3,19 +3,16 @@
 use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
 
-use super::{ApiGateway, checked, pass_role, scope, unexpected};
+use super::{ApiGateway, Limits, checked, pass_role, scope, unexpected};
 use crate::commands::{AccountChange, AccountOutput};
 use crate::model::Account;
 
-/// Requests a second, and at once, of an account in a region:
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
-const RATE: f64 = 10_000.0;
-const BURST: i64 = 5_000;
-
-fn shown(account: Account) -> api::Account {
+fn shown(account: Account, limits: Limits) -> api::Account {
+    let throttle =
+        api::ThrottleSettings { burst_limit: Some(i64::from(limits.burst)), rate_limit: Some(limits.rate) };
     api::Account {
         cloudwatch_role_arn: account.role,
-        throttle_settings: Some(api::ThrottleSettings { burst_limit: Some(BURST), rate_limit: Some(RATE) }),
+        throttle_settings: Some(throttle),
         features: Some(vec!["UsagePlans".to_owned()]),
         api_key_version: Some("4".to_owned()),
     }
@@ -23,7 +20,7 @@ fn shown(account: Account) -> api::Account {
 
 async fn run(gateway: &ApiGateway, cx: &Cx, change: AccountChange) -> Result<api::Account, Error> {
     match gateway.account(&cx.trace, &scope(cx), change).await? {
-        AccountOutput::Account(account) => Ok(shown(account)),
+        AccountOutput::Account(account) => Ok(shown(account, gateway.limits)),
         _ => Err(unexpected()),
     }
 }

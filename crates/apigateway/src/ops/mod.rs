@@ -43,11 +43,28 @@ const MAX_PAGE: i64 = 500;
 pub struct ApiGateway {
     pub(crate) core: Core,
     pub(crate) live: Live,
+    pub(crate) limits: Limits,
+}
+
+/// What all requests of an account in a region share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Requests a second.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl Default for Limits {
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+    fn default() -> Self {
+        Limits { rate: 10_000.0, burst: 5_000 }
+    }
 }
 
 impl ApiGateway {
-    pub(crate) fn new(core: Core, live: Live) -> Self {
-        ApiGateway { core, live }
+    pub(crate) fn new(core: Core, live: Live, limits: Limits) -> Self {
+        ApiGateway { core, live, limits }
     }
 
     /// Applies a command in the shard of its API.

@@ -5,9 +5,9 @@ use ropeway_wire::{Cx, Error};
 
 use super::deployments::refuse;
 use super::rest_apis::unmapped;
-use super::{ApiGateway, check_tags};
-use crate::commands::{Change, Target};
-use crate::errors::no_stage;
+use super::{ApiGateway, check_tags, scope};
+use crate::commands::{AccountChange, AccountOutput, Change, Target};
+use crate::errors::{bad, no_stage};
 use crate::model::{Api, Stage};
 use crate::render;
 
@@ -56,11 +56,32 @@ pub async fn get_stages(
     Ok(api::GetStagesOutput { item })
 }
 
+/// Whether a patch has something logged.
+fn logs(patch: &api::PatchOperation) -> bool {
+    let path = patch.path.as_deref().unwrap_or_default();
+    let value = patch.value.as_deref().unwrap_or_default();
+    let executions = path.ends_with("/logging/loglevel") && matches!(value, "ERROR" | "INFO");
+    let accesses = path == "/accessLogSettings/destinationArn" && value.starts_with("arn:aws:logs:");
+    (executions || accesses) && patch.op.as_deref() != Some("remove")
+}
+
+/// Logs are written as the account's role:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html>.
+async fn role_wanted(gateway: &ApiGateway, cx: &Cx) -> Result<(), Error> {
+    match gateway.account(&cx.trace, &scope(cx), AccountChange::Read).await? {
+        AccountOutput::Account(account) if account.role.is_some() => Ok(()),
+        _ => Err(bad("CloudWatch Logs role ARN must be set in account settings to enable logging")),
+    }
+}
+
 pub async fn update_stage(
     gateway: &ApiGateway,
     cx: &Cx,
     input: api::UpdateStageInput,
 ) -> Result<api::UpdateStageOutput, Error> {
+    if input.patch_operations.iter().flatten().any(logs) {
+        role_wanted(gateway, cx).await?;
+    }
     let target = Target::Stage(input.stage_name.clone());
     let api = gateway.patch(cx, &input.rest_api_id, target, input.patch_operations).await?;
     shown(&api, &input.stage_name)

@@ -9,16 +9,12 @@ use ropeway_wire::{AccessRequest, Cx, Keys, Principal};
 use super::Plane;
 use super::hit::Hit;
 use super::refusal::Refusal;
-use crate::commands::{AccountChange, AccountOutput, setting_key};
+use crate::commands::{AccountChange, AccountOutput};
 use crate::keys::ApiName;
 use crate::model::{Method, Throttle};
 
 /// What a signature must be for.
 const SERVICE: &str = "execute-api";
-/// Requests at once and a second where a throttle says only the other:
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
-const BURST: u32 = 5_000;
-const RATE: f64 = 10_000.0;
 /// Buckets that are remembered; beyond, all are full again.
 const MOST_BUCKETS: usize = 20_000;
 
@@ -28,9 +24,8 @@ pub struct Buckets(Mutex<BTreeMap<String, (f64, Time)>>);
 
 impl Buckets {
     /// Takes a token; false if there is none.
-    pub fn take(&self, name: String, limit: &Throttle, now: Time) -> bool {
-        let burst = f64::from(limit.burst.unwrap_or(BURST));
-        let rate = limit.rate.unwrap_or(RATE);
+    pub fn take(&self, name: String, (rate, burst): (f64, u32), now: Time) -> bool {
+        let burst = f64::from(burst);
         let mut buckets = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if buckets.len() >= MOST_BUCKETS && !buckets.contains_key(&name) {
             buckets.clear();
@@ -128,26 +123,36 @@ impl Plane {
             let value = if by_header { hit.header("x-api-key").map(str::to_owned) } else { usage_key };
             self.keyed(hit, value).await?;
         }
-        self.throttle_method(hit)
+        self.throttle_method(hit)?;
+        self.throttle_account(hit)
     }
 
-    /// The name of the method in settings: `pets/{id}/GET`, its inner slashes `~1`.
-    fn method_key(hit: &Hit<'_>) -> String {
-        let path = hit.resource.as_ref().map_or("/", |(_, path)| path.as_str());
-        setting_key(path, hit.request.method.as_str())
+    /// What a throttle says, and where it says nothing, what holds of the whole account.
+    fn limits(&self, given: &Throttle) -> (f64, u32) {
+        let own = self.gateway.limits;
+        (given.rate.unwrap_or(own.rate), given.burst.unwrap_or(own.burst))
+    }
+
+    /// What all requests of an account in a region share.
+    fn throttle_account(&self, hit: &Hit<'_>) -> Result<(), Refusal> {
+        let scope = &hit.served.name.scope;
+        let name = format!("account/{}/{}", scope.account, scope.region);
+        match self.buckets.take(name, self.limits(&Throttle::default()), hit.request.cx.now) {
+            true => Ok(()),
+            false => Err(throttled()),
+        }
     }
 
     /// What the stage says of the method, or of all.
     fn throttle_method(&self, hit: &Hit<'_>) -> Result<(), Refusal> {
-        let settings = &hit.served.stage.method_settings;
-        let key = Self::method_key(hit);
-        let Some(found) = settings.get(&key).or_else(|| settings.get("*/*")) else { return Ok(()) };
+        let key = hit.setting_key();
+        let Some(found) = hit.settings() else { return Ok(()) };
         if found.rate.is_none() && found.burst.is_none() {
             return Ok(());
         }
         let limit = Throttle { burst: found.burst, rate: found.rate };
         let name = format!("stage/{}/{}/{key}", hit.served.name.id, hit.served.stage_name);
-        match self.buckets.take(name, &limit, hit.request.cx.now) {
+        match self.buckets.take(name, self.limits(&limit), hit.request.cx.now) {
             true => Ok(()),
             false => Err(throttled()),
         }
@@ -158,7 +163,7 @@ impl Plane {
         let value = value.filter(|value| !value.is_empty()).ok_or_else(Refusal::forbidden)?;
         let found = self.allowance(hit, &value, false).await?.ok_or_else(Refusal::forbidden)?;
         let now = hit.request.cx.now;
-        let key = Self::method_key(hit);
+        let key = hit.setting_key();
         let of_method = found.stage.throttle.get(&key).cloned();
         let base = format!("plan/{}/{}", found.plan, found.key.id);
         let limits = [
@@ -169,7 +174,7 @@ impl Plane {
             (format!("{base}/{}/{key}", hit.served.name.id), of_method),
         ];
         for (name, limit) in limits {
-            if limit.is_some_and(|limit| !self.buckets.take(name, &limit, now)) {
+            if limit.is_some_and(|limit| !self.buckets.take(name, self.limits(&limit), now)) {
                 return Err(throttled());
             }
         }
@@ -209,20 +214,46 @@ impl Plane {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn buckets_fill_with_time() {
         let buckets = Buckets::default();
-        let limit = Throttle { burst: Some(2), rate: Some(1.0) };
-        let take = |millis| buckets.take("a".to_owned(), &limit, Time(millis));
+        let take = |millis| buckets.take("a".to_owned(), (1.0, 2), Time(millis));
         assert_eq!(
             [take(0), take(0), take(0), take(999), take(1000), take(1001)],
             [true, true, false, false, true, false]
         );
         assert_eq!([take(10_000), take(10_000), take(10_000)], [true, true, false]);
-        let never = Throttle { burst: Some(0), rate: Some(0.0) };
-        assert!(!buckets.take("b".to_owned(), &never, Time(0)));
+        assert!(!buckets.take("b".to_owned(), (0.0, 0), Time(0)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Of requests that never cease, just as many pass as the rate says, and the burst once.
+        #[test]
+        fn throttles_let_pass_what_they_say(
+            rate in 1.0..2_000.0f64, burst in 1u32..500, gaps in prop::collection::vec(1i64..50, 1..40),
+        ) {
+            let buckets = Buckets::default();
+            let (mut now, mut passed) = (0, 0u32);
+            for gap in gaps.iter().chain([&0]) {
+                // More at every moment than could ever pass.
+                while buckets.take("a".to_owned(), (rate, burst), Time(now)) {
+                    passed += 1;
+                }
+                now += gap;
+            }
+            // What there was at the beginning, and what came since: each gap fills at most to the burst.
+            let most = f64::from(burst) + rate * now as f64 / 1000.0;
+            let filled = |gap: &i64| (rate * *gap as f64 / 1000.0).min(f64::from(burst) - 1.0);
+            let least = f64::from(burst) + gaps.iter().map(filled).sum::<f64>() - 1.0;
+            prop_assert!(f64::from(passed) <= most + 1e-6, "{} of {}", passed, most);
+            prop_assert!(f64::from(passed) >= least.floor() - 1e-6, "{} of {}", passed, least);
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn compressed(hit: &Hit<'_>, mut answer: Answer) -> Answer {
 }
 
 fn malformed() -> Refusal {
-    Refusal::integration("Internal server error", 502)
+    Refusal::integration("Internal server error", 502).because("Malformed Lambda proxy response")
 }
 
 /// What a function answered, as HTTP. Anything but an object of the known members is malformed.

@@ -178,7 +178,10 @@ impl Plane {
         let id = method.authorizer_id.as_deref().unwrap_or_default();
         let served = hit.served;
         let authorizer = served.definition.authorizers.get(id).ok_or_else(Refusal::configuration)?;
-        let identity = identity(hit, authorizer)?;
+        let request_id = &hit.request.cx.request_id;
+        hit.note(|| format!("Starting authorizer: {id} for request: {request_id}"));
+        let identity = identity(hit, authorizer)
+            .inspect_err(|_| hit.note_failure(|| format!("Unauthorized request: {request_id}")))?;
         let now = hit.request.cx.now;
         let key = (id.to_owned(), identity.clone());
         let known = (authorizer.ttl_secs > 0).then(|| served.verdicts().get(&key).cloned()).flatten();
@@ -198,6 +201,7 @@ impl Plane {
             }
         };
         verdict.decides(&hit.method_arn())?;
+        hit.note(|| "Successfully completed authorizer execution".to_owned());
         hit.authorizer = Some((verdict.principal, verdict.context));
         Ok(verdict.usage_key)
     }

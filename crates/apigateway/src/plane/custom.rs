@@ -172,7 +172,8 @@ fn response_value(hit: &Hit<'_>, answered: &Answered, source: &str) -> Option<Ve
 pub fn responded(hit: &Hit<'_>, integration: &Integration, answered: Answered) -> Result<Answer, Refusal> {
     let Some((status, response)) = selected(integration, answered.outcome.as_deref()) else {
         tracing::info!(api = hit.served.name.id, "no integration response is for an answer");
-        return Err(Refusal::configuration());
+        return Err(Refusal::configuration()
+            .because("No match for output mapping and no default output mapping configured"));
     };
     let mut status: u16 = status.parse().unwrap_or(500);
     let accept = hit.header("accept").unwrap_or("application/json");
@@ -240,7 +241,7 @@ impl Plane {
             payload: body,
             event: asynchronous,
         };
-        let output = self.invoke(hit, order).await?;
+        let output = self.invoke_logged(hit, order).await?;
         let body = output.payload.unwrap_or_default();
         let outcome = output.function_error.is_some().then(|| {
             let said: Option<Json> = serde_json::from_slice(&body).ok();

@@ -9,7 +9,9 @@ use ropeway_wire::{Principal, PrincipalKind};
 use serde_json::{Map, Value as Json, json};
 
 use super::Served;
-use crate::model::{ApiKey, Method, Texts};
+use super::journal::Journal;
+use crate::commands::setting_key;
+use crate::model::{ApiKey, Method, MethodSettings, Texts};
 
 /// Names and values, in the order in which they came.
 pub type Pairs = Vec<(String, String)>;
@@ -30,6 +32,8 @@ pub struct Hit<'a> {
     pub resource: Option<(&'a str, String)>,
     /// The method, once it is found.
     pub method: Option<&'a Method>,
+    /// The method's own verb: the request's, or `ANY`.
+    pub verb: &'a str,
     /// What the path's variables stand for, percent-encoded.
     pub path_params: Texts,
     /// The query string's parameters, decoded.
@@ -44,6 +48,8 @@ pub struct Hit<'a> {
     pub api_key: Option<ApiKey>,
     /// What an authoriser said: the principal's id, and its own values.
     pub authorizer: Option<(String, Map<String, Json>)>,
+    /// What its execution log says.
+    pub journal: Journal,
 }
 
 /// A header's name as it is mostly written: each word begins with a capital letter. HTTP/1.1 and 2 servers
@@ -163,6 +169,18 @@ impl Hit<'_> {
             true => (Some(BASE64.encode(bytes)), true),
             false => (Some(String::from_utf8_lossy(bytes).into_owned()), false),
         }
+    }
+
+    /// The name of the method in a stage's settings: `pets/{id}/GET`, its inner slashes `~1`.
+    pub fn setting_key(&self) -> String {
+        let path = self.resource.as_ref().map_or("/", |(_, path)| path.as_str());
+        setting_key(path, self.verb)
+    }
+
+    /// What the stage says of the method, or of all.
+    pub fn settings(&self) -> Option<&MethodSettings> {
+        let settings = &self.served.stage.method_settings;
+        settings.get(&self.setting_key()).or_else(|| settings.get("*/*"))
     }
 
     /// The path as a function gets it: what a custom domain name was asked for, base path included.

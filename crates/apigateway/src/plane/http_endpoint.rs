@@ -8,6 +8,7 @@ use ropeway_wire::Answer;
 use super::custom::{Answered, Prepared, prepared, responded};
 use super::hit::{Hit, Pairs, title};
 use super::integrate::{Mapped, mapped};
+use super::journal::{pairs, text};
 use super::lambda::with_variables;
 use super::refusal::Refusal;
 use super::{Plane, answer};
@@ -47,7 +48,13 @@ impl Plane {
             None | Some("ANY") => hit.request.method.as_str(),
             Some(verb) => verb,
         };
-        let mut request = http::Request::builder().method(verb).uri(address(hit, integration, mapped));
+        let uri = address(hit, integration, mapped);
+        let sent = mapped.headers.iter().map(|(name, value)| (name, value));
+        hit.note_data(|| format!("Endpoint request URI: {uri}"));
+        hit.note_data(|| format!("Endpoint request headers: {}", pairs(sent)));
+        hit.note_data(|| format!("Endpoint request body after transformations: {}", text(&body)));
+        hit.note(|| format!("Sending request to {uri}"));
+        let mut request = http::Request::builder().method(verb).uri(uri);
         for (name, value) in &mapped.headers {
             if !HOP.contains(&name.to_ascii_lowercase().as_str()) {
                 request = request.header(name, value);
@@ -57,10 +64,17 @@ impl Plane {
             tracing::info!(api = hit.served.name.id, %error, "an integration's request cannot be made");
             Refusal::integration("Internal server error", 500)
         })?;
-        self.outgoing.call(request).await.map_err(|why| {
+        let clock = self.gateway.core.clock();
+        let began = clock.now();
+        let answered = self.outgoing.call(request).await.map_err(|why| {
             tracing::info!(api = hit.served.name.id, why, "an endpoint could not be reached");
             Refusal::integration("Network error communicating with endpoint", 504)
-        })
+        })?;
+        let (status, took) =
+            (answered.status().as_u16(), clock.now().millis().saturating_sub(began.millis()));
+        hit.received(i64::from(status), took);
+        hit.note_data(|| format!("Endpoint response body before transformations: {}", text(answered.body())));
+        Ok(answered)
     }
 
     /// A proxy: the request goes on as it is, and so does the answer.

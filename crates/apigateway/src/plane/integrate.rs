@@ -114,7 +114,7 @@ impl Plane {
             payload,
             event: asynchronous,
         };
-        let output = self.invoke(hit, order).await?;
+        let output = self.invoke_logged(hit, order).await?;
         if output.function_error.is_some() {
             return Err(Refusal::integration("Internal server error", 502));
         }

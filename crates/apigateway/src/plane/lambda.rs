@@ -74,7 +74,7 @@ impl Plane {
         let uri = with_variables(order.uri, &hit.served.stage.variables);
         let Some(function) = mapping::function_of(&uri) else {
             tracing::info!(api = hit.served.name.id, uri, "an integration's address names no function");
-            return Err(Refusal::configuration());
+            return Err(Refusal::configuration().because(format!("{uri} names no function")));
         };
         let scope = &hit.served.name.scope;
         let principal = match order.role {
@@ -107,6 +107,7 @@ impl Plane {
         self.roles.assume_for_service(role, crate::PRINCIPAL, session, &keys).map_err(|why| {
             tracing::info!(api = hit.served.name.id, role, why, "an integration's role cannot be assumed");
             Refusal::configuration()
+                .because("API Gateway does not have permission to assume the provided role")
         })
     }
 }
@@ -116,9 +117,11 @@ fn failed(hit: &Hit<'_>, error: &Error) -> Refusal {
     let api = &hit.served.name.id;
     tracing::info!(api, code = %error.code, why = error.message, "a function could not be invoked");
     match error.status {
-        429 | 500.. => Refusal::integration("Internal server error", 500),
+        429 | 500.. => Refusal::integration("Internal server error", 500)
+            .because(format!("Lambda invocation failed with status: {}", error.status)),
         413 => Refusal::new("REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long"),
-        _ => Refusal::configuration(),
+        403 => Refusal::configuration().because("Invalid permissions on Lambda function"),
+        _ => Refusal::configuration().because(error.message.clone()),
     }
 }
 

@@ -12,6 +12,7 @@ mod event;
 mod hit;
 mod http_endpoint;
 mod integrate;
+mod journal;
 mod lambda;
 mod log;
 mod refusal;
@@ -34,6 +35,7 @@ use crate::model::{Definition, Settings, Stage};
 use crate::ops::ApiGateway;
 use address::Address;
 use hit::Hit;
+use journal::Journal;
 use refusal::Refusal;
 use router::Router;
 
@@ -186,6 +188,8 @@ impl Plane {
             },
             resource: None,
             method: None,
+            verb: request.method.as_str(),
+            journal: Journal::default(),
             path_params: Default::default(),
             query: hit::query(&request.query),
             headers: hit::headers(request),
@@ -199,6 +203,7 @@ impl Plane {
             Err(refusal) => (refusal.answer(&hit), Some(refusal)),
         };
         self.log(&hit, &answer, refusal.as_ref()).await;
+        self.log_execution(&hit, &answer, refusal.as_ref()).await;
         answer
     }
 
@@ -209,14 +214,16 @@ impl Plane {
         hit.path_params = values;
         hit.resource = Some((id, served.definition.path(id)));
         let verb = hit.request.method.as_str();
-        let method = resource.methods.get(verb).or_else(|| resource.methods.get("ANY"));
-        let method = method.ok_or_else(Refusal::missing_token)?;
-        hit.method = Some(method);
+        let method = resource.methods.get_key_value(verb).or_else(|| resource.methods.get_key_value("ANY"));
+        let (verb, method) = method.ok_or_else(Refusal::missing_token)?;
+        (hit.method, hit.verb) = (Some(method), verb);
+        hit.start();
         if hit.request.body.len() > MAX_BODY {
             let error = "RequestTooLargeException";
             return Err(Refusal::new("REQUEST_TOO_LARGE", error, "Request Too Long"));
         }
         self.admit(hit, method).await?;
+        hit.begin();
         validate::check(hit, method)?;
         let answer = self.integrate(hit, method).await?;
         Ok(answer::compressed(hit, answer))

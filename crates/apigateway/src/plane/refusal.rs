@@ -27,6 +27,8 @@ pub struct Refusal {
     pub error: Cow<'static, str>,
     /// What a validator found.
     pub validation: Option<String>,
+    /// What is at fault, for logs.
+    pub cause: Option<String>,
 }
 
 impl Refusal {
@@ -34,7 +36,12 @@ impl Refusal {
     pub fn new(kind: &'static str, error: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let status = TYPES.iter().find(|(name, _)| *name == kind).and_then(|(_, status)| *status);
         let (error, message) = (error.into(), Some(message.into()));
-        Refusal { kind, message, status: status.unwrap_or(500), error, validation: None }
+        Refusal { kind, message, status: status.unwrap_or(500), error, validation: None, cause: None }
+    }
+
+    /// The refusal, with what is at fault.
+    pub fn because(self, cause: impl Into<String>) -> Self {
+        Refusal { cause: Some(cause.into()), ..self }
     }
 
     /// The integration failed.
