@@ -52,16 +52,19 @@ pub fn service(core: Core, live: Live, limits: Limits) -> ApiGateway {
     ApiGateway::new(core, live, limits)
 }
 
-/// Imports a document, and exports what came of it in every form: for the fuzzer, which looks for panics.
-#[cfg(fuzzing)]
+/// Imports a document, and exports what came of it in every form: any bytes are taken or refused. For the fuzzer,
+/// which looks for panics, and for tests.
+#[cfg(any(fuzzing, test))]
 pub fn fuzz_import(document: &[u8]) {
     let (mut definition, mut settings) = (model::Definition::default(), model::Settings::default());
     let ids = ropeway_core::Ids::seeded(1);
     let moment = commands::Moment { now: ropeway_core::Time(0), ids: &ids };
     let base = openapi::BasePath::Prepend;
-    if openapi::read(document, &mut definition, &mut settings, base, &moment).is_err() {
+    if let Err(error) = openapi::read(document, &mut definition, &mut settings, base, &moment) {
+        assert!((400..500).contains(&error.status), "{error:?}");
         return;
     }
+    assert!(commands::check_definition(&definition).is_ok(), "what is imported is sound");
     for third in [true, false] {
         let from = openapi::Exported {
             settings: &settings,
@@ -73,8 +76,11 @@ pub fn fuzz_import(document: &[u8]) {
         };
         let form = openapi::Form { third, integrations: true, authorizers: true, others: true };
         if let Ok(document) = openapi::export(&from, form) {
-            let text = openapi::yaml::write(&document);
-            assert_eq!(openapi::yaml::read(&text).as_ref(), Ok(&document), "what is written is read");
+            match openapi::yaml::read(&openapi::yaml::write(&document)) {
+                Ok(again) => assert_eq!(again, document, "what is written is read"),
+                // OpenAPI 3 has models one level deeper.
+                Err(why) => assert!(why.contains("nesting too deep"), "{why}"),
+            }
         }
     }
 }

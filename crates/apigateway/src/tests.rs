@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ropeway_core::{Ids, Time};
 use serde_json::{Value as Json, json};
 
-use crate::commands::{Change, Moment, Target, apply, check_definition};
+use crate::commands::{Change, Moment, Target, apply};
 use crate::keys::ApiName;
 use crate::model::{Api, Definition, Integration, Method, Resource, Settings, Stage};
 use crate::openapi;
@@ -130,17 +130,17 @@ proptest! {
     }
 
     #[test]
-    fn documents_are_taken_or_refused(mut document in documents()) {
+    fn documents_are_taken_or_refused(mut document in documents(), yaml in any::<bool>()) {
         if let Json::Object(root) = &mut document {
             root.insert("swagger".to_owned(), "2.0".into());
         }
-        let ids = Ids::seeded(7);
-        let (mut definition, mut settings) = (Definition::default(), Settings::default());
-        let read = openapi::read(document.to_string().as_bytes(), &mut definition, &mut settings, openapi::BasePath::Ignore, &moment(&ids));
-        match read {
-            Ok(()) => prop_assert!(check_definition(&definition).is_ok()),
-            Err(error) => prop_assert!((400..500).contains(&error.status), "{error:?}"),
-        }
+        let text = if yaml { openapi::yaml::write(&document) } else { document.to_string() };
+        crate::fuzz_import(text.as_bytes());
+    }
+
+    #[test]
+    fn bytes_are_taken_or_refused(document in prop::collection::vec(any::<u8>(), 0..200)) {
+        crate::fuzz_import(&document);
     }
 
     #[test]
