@@ -83,6 +83,18 @@ impl Connection {
         }
     }
 
+    /// Invokes a function; an answer that is an error of the function's is one here.
+    pub async fn invoke(&mut self, function: &str) -> Result<(), String> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let (status, answer) = self.send("lambda", "POST", &path, &[], Bytes::from_static(b"{}")).await?;
+        let text = String::from_utf8_lossy(&answer);
+        if status == 200 && !text.contains("errorType") {
+            Ok(())
+        } else {
+            Err(format!("{function}: {status} {text}"))
+        }
+    }
+
     /// Sends a Query request; anything but 200 is an error.
     pub async fn query(&mut self, service: &str, form: String) -> Result<Bytes, String> {
         let headers = [("content-type", "application/x-www-form-urlencoded")];

@@ -10,6 +10,8 @@
 
 mod ceiling;
 mod client;
+mod cold;
+mod functions;
 mod load;
 mod report;
 mod scenario;
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Starts a server on an empty directory and measures every scenario beside the ceilings.
     All(All),
+    /// Starts a server and measures functions: warm invocations, cold starts, memory, what idle ones cost.
+    Functions(Functions),
     /// Measures one scenario against any endpoint.
     One(One),
     /// Serves a fixed answer: the ceiling's own server.
@@ -57,6 +61,28 @@ struct All {
 }
 
 #[derive(clap::Args)]
+struct Functions {
+    /// The server's binary.
+    #[arg(long)]
+    server: PathBuf,
+    /// An empty function made with the official Rust runtime: the package's `bootstrap`.
+    #[arg(long)]
+    function: PathBuf,
+    /// Seconds of warm invocations.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Cold starts of each language, of which the median counts.
+    #[arg(long, default_value_t = 11)]
+    starts: usize,
+    /// Where the server keeps its data [default: a new folder here].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Where interpreters and SDKs are kept; what is not there is fetched [default: with the data].
+    #[arg(long)]
+    runtimes_dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
 struct One {
     /// The endpoint (`http://127.0.0.1:4566`).
     #[arg(long)]
@@ -79,6 +105,7 @@ fn main() -> Result<(), String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     match Cli::parse().command {
         Command::All(all) => runtime.block_on(report::all(all)),
+        Command::Functions(asked) => runtime.block_on(functions::all(asked)),
         Command::Fixed => runtime.block_on(ceiling::serve_fixed()),
         Command::One(one) => runtime.block_on(async {
             let plan = load::Plan {

@@ -27,7 +27,12 @@ pub enum Scenario {
     Publish,
     /// PutObject of so many bytes.
     Put(usize),
+    /// A synchronous Invoke of a function that is there, [`INVOKED`].
+    Invoke,
 }
+
+/// The function that is invoked.
+pub const INVOKED: &str = "bench-empty";
 
 /// Names of the scenarios.
 pub const ALL: &[(&str, Scenario)] = &[
@@ -38,6 +43,7 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("publish", Scenario::Publish),
     ("put-1k", Scenario::Put(1024)),
     ("put-1m", Scenario::Put(1024 * 1024)),
+    ("invoke", Scenario::Invoke),
 ];
 
 /// The scenario of a name.
@@ -87,7 +93,7 @@ async fn prepare(scenario: Scenario, endpoint: &str, plan: &Plan) -> Result<Grou
         number: RefCell::default(),
     };
     match scenario {
-        Scenario::Fixed => {}
+        Scenario::Fixed | Scenario::Invoke => {}
         Scenario::Send | Scenario::Cycle => ground.queue = make_queue(&mut connection, &name).await?,
         Scenario::Delete => {
             ground.queue = make_queue(&mut connection, &name).await?;
@@ -291,6 +297,7 @@ impl Work for Worker {
                 connection.query("sns", form).await?;
             }
             Scenario::Put(_) => self.put(connection).await?,
+            Scenario::Invoke => connection.invoke(INVOKED).await?,
         }
         self.sent += 1;
         Ok(true)

@@ -17,8 +17,14 @@ pub struct Process {
 impl Process {
     /// Starts the server on a directory.
     pub fn server(binary: &Path, dir: &Path) -> Result<Self, String> {
+        Self::server_with(binary, dir, &[])
+    }
+
+    /// Starts the server with more settings, from its environment.
+    pub fn server_with(binary: &Path, dir: &Path, settings: &[(&str, &Path)]) -> Result<Self, String> {
         let mut command = Command::new(binary);
         command
+            .envs(settings.iter().copied())
             .args(["start", "--dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir)
             .env("RUST_LOG", "warn");

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -223,5 +224,58 @@ def test_a_stand_in_serves_a_deprecated_runtime(tmp_path):
         value, failed = functions.call(name)
         assert not failed, value
         assert value[0].startswith("v20.") and value[1:] == ["AWS_Lambda_nodejs16.x", "2.1693.0"]
+    finally:
+        server.kill()
+
+
+def test_a_function_is_pending_while_its_runtime_is_fetched(tmp_path):
+    ready("python3.11")
+    # A directory of its own: nothing has been fetched.
+    server = Server(tmp_path / "data", "--runtimes-dir", str(tmp_path / "runtimes"))
+    try:
+        functions = Functions(server)
+        name = unique("fn")
+        code = "import boto3\ndef handler(e, c): return boto3.__file__"
+        made = functions.client.create_function(
+            FunctionName=name, Runtime="python3.11", Handler="app.handler", Role=functions.role,
+            Code={"ZipFile": package({"app.py": code})}, Timeout=60, MemorySize=256)
+        assert (made["State"], made["StateReasonCode"]) == ("Pending", "Creating")
+        for kind in ("RequestResponse", "Event"):
+            with refused("ResourceConflictException", 409, "currently in the following state: Pending"):
+                functions.client.invoke(FunctionName=name, InvocationType=kind)
+        server.restart_after_kill()
+        functions.client.get_waiter("function_active_v2").wait(FunctionName=name)
+        assert functions.call(name) == ("/var/runtime/boto3/__init__.py", None)
+        # All is at hand now.
+        again = functions.client.create_function(
+            FunctionName=unique("fn"), Runtime="python3.11", Handler="app.handler", Role=functions.role,
+            Code={"ZipFile": package({"app.py": code})})
+        assert (again["State"], again["LastUpdateStatus"]) == ("Active", "Successful")
+    finally:
+        server.kill()
+
+
+def test_a_runtime_that_cannot_be_had_fails_the_function(tmp_path):
+    ready("java17")
+    # No tool that fetches is on the path.
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    (empty / "java").symlink_to(shutil.which("java"))
+    path = os.environ["PATH"]
+    os.environ["PATH"] = str(empty)
+    try:
+        server = Server(tmp_path / "data", "--runtimes-dir", str(tmp_path / "runtimes"))
+    finally:
+        os.environ["PATH"] = path
+    try:
+        functions = Functions(server)
+        name = unique("fn")
+        functions.client.create_function(
+            FunctionName=name, Runtime="java17", Handler="Main", Role=functions.role, Code={"ZipFile": package({"a": ""})})
+        now = eventually(lambda: (f := functions.client.get_function(FunctionName=name)["Configuration"])["State"] == "Failed" and f)
+        assert "mvn is not on PATH" in now["StateReason"]
+        assert (now["StateReasonCode"], now["LastUpdateStatus"]) == ("InvalidRuntime", "Failed")
+        with refused("ResourceConflictException", 409, "currently in the following state: Failed"):
+            functions.client.invoke(FunctionName=name)
     finally:
         server.kill()

@@ -29,16 +29,11 @@ const SIGNALS: &str = "/_cloudformation/signals/";
 pub struct Addresses {
     /// Its own address, as functions know it (`http://localhost:4566`).
     pub local: String,
-    /// Whether AWS's host names, on port 443, lead to it from within functions.
-    pub aws_names: bool,
 }
 
 impl Addresses {
     /// Where a function answers: an address of AWS's, with TLS on port 443, as modules that answer often hard-code it.
     pub fn for_function(&self, key: &StackKey, logical_id: &str, ask: &Ask) -> String {
-        if !self.aws_names {
-            return self.from_outside(&self.local, key, logical_id, ask);
-        }
         let region = &key.scope.region;
         let base = format!("https://{HOST}{}.s3.{region}.amazonaws.com/", region.replace('-', ""));
         answer_url(&base, key, logical_id, ask)
@@ -206,7 +201,7 @@ mod tests {
         let object = "arn%3Aaws%3Acloudformation%3Aeu%2Dwest%2D1%3A000000000000%3Astack%2Fs%2Fi%7CA";
         let query = "?AWSAccessKeyId=ropeway&Expires=7&Signature=t";
         let own = format!("http://localhost:4566/_cloudformation/responses/{object}%7Cr{query}");
-        let mut addresses = Addresses { local: "http://localhost:4566".to_owned(), aws_names: true };
+        let addresses = Addresses { local: "http://localhost:4566".to_owned() };
         assert_eq!(
             addresses.for_function(&key, "A", &ask),
             format!(
@@ -216,8 +211,6 @@ mod tests {
         for endpoint in ["", "http://cloudformation.eu-west-1.amazonaws.com"] {
             assert_eq!(addresses.from_outside(endpoint, &key, "A", &ask), own);
         }
-        addresses.aws_names = false;
-        assert_eq!(addresses.for_function(&key, "A", &ask), own);
         let handle = addresses.signals("https://ropeway.example", &key, "A", "t");
         assert!(handle.starts_with("https://ropeway.example/"));
         assert_eq!(handle_of(&handle), Some((key, "A".to_owned())));

@@ -157,6 +157,15 @@ pub trait Functions: Send + Sync + 'static {
     /// What is missing, said to the person who creates the function.
     fn check(&self, runtime: &str, architecture: &str) -> Result<(), NotRun>;
 
+    /// Whether what a runtime brings is at hand, so that a function of it may start at once.
+    fn is_ready(&self, runtime: &str) -> bool;
+
+    /// Fetches what a runtime brings: minutes, where the way to a package registry is slow.
+    ///
+    /// # Errors
+    /// Why it cannot be had, said to the person who made the function.
+    fn make_ready(&self, runtime: String) -> BoxFuture<'_, Result<(), NotRun>>;
+
     /// Looks through an archive before it is accepted.
     ///
     /// # Errors

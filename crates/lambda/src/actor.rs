@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_api::{lambda, s3, sns, sqs};
-use ropeway_core::functions::Answer;
+use ropeway_core::functions::{Answer, NotRun};
 use ropeway_core::{Actor, BoxFuture, Outcome, Trace};
 use ropeway_wire::{ByteStream, Cx, Error};
 
@@ -206,6 +206,12 @@ impl LambdaActor {
             Order::Poll { function, generation, id } => {
                 poller::run(&self.engine, &function, generation, &id).await
             }
+            Order::Prepare { runtime, .. } => match self.engine.parts.functions.make_ready(runtime).await {
+                Ok(()) => Outcome::Done(Bytes::new()),
+                Err(NotRun::Stopping) => Outcome::Retry(PAUSE),
+                Err(NotRun::NoRuntime(why) | NotRun::NoRoom(why)) => Outcome::Refused(why),
+                Err(other) => Outcome::Refused(format!("{other:?}")),
+            },
             Order::Provision { function, qualifier, before } => {
                 match self.provision(&function, &qualifier, &before).await {
                     Ok(()) => Outcome::Done(Bytes::new()),

@@ -8,7 +8,7 @@ use ropeway_core::functions::{FunctionSpec, Invocation, Invoked, Logging, NotRun
 use ropeway_core::{Fault, Trace};
 use ropeway_wire::{Cx, Error, Keys, Principal};
 
-use crate::commands::{Command, Found, LambdaMachine, Output};
+use crate::commands::{Command, Found, LambdaMachine, Output, check_active};
 use crate::errors;
 use crate::keys::{FunctionName, LayerName};
 use crate::model::{Code, Version};
@@ -97,11 +97,13 @@ impl Engine {
     /// The version that an invocation goes to: an alias deals it out by weight.
     pub async fn choose(&self, call: &Call<'_>) -> Result<(Found, Version), Error> {
         let found = self.read(&call.trace, call.name, call.qualifier).await?;
+        check_active(found.preparation.as_ref())?;
         if let Some((other, weight)) = found.alias.as_ref().and_then(|alias| alias.weight.clone()) {
             // 53 bits: as many as a float between 0 and 1 tells apart.
             let dice = (self.parts.core.ids().number() >> 11) as f64 / (1_u64 << 53) as f64;
             if dice < weight {
                 let other = self.read(&call.trace, call.name, Some(&other)).await?;
+                check_active(other.preparation.as_ref())?;
                 return Ok((found, other.version));
             }
         }

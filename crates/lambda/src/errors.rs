@@ -4,6 +4,7 @@ use ropeway_api::lambda::error;
 use ropeway_wire::Error;
 
 use crate::keys::FunctionName;
+use crate::model::Preparation;
 
 /// Adds what Lambda's errors say of who is at fault.
 fn user(error: Error) -> Error {
@@ -47,6 +48,26 @@ pub fn no_resource() -> Error {
 /// Something that is there already, or is in the way.
 pub fn conflict(message: impl Into<String>) -> Error {
     user(error::resource_conflict_exception(message))
+}
+
+/// A function that is being made, or could not be, is neither invoked nor changed
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html>).
+pub fn not_active(now: &Preparation) -> Error {
+    conflict(format!(
+        "The operation cannot be performed at this time. The function is currently in the following state: {}",
+        now.state()
+    ))
+}
+
+/// A function that is being made or changed.
+pub fn under_way(function: &FunctionName, now: &Preparation) -> Error {
+    if !now.update {
+        return not_active(now);
+    }
+    conflict(format!(
+        "The operation cannot be performed at this time. An update is in progress for resource: {}",
+        function.arn()
+    ))
 }
 
 /// The caller knew another revision.

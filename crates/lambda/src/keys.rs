@@ -37,9 +37,23 @@ const LAYER_VERSION: u8 = 13;
 /// Who uses a package: SHA-256 of the archive, what uses it.
 const CODE_USE: u8 = 14;
 
+/// A version whose runtime is not at hand: scope, name, generation, version.
+const PREPARATION: u8 = 15;
+
 /// Kinds of rows under a function's generation, all of which go with it.
-pub const OF_FUNCTION: [u8; 10] =
-    [VERSION, ALIAS, POLICY, INVOKE_CONFIG, URL, PROVISIONED, WAITING, RUNNING, PAYLOAD, MAPPING];
+pub const OF_FUNCTION: [u8; 11] = [
+    VERSION,
+    ALIAS,
+    POLICY,
+    INVOKE_CONFIG,
+    URL,
+    PROVISIONED,
+    WAITING,
+    RUNNING,
+    PAYLOAD,
+    MAPPING,
+    PREPARATION,
+];
 
 /// What names a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +193,16 @@ impl FunctionName {
     /// Key of a piece of an event's payload.
     pub fn piece(&self, generation: u64, event: u64, piece: u32) -> Bytes {
         self.at(PAYLOAD, generation).number(event).number32(piece).build()
+    }
+
+    /// What the keys of preparations begin with.
+    pub fn preparations(&self, generation: u64) -> Bytes {
+        self.at(PREPARATION, generation).build()
+    }
+
+    /// Key of a version's preparation.
+    pub fn preparation(&self, generation: u64, version: &str) -> Bytes {
+        self.at(PREPARATION, generation).text(version).build()
     }
 
     /// What the keys of mappings begin with.

@@ -137,6 +137,41 @@ pub struct ConfigChange {
     pub logging: Option<LogSettings>,
 }
 
+/// A version whose runtime is not at hand: what it brings is being fetched, or could not be. Without such a row
+/// a version is `Active`, and its last update `Successful`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// It is for an update of a function that was made before; otherwise for its creation.
+    pub update: bool,
+    /// Why the runtime cannot be had.
+    pub failed: Option<String>,
+}
+
+impl Preparation {
+    /// `State`
+    pub fn state(&self) -> &'static str {
+        match (self.update, &self.failed) {
+            (true, _) => "Active",
+            (false, None) => "Pending",
+            (false, Some(_)) => "Failed",
+        }
+    }
+
+    /// `LastUpdateStatus`
+    pub fn last_update(&self) -> &'static str {
+        if self.failed.is_some() { "Failed" } else { "InProgress" }
+    }
+
+    /// `StateReason` or `LastUpdateStatusReason`, and its code.
+    pub fn reason(&self) -> (String, &'static str) {
+        match &self.failed {
+            Some(why) => (why.clone(), "InvalidRuntime"),
+            None if self.update => ("The function is being updated.".to_owned(), "Updating"),
+            None => ("The function is being created.".to_owned(), "Creating"),
+        }
+    }
+}
+
 /// An alias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alias {
@@ -372,6 +407,17 @@ pub enum Order {
         qualifier: String,
         /// the version that it meant before the order
         before: String,
+    },
+    /// Fetch what the runtime of a version brings.
+    Prepare {
+        /// the function
+        function: FunctionName,
+        /// its generation
+        generation: u64,
+        /// the version
+        version: String,
+        /// the runtime
+        runtime: String,
     },
 }
 

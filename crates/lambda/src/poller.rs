@@ -17,7 +17,7 @@ use ropeway_core::{Outcome, Time, Trace};
 use ropeway_wire::{Cx, Error};
 use serde_json::{Value as Json, json};
 
-use crate::commands::{Command, Output, Passing, mapping_signal};
+use crate::commands::{Command, Output, Passing, active_signal, check_active, mapping_signal};
 use crate::engine::{Call, Engine, unexpected};
 use crate::keys::FunctionName;
 use crate::limits;
@@ -225,6 +225,9 @@ impl Poller<'_> {
         let mut closes: Option<Time> = None;
         let mut visible = clock.now();
         self.holding.store(false, Ordering::Relaxed);
+        if let Err(error) = self.wait_until_active(mapping).await {
+            return Done::Received(Err(error), visible);
+        }
         loop {
             let left = closes.map_or(WAIT, |at| (at.secs() - clock.now().secs()).min(WAIT));
             let wanted = (mapping.batch as usize).saturating_sub(messages.len()).min(RECEIVED);
@@ -249,6 +252,21 @@ impl Poller<'_> {
             }
         }
         Done::Received(Ok(messages), visible)
+    }
+
+    /// Waits until the function can be invoked: what was received sooner would only lie in flight.
+    async fn wait_until_active(&self, mapping: &Mapping) -> Result<(), Error> {
+        let active = self.engine.parts.core.signals().named(&active_signal(self.name));
+        loop {
+            let changed = active.notified();
+            let found = self.engine.read(&self.trace, self.name, mapping.qualifier.as_deref()).await?;
+            if check_active(found.preparation.as_ref()).is_ok() {
+                // Another mapping of the function may wait too.
+                active.notify_one();
+                return Ok(());
+            }
+            changed.await;
+        }
     }
 
     async fn receive_some(

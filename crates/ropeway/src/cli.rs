@@ -75,6 +75,11 @@ pub(crate) struct StartArgs {
     /// The certificate's key (PEM).
     #[arg(long, env = "ROPEWAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Where clients find this server (`https://ropeway.example.com`): what functions are told
+    /// (`AWS_ENDPOINT_URL`), so that pre-signed URLs that they make are good outside. `BUCKET.HOST` is a
+    /// bucket [default: http://localhost:PORT, with https where TLS is served].
+    #[arg(long, env = "ROPEWAY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// Threads that serve [default: one for each core].
     #[arg(long, env = "ROPEWAY_THREADS", value_name = "N")]
     pub threads: Option<usize>,

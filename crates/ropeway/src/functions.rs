@@ -14,7 +14,6 @@ use ropeway_store::blobs::BlobStore;
 use ropeway_wire::{Gate, Roles, Services};
 
 use crate::running::Switch;
-use crate::settings::TlsSetting;
 use crate::{Failure, wiring};
 
 /// The runner's folder in the data directory: what it can make again.
@@ -67,28 +66,29 @@ pub(crate) fn make(from: &From<'_>) -> Result<Made, Failure> {
     Ok(Made { lambda, runner })
 }
 
-/// The server's address as functions know it, and whether AWS's host names lead them to it, too: decrypted
-/// connections are handed on as plain HTTP.
-pub(crate) fn own_address(switch: &Switch) -> (String, bool) {
+/// The server's address as functions and their clients know it.
+pub(crate) fn own_address(switch: &Switch) -> String {
     let settings = switch.settings();
-    let port = switch.local_addr().unwrap_or(settings.listen).port();
-    let plain = matches!(settings.tls, TlsSetting::Off);
-    (format!("{}://localhost:{port}", if plain { "http" } else { "https" }), plain)
+    let here = || {
+        let port = switch.local_addr().unwrap_or(settings.listen).port();
+        format!("{}://localhost:{port}", if settings.serves_tls() { "https" } else { "http" })
+    };
+    settings.public_url.clone().unwrap_or_else(here)
 }
 
 fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failure> {
     let settings = from.switch.settings();
     let directory = settings.data_dir.join(RUNNER_DIR);
     let endpoint = from.switch.local_addr().unwrap_or(settings.listen);
-    let (endpoint_url, aws_names) = own_address(from.switch);
     let given = ropeway_runtime::Settings {
         directory,
         // This very program, also where a newer one has taken its place on disk meanwhile.
         program: "/proc/self/exe".into(),
         endpoint,
-        endpoint_url,
+        endpoint_tls: settings.serves_tls(),
+        endpoint_url: own_address(from.switch),
         network: ropeway_runtime::Network::Machine,
-        aws_names,
+        aws_names: true,
         idle_millis: ropeway_runtime::Settings::IDLE_MILLIS,
         most_processes: ropeway_runtime::Settings::MOST_PROCESSES,
     };

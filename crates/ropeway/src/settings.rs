@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ropeway_runtime::runtimes;
+use ropeway_runtime::{Url, runtimes};
 use serde::Deserialize;
 
 use crate::Failure;
@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub dev: bool,
     pub master_key: PathBuf,
     pub tls: TlsSetting,
+    /// Where clients find the server; `None`: at localhost.
+    pub public_url: Option<String>,
     pub threads: usize,
     pub reserve_bytes: u64,
     pub api_limits: ropeway_apigateway::Limits,
@@ -52,6 +54,7 @@ struct File {
     tls: Option<bool>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    public_url: Option<String>,
     threads: Option<usize>,
     reserve_mib: Option<u64>,
     api_requests_per_second: Option<u32>,
@@ -91,6 +94,7 @@ impl Settings {
                 arguments.tls_cert.or(file.tls_cert),
                 arguments.tls_key.or(file.tls_key),
             )?,
+            public_url: arguments.public_url.or(file.public_url),
             threads: arguments.threads.or(file.threads).unwrap_or(0),
             reserve_bytes: arguments
                 .reserve_mib
@@ -123,7 +127,20 @@ impl Settings {
                 self.listen.ip()
             )));
         }
+        if let Some(url) = &self.public_url {
+            Url::parse(url).map_err(|why| Failure::Usage(format!("--public-url: {why}")))?;
+        }
         Ok(())
+    }
+
+    /// Whether TLS is served.
+    pub fn serves_tls(&self) -> bool {
+        !matches!(self.tls, TlsSetting::Off)
+    }
+
+    /// The host that clients find the server at, where it is said.
+    pub fn public_host(&self) -> Option<String> {
+        self.public_url.as_deref().and_then(|url| Url::parse(url).ok()).map(|url| url.host)
     }
 }
 

@@ -109,7 +109,12 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
             Ok(Some(Tls::from_pem(&std::fs::read(cert)?, &std::fs::read(key)?)?))
         }
         TlsSetting::LocalAuthority => {
-            let names = ["localhost", "*.s3.localhost", "127.0.0.1", "::1"].map(str::to_owned);
+            let mut names = ["localhost", "*.s3.localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+            names.extend(settings.public_host().into_iter().flat_map(|host| {
+                // Below an address there are no names.
+                let below = host.parse::<std::net::IpAddr>().is_err().then(|| format!("*.{host}"));
+                std::iter::once(host).chain(below)
+            }));
             let now = Clock::real(0).machine_time();
             Ok(Some(Tls::local_ca(&settings.data_dir.join("tls"), &names, now)?))
         }
@@ -118,7 +123,7 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
 
 /// The lines that a person or a script waits for. The ready line comes last.
 fn announce(settings: &Settings, running: &Running, local: std::net::SocketAddr) {
-    let scheme = if matches!(settings.tls, TlsSetting::Off) { "http" } else { "https" };
+    let scheme = if settings.serves_tls() { "https" } else { "http" };
     if let Some((id, secret)) = &running.root_credentials {
         output::line("The root credentials of this server, shown this once:");
         output::line(&format!("  export AWS_ACCESS_KEY_ID={id}"));

@@ -88,6 +88,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         default_account: settings.account.clone(),
         metrics: Arc::clone(switch.metrics()),
         internal: Arc::new(Own { switch: Arc::clone(switch) }),
+        host: settings.public_host(),
         sites: vec![
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
             Arc::new(stages(rest_apis, &services, &roles)),
@@ -191,12 +192,12 @@ fn make_services(
         Arc::clone(&gate),
         Arc::clone(&roles),
     );
-    let (local, aws_names) = functions::own_address(switch);
+    let local = functions::own_address(switch);
     let surroundings = ropeway_cloudformation::Surroundings {
         services: Arc::clone(services),
         gate,
         roles,
-        addresses: ropeway_cloudformation::Addresses { local, aws_names },
+        addresses: ropeway_cloudformation::Addresses { local },
     };
     let deployer = ropeway_cloudformation::actor(core.clone(), surroundings);
     let actors: [(Space, Arc<dyn Actor>); 4] = [

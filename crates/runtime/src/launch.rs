@@ -9,7 +9,7 @@ use ropeway_core::{Clock, Ids};
 use rustix::process::{Resource, Rlimit};
 
 use crate::api::{self, About, Session};
-use crate::network::{self, OUTSIDE_PORTS, Trust, Way, loopback};
+use crate::network::{self, OUTSIDE_PORTS, Own, ServerAt, Trust, Url, Way, loopback};
 use crate::package::{Packages, Tree};
 use crate::process::{Kind, Logs, Parts, Pieces, Process, stream_name};
 use crate::runtimes::{Launch, Runtimes};
@@ -46,8 +46,13 @@ pub struct Launcher {
     root: PathBuf,
     /// Sandboxes that wait for a function.
     spares: Mutex<Vec<Spare>>,
-    /// Under which AWS's names lead to the server.
+    /// Under which AWS's names lead to the server, and under which it is trusted where it speaks TLS.
     trust: Option<Trust>,
+    /// The server, as it is reached from here, and as functions see it.
+    server: ServerAt,
+    url: Url,
+    /// Whose names lead to it.
+    own: Arc<Own>,
 }
 
 /// A sandbox that waits for a function, in control groups of its own.
@@ -79,7 +84,11 @@ impl Launcher {
         // A sandbox binds from a directory of its own.
         settings.directory = std::path::absolute(settings.directory)?;
         let packages = Packages::open(settings.directory.join("packages"))?;
-        let trust = settings.aws_names.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
+        let url = Url::parse(&settings.endpoint_url).map_err(std::io::Error::other)?;
+        let trusts = settings.aws_names || url.tls;
+        let trust = trusts.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
+        let server = ServerAt::new(settings.endpoint, settings.endpoint_tls)?;
+        let own = Arc::new(Own { aws: settings.aws_names, host: url.host.clone() });
         let root = settings.directory.join("root");
         std::fs::create_dir_all(&root)?;
         let (groups, missing_groups) = Groups::find(ids.number());
@@ -99,6 +108,9 @@ impl Launcher {
             root,
             spares: Mutex::default(),
             trust,
+            server,
+            url,
+            own,
         })
     }
 
@@ -144,6 +156,9 @@ impl Launcher {
         order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
         order.binds.extend(trees.binds());
         order.binds.extend(self.trust.iter().flat_map(Trust::binds));
+        if let (Some(trust), Some(store)) = (&self.trust, &launch.trust_store) {
+            order.binds.extend(trust.java_bind(store));
+        }
         order.programs.push(trees.runtime(spec, &launch, parts.runtime()));
         order.programs.extend(externals.iter().map(|name| Program {
             path: PathBuf::from("/opt/extensions").join(name),
@@ -244,29 +259,35 @@ impl Launcher {
         api::serve(&tasks, api, Arc::clone(session));
         listeners.zip(self.ways()).for_each(|(listener, (_, way))| network::carry(&tasks, listener, way));
         if let Some(names) = sandbox.names.take() {
-            network::serve_names(&tasks, names, self.trust.is_some());
+            network::serve_names(&tasks, names, Arc::clone(&self.own));
         }
         let output = sandbox.output.take().ok_or_else(|| NotRun::NoRoom("no output".to_owned()))?;
         Ok((sandbox, output, tasks))
     }
 
+    /// The first of some ports that is not the server's own inside.
+    fn free_port(&self, [usual, other]: [u16; 2]) -> u16 {
+        if self.url.port == usual { other } else { usual }
+    }
+
     fn api_port(&self) -> u16 {
-        let [usual, other] = API_PORTS;
-        if self.settings.endpoint.port() == usual { other } else { usual }
+        self.free_port(API_PORTS)
     }
 
     fn outside_port(&self) -> u16 {
-        let [usual, other] = OUTSIDE_PORTS;
-        if self.settings.endpoint.port() == usual { other } else { usual }
+        self.free_port(OUTSIDE_PORTS)
     }
 
     /// The ports that connections are taken at inside, beside the API's, and where each leads.
     fn ways(&self) -> Vec<(u16, Way)> {
-        let server = self.settings.endpoint;
-        let mut ways = vec![(server.port(), Way::Server(server))];
-        if let Some(trust) = &self.trust {
-            let aws = [(443, Way::Decrypted(server, trust.acceptor())), (80, Way::Server(server))];
-            ways.extend(aws.into_iter().filter(|(port, _)| *port != server.port()));
+        let plain = || Way::Server(self.server.clone());
+        let trust = self.trust.as_ref();
+        let decrypted = || trust.map(|trust| Way::Decrypted(self.server.clone(), trust.acceptor()));
+        let own = if self.url.tls { decrypted() } else { Some(plain()) };
+        let mut ways: Vec<(u16, Way)> = own.map(|way| (self.url.port, way)).into_iter().collect();
+        if self.settings.aws_names {
+            let aws = decrypted().map(|way| (443, way)).into_iter().chain([(80, plain())]);
+            ways.extend(aws.filter(|(port, _)| *port != self.url.port));
         }
         if self.settings.network == Network::Machine {
             ways.push((self.outside_port(), Way::Outside));
@@ -299,7 +320,7 @@ impl Launcher {
             tmp_files: u64::from(tmp_mib) * FILES_PER_MIB,
             hostname: "localhost".to_owned(),
             listen: ports.map(loopback).collect(),
-            names: (outside || self.trust.is_some()).then(|| loopback(NAMES_PORT)),
+            names: Some(loopback(NAMES_PORT)),
             outside: outside.then(|| self.outside_port()),
             programs: Vec::new(),
         }

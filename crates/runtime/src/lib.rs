@@ -43,6 +43,7 @@ use runner::{Runner, freeze, sweep};
 use runtimes::Runtimes;
 use tasks::Tasks;
 
+pub use network::Url;
 pub use package::MAX_UNPACKED;
 pub use sandbox::sandbox_main;
 
@@ -55,12 +56,15 @@ pub struct Settings {
     pub program: PathBuf,
     /// Where the server listens.
     pub endpoint: SocketAddr,
-    /// The server's URL as functions see it, with the endpoint's port; `localhost` is the server inside.
+    /// Whether it speaks TLS there.
+    pub endpoint_tls: bool,
+    /// The server's URL as functions see it (`AWS_ENDPOINT_URL`), and as clients of URLs that functions make
+    /// are to: scheme, host and port. Its host, `localhost` and what is below them are the server inside.
     pub endpoint_url: String,
     /// What functions reach beside the server.
     pub network: Network,
     /// Whether AWS's host names lead to the server on ports 443 and 80, for SDKs that do not know
-    /// `AWS_ENDPOINT_URL`. The endpoint must then speak plain HTTP.
+    /// `AWS_ENDPOINT_URL`.
     pub aws_names: bool,
     /// How long a process waits for its next invocation before it is ended, in milliseconds.
     pub idle_millis: i64,
@@ -98,7 +102,7 @@ impl Runtime {
     /// Makes what is needed below the directory. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What the file system says; an endpoint's URL that is none.
     pub fn new(
         settings: Settings,
         host: Arc<dyn FunctionHost>,
@@ -158,6 +162,7 @@ pub async fn probe(directory: PathBuf, program: PathBuf) -> Result<Vec<String>, 
         directory,
         program,
         endpoint: SocketAddr::from(([127, 0, 0, 1], 4566)),
+        endpoint_tls: false,
         endpoint_url: "http://localhost:4566".to_owned(),
         network: Network::Machine,
         aws_names: false,
@@ -199,6 +204,14 @@ impl Functions for Runtime {
         // A function is being made: it will be invoked before long.
         self.0.prepare();
         Ok(())
+    }
+
+    fn is_ready(&self, runtime: &str) -> bool {
+        self.0.launcher.runtimes.is_ready(runtime)
+    }
+
+    fn make_ready(&self, runtime: String) -> BoxFuture<'_, Result<(), NotRun>> {
+        Box::pin(async move { self.0.launcher.runtimes.make_ready(&runtime).await })
     }
 
     fn inspect(&self, archive: Bytes) -> BoxFuture<'_, Result<(), NotRun>> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ropeway_api::lambda::{
     CreateAliasInput, CreateFunctionInput, DeleteAliasInput, DeleteFunctionConcurrencyInput,
-    DeleteFunctionInput, DeleteProvisionedConcurrencyConfigInput, GetAliasInput,
+    DeleteFunctionInput, DeleteProvisionedConcurrencyConfigInput, FunctionConfiguration, GetAliasInput,
     GetFunctionConfigurationInput, PublishVersionInput, PutFunctionConcurrencyInput,
     PutProvisionedConcurrencyConfigInput, TagResourceInput, UntagResourceInput, UpdateAliasInput,
     UpdateFunctionCodeInput, UpdateFunctionConfigurationInput,
@@ -129,6 +129,26 @@ impl Function {
         Ok(Made::new(name, &[("Arn", &arn)]))
     }
 
+    /// Waits while the function is being made or changed, as when its runtime is fetched; the update that is
+    /// called again then changes nothing more.
+    async fn settled(subject: &Subject<'_>, name: &str) -> Result<FunctionConfiguration, Failure> {
+        let now = subject.call::<GetFunctionConfigurationInput>(json!({ "FunctionName": name })).await?;
+        if now.last_update_status.as_deref() == Some("InProgress") {
+            return Err(Failure::Pending);
+        }
+        Ok(now)
+    }
+
+    /// Waits, and fails if what was waited for has.
+    async fn succeeded(subject: &Subject<'_>, name: &str) -> Result<(), Failure> {
+        let now = Self::settled(subject, name).await?;
+        if now.last_update_status.as_deref() != Some("Failed") {
+            return Ok(());
+        }
+        let why = now.last_update_status_reason.unwrap_or_default();
+        Err(Failure::Partial(name.to_owned(), Error::new(400, "NotStabilized", why)))
+    }
+
     async fn set_concurrency(subject: &Subject<'_>, name: &str) -> Result<(), Error> {
         match subject.property("ReservedConcurrentExecutions") {
             Json::Null => {
@@ -178,6 +198,7 @@ impl Provider for Function {
                 }
                 other => unless(other, THERE)?,
             };
+            Self::succeeded(subject, name).await?;
             if !subject.property("ReservedConcurrentExecutions").is_null() {
                 after_creation(name, Self::set_concurrency(subject, name).await)?;
             }
@@ -189,12 +210,14 @@ impl Provider for Function {
         Box::pin(async move {
             let (name, new) = (subject.physical_id, subject.properties);
             let changed = |name: &str| property(old, name) != property(new, name);
+            Self::settled(subject, name).await?;
             let mut change = configuration(new, Some(old));
             if let Json::Object(change) = &mut change
                 && !change.is_empty()
             {
                 change.insert("FunctionName".to_owned(), json!(name));
                 subject.call::<UpdateFunctionConfigurationInput>(Json::Object(change.clone())).await?;
+                Self::succeeded(subject, name).await?;
             }
             let inline = property(property(new, "Code"), "ZipFile").is_string();
             if changed("Code") || changed("Architectures") || (inline && changed("Runtime")) {
@@ -208,6 +231,7 @@ impl Provider for Function {
                     input.insert("Architectures".to_owned(), architectures);
                 }
                 subject.call::<UpdateFunctionCodeInput>(input).await?;
+                Self::succeeded(subject, name).await?;
             }
             if changed("ReservedConcurrentExecutions") {
                 Self::set_concurrency(subject, name).await?;

@@ -309,10 +309,7 @@ fn surroundings(
         services: Arc::clone(services),
         gate: Arc::clone(gate),
         roles: guard.clone(),
-        addresses: ropeway_cloudformation::Addresses {
-            local: "http://localhost:4566".to_owned(),
-            aws_names: true,
-        },
+        addresses: ropeway_cloudformation::Addresses { local: "http://localhost:4566".to_owned() },
     }
 }
 

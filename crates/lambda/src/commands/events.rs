@@ -269,6 +269,9 @@ impl LambdaMachine {
     /// The actor's order came to its end.
     pub(super) async fn order_settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
         let of_event = settled.lane.starts_with("event/");
+        if Self::prepares(settled.lane) {
+            return self.prepared(tx, settled).await;
+        }
         if !of_event {
             if let Err(why) = settled.result {
                 tracing::warn!(lane = settled.lane, why, "an order of Lambda's was refused for good");

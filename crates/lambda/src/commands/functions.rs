@@ -1,6 +1,6 @@
 //! Functions and their versions: made, changed, published, removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Tx, directory};
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 fn found(function: Function, version: Version) -> Output {
-    Output::Found(Box::new(Found { function, version, alias: None }))
+    Output::Found(Box::new(Found { function, version, alias: None, preparation: None }))
 }
 
 /// Reads a function, and the version that a qualifier names.
@@ -46,7 +46,7 @@ pub async fn read(tx: &Tx, name: &FunctionName, qualifier: Option<&str>) -> Resu
         }
     };
     let version = version(tx, name, &of, &wanted).await?.ok_or_else(missing)?;
-    Ok(Output::Found(Box::new(Found { function: of, version, alias })))
+    Ok(Output::Found(Box::new(Found { function: of, version, alias, preparation: None })))
 }
 
 /// A version by its number, or `$LATEST`.
@@ -70,10 +70,10 @@ impl LambdaMachine {
         &mut self,
         tx: &mut Tx,
         name: FunctionName,
-        code: Code,
-        config: Config,
+        (code, config): (Code, Config),
         tags: BTreeMap<String, String>,
         publish: bool,
+        fetch: bool,
     ) -> Result<Output, Error> {
         if tx.get(&name.key()).await?.is_some() {
             return Err(errors::conflict(format!("Function already exist: {}", name.name)));
@@ -103,7 +103,33 @@ impl LambdaMachine {
         tx.write(name.key(), &made)?;
         let list = keys::functions_list(&name.scope.account, &name.scope.region);
         directory::add_with(tx, &list, &name.name, &[])?;
-        Ok(found(made, answer))
+        if fetch {
+            for version in BTreeSet::from([LATEST, &answer.version]) {
+                self.prepare(tx, &name, made.generation, (version, &answer.config.runtime), false)?;
+            }
+        }
+        self.stated(tx, made, answer).await
+    }
+
+    /// Reads a function, and the version that a qualifier names, with its state.
+    pub(super) async fn read(
+        &self,
+        tx: &Tx,
+        name: &FunctionName,
+        qualifier: Option<&str>,
+    ) -> Result<Output, Error> {
+        let Output::Found(mut found) = read(tx, name, qualifier).await? else {
+            return Err(Error::internal("another answer"));
+        };
+        let (generation, version) = (found.function.generation, found.version.version.as_str());
+        found.preparation = self.preparation(tx, name, generation, version).await?;
+        Ok(Output::Found(found))
+    }
+
+    /// The answer to a change of a version.
+    async fn stated(&self, tx: &Tx, function: Function, version: Version) -> Result<Output, Error> {
+        let preparation = self.preparation(tx, &function.name, function.generation, &version.version).await?;
+        Ok(Output::Found(Box::new(Found { function, version, alias: None, preparation })))
     }
 
     /// Removes a function; what belongs to it follows in steps.
@@ -192,6 +218,7 @@ impl LambdaMachine {
             }
         }
         tx.delete(key);
+        tx.delete(name.preparation(of.generation, number));
         tx.delete(name.provisioned(of.generation, number));
         tx.delete(name.invoke_config(of.generation, number));
         self.remove_policy(tx, name, &of, number).await?;
@@ -245,6 +272,7 @@ impl LambdaMachine {
             }
             self.to_provision.push((name.clone(), qualifier));
         }
+        self.load_preparations(tx, name, of.generation).await?;
         self.load_queue(tx, name, of.generation).await
     }
 }
@@ -270,36 +298,83 @@ fn publish_latest(
     Ok(version)
 }
 
-/// Changes `$LATEST`.
-pub async fn update(
-    tx: &mut Tx,
-    name: &FunctionName,
-    change: Kind,
-    revision: Option<&str>,
-) -> Result<Output, Error> {
-    let mut of = function(tx, name).await?;
-    check_revision(revision, &of.latest.revision)?;
-    let mut publish = false;
-    code::remove_uses(tx, &of.latest, name, of.generation);
-    match change {
-        Kind::Code { code, architecture, publish: at_once } => {
-            of.latest.code = code;
-            if let Some(architecture) = architecture {
-                of.latest.config.architecture = architecture;
+impl LambdaMachine {
+    /// Changes `$LATEST`; `fetch`: its runtime is not at hand.
+    pub(super) async fn update(
+        &mut self,
+        tx: &mut Tx,
+        name: &FunctionName,
+        change: Kind,
+        revision: Option<&str>,
+        fetch: bool,
+    ) -> Result<Output, Error> {
+        let mut of = function(tx, name).await?;
+        let before = self.check_settled(tx, name, of.generation).await?;
+        check_revision(revision, &of.latest.revision)?;
+        let mut publish = false;
+        code::remove_uses(tx, &of.latest, name, of.generation);
+        match change {
+            Kind::Code { code, architecture, publish: at_once } => {
+                of.latest.code = code;
+                if let Some(architecture) = architecture {
+                    of.latest.config.architecture = architecture;
+                }
+                publish = at_once;
             }
-            publish = at_once;
+            Kind::Config(change) => configure(&mut of.latest.config, *change),
         }
-        Kind::Config(change) => configure(&mut of.latest.config, *change),
+        code::add_uses(tx, &of.latest, name, of.generation);
+        of.latest.revision = tx.ids().uuid();
+        of.latest.modified = tx.now();
+        let answer = match publish {
+            true => publish_latest(tx, name, &mut of, None)?,
+            false => of.latest.clone(),
+        };
+        tx.write(name.key(), &of)?;
+        // What never was made is made now.
+        let update = before.as_ref().is_none_or(|before| before.update);
+        for version in BTreeSet::from([LATEST, &answer.version]) {
+            match fetch {
+                true => self.prepare(tx, name, of.generation, (version, &answer.config.runtime), update)?,
+                false if before.is_some() => tx.delete(name.preparation(of.generation, version)),
+                false => {}
+            }
+        }
+        if before.is_some() && !fetch {
+            tx.wake(&super::active_signal(name), 1);
+        }
+        self.stated(tx, of, answer).await
     }
-    code::add_uses(tx, &of.latest, name, of.generation);
-    of.latest.revision = tx.ids().uuid();
-    of.latest.modified = tx.now();
-    let answer = match publish {
-        true => publish_latest(tx, name, &mut of, None)?,
-        false => of.latest.clone(),
-    };
-    tx.write(name.key(), &of)?;
-    Ok(found(of, answer))
+
+    /// Publishes `$LATEST`, unless it is what was published last.
+    pub(super) async fn publish(
+        &mut self,
+        tx: &mut Tx,
+        name: &FunctionName,
+        sha256: Option<String>,
+        description: Option<String>,
+        revision: Option<&str>,
+    ) -> Result<Output, Error> {
+        let mut of = function(tx, name).await?;
+        let now = self.check_settled(tx, name, of.generation).await?;
+        super::check_active(now.as_ref())?;
+        check_revision(revision, &of.latest.revision)?;
+        if let Some(asked) = sha256.filter(|asked| *asked != of.latest.code.base64()) {
+            let has = of.latest.code.base64();
+            return Err(errors::invalid(format!(
+                "CodeSHA256 ({asked}) is different from current CodeSHA256 in $LATEST ({has}). Please try again with the CodeSHA256 in $LATEST."
+            )));
+        }
+        if let Some((number, from)) = &of.published
+            && *from == of.latest.revision
+            && let Some(version) = tx.read(&name.version(of.generation, *number)).await?
+        {
+            return Ok(found(of, version));
+        }
+        let version = publish_latest(tx, name, &mut of, description)?;
+        tx.write(name.key(), &of)?;
+        Ok(found(of, version))
+    }
 }
 
 fn configure(config: &mut Config, change: ConfigChange) {
@@ -320,33 +395,6 @@ fn configure(config: &mut Config, change: ConfigChange) {
     set(&mut config.dead_letters, change.dead_letters);
     set(&mut config.traced, change.traced);
     set(&mut config.logging, change.logging);
-}
-
-/// Publishes `$LATEST`, unless it is what was published last.
-pub async fn publish(
-    tx: &mut Tx,
-    name: &FunctionName,
-    sha256: Option<String>,
-    description: Option<String>,
-    revision: Option<&str>,
-) -> Result<Output, Error> {
-    let mut of = function(tx, name).await?;
-    check_revision(revision, &of.latest.revision)?;
-    if let Some(asked) = sha256.filter(|asked| *asked != of.latest.code.base64()) {
-        let has = of.latest.code.base64();
-        return Err(errors::invalid(format!(
-            "CodeSHA256 ({asked}) is different from current CodeSHA256 in $LATEST ({has}). Please try again with the CodeSHA256 in $LATEST."
-        )));
-    }
-    if let Some((number, from)) = &of.published
-        && *from == of.latest.revision
-        && let Some(version) = tx.read(&name.version(of.generation, *number)).await?
-    {
-        return Ok(found(of, version));
-    }
-    let version = publish_latest(tx, name, &mut of, description)?;
-    tx.write(name.key(), &of)?;
-    Ok(found(of, version))
 }
 
 /// Reads published versions in order.

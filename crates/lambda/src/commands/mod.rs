@@ -8,6 +8,7 @@ mod layers;
 mod mappings;
 mod policies;
 mod settings;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::errors;
 use crate::keys::{FunctionName, LayerName};
 use crate::model::{
     Alias, Code, Config, ConfigChange, Event, Function, InvokeConfig, LayerVersion, Mapping, Policy,
-    Provisioned, Url, Version,
+    Preparation, Provisioned, Url, Version,
 };
 pub use aliases::AliasChange;
 pub use events::NewEvent;
@@ -33,6 +34,7 @@ use events::Queue;
 pub use functions::Kind;
 pub use mappings::{MappingChange, Passing, signal as mapping_signal};
 pub use settings::UrlChange;
+pub use states::{check_active, signal as active_signal};
 
 /// Rows of one kind that are read at once.
 const PAGE: usize = 64;
@@ -57,6 +59,8 @@ pub enum Command {
         config: Box<Config>,
         tags: BTreeMap<String, String>,
         publish: bool,
+        /// What its runtime brings must be fetched first.
+        fetch: bool,
     },
     /// Reads a function, and the version that a qualifier names.
     Read { function: FunctionName, qualifier: Option<String> },
@@ -71,9 +75,17 @@ pub enum Command {
         architecture: Option<String>,
         revision: Option<String>,
         publish: bool,
+        /// What its runtime brings must be fetched first.
+        fetch: bool,
     },
     /// Changes the configuration of `$LATEST`.
-    UpdateConfig { function: FunctionName, change: Box<ConfigChange>, revision: Option<String> },
+    UpdateConfig {
+        function: FunctionName,
+        change: Box<ConfigChange>,
+        revision: Option<String>,
+        /// What its runtime brings must be fetched first.
+        fetch: bool,
+    },
     /// Publishes `$LATEST`.
     Publish {
         function: FunctionName,
@@ -198,6 +210,8 @@ pub struct Found {
     pub version: Version,
     /// The alias that was named.
     pub alias: Option<Alias>,
+    /// How the version stands, if its runtime is not at hand.
+    pub preparation: Option<Preparation>,
 }
 
 /// An event that is to be handled now.
@@ -220,6 +234,8 @@ pub struct LambdaMachine {
     due: BTreeSet<(Time, FunctionName)>,
     /// What is provisioned must be started again after the server's start.
     to_provision: Vec<(FunctionName, String)>,
+    /// Functions that have, or had, versions without a runtime: the rows of others need no look.
+    preparing: BTreeSet<FunctionName>,
 }
 
 impl LambdaMachine {
@@ -231,6 +247,7 @@ impl LambdaMachine {
             queues: BTreeMap::new(),
             due: BTreeSet::new(),
             to_provision: Vec::new(),
+            preparing: BTreeSet::new(),
         }
     }
 }
@@ -272,6 +289,7 @@ impl Machine for LambdaMachine {
         self.queues.clear();
         self.due.clear();
         self.to_provision.clear();
+        self.preparing.clear();
         self.load_functions(tx).await?;
         self.load_layers(tx).await
     }
@@ -281,21 +299,21 @@ impl Machine for LambdaMachine {
         match command {
             C::Deliver(delivery) => self.deliver(tx, delivery).await,
             C::Clean { function, generation } => self.clean(tx, &function, generation).await,
-            C::Create { function, code, config, tags, publish } => {
-                self.create(tx, function, code, *config, tags, publish).await
+            C::Create { function, code, config, tags, publish, fetch } => {
+                self.create(tx, function, (code, *config), tags, publish, fetch).await
             }
-            C::Read { function, qualifier } => functions::read(tx, &function, qualifier.as_deref()).await,
+            C::Read { function, qualifier } => self.read(tx, &function, qualifier.as_deref()).await,
             C::Delete { function } => self.delete(tx, &function).await,
             C::DeleteVersion { function, version } => self.delete_version(tx, &function, &version).await,
-            C::UpdateCode { function, code, architecture, revision, publish } => {
+            C::UpdateCode { function, code, architecture, revision, publish, fetch } => {
                 let change = Kind::Code { code, architecture, publish };
-                functions::update(tx, &function, change, revision.as_deref()).await
+                self.update(tx, &function, change, revision.as_deref(), fetch).await
             }
-            C::UpdateConfig { function, change, revision } => {
-                functions::update(tx, &function, Kind::Config(change), revision.as_deref()).await
+            C::UpdateConfig { function, change, revision, fetch } => {
+                self.update(tx, &function, Kind::Config(change), revision.as_deref(), fetch).await
             }
             C::Publish { function, sha256, description, revision } => {
-                functions::publish(tx, &function, sha256, description, revision.as_deref()).await
+                self.publish(tx, &function, sha256, description, revision.as_deref()).await
             }
             C::Versions { function, after, limit } => functions::versions(tx, &function, after, limit).await,
             C::Tag { function, add, remove } => functions::tag(tx, &function, add, &remove).await,
@@ -305,7 +323,14 @@ impl Machine for LambdaMachine {
             C::AddPermission { .. } | C::RemovePermission { .. } | C::ReadPolicy { .. } => {
                 self.apply_policy(tx, command).await
             }
-            C::Enqueue(event) => self.enqueue(tx, *event).await,
+            C::Enqueue(event) => {
+                if self.preparing.contains(&event.function) {
+                    let read = self.read(tx, &event.function, event.qualifier.as_deref()).await?;
+                    let Output::Found(found) = read else { return Err(Error::internal("another answer")) };
+                    check_active(found.preparation.as_ref())?;
+                }
+                self.enqueue(tx, *event).await
+            }
             C::ReadEvent { function, generation, slot } => {
                 events::read(tx, &function, generation, slot).await
             }

@@ -7,7 +7,7 @@ use ropeway_core::functions::NotRun;
 use ropeway_wire::{Cx, Error};
 
 use super::{Lambda, moment};
-use crate::commands::{Command, Output};
+use crate::commands::{Command, Found, Output};
 use crate::engine::{Engine, unexpected};
 use crate::errors::{self, constraint, invalid};
 use crate::keys::{FunctionName, LayerName};
@@ -254,7 +254,32 @@ pub fn complete(change: ConfigChange, architecture: String) -> Result<Config, Er
     })
 }
 
-/// A version as answers describe it. `whole`: with its variables, and an ARN that names the version.
+/// A version as answers describe it that are about it alone: with its state.
+pub fn whole(
+    engine: &Engine,
+    found: &Found,
+    qualifier: Option<&str>,
+) -> Result<api::FunctionConfiguration, Error> {
+    let mut out = described(engine, &found.function, &found.version, qualifier)?;
+    let Some(now) = &found.preparation else {
+        out.state = Some("Active".to_owned());
+        out.last_update_status = Some("Successful".to_owned());
+        return Ok(out);
+    };
+    let (reason, code) = now.reason();
+    if !now.update {
+        out.state_reason = Some(reason.clone());
+        out.state_reason_code = Some(code.to_owned());
+    }
+    out.last_update_status_reason = Some(reason);
+    out.last_update_status_reason_code = Some(code.to_owned());
+    out.state = Some(now.state().to_owned());
+    out.last_update_status = Some(now.last_update().to_owned());
+    Ok(out)
+}
+
+/// A version as lists describe it, which have no states
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html>).
 pub fn described(
     engine: &Engine,
     of: &Function,
@@ -297,8 +322,6 @@ pub fn described(
         }),
         revision_id: Some(version.revision.clone()),
         layers: (!layers.is_empty()).then_some(layers),
-        state: Some("Active".to_owned()),
-        last_update_status: Some("Successful".to_owned()),
         package_type: Some("Zip".to_owned()),
         architectures: Some(vec![config.architecture.clone()]),
         ephemeral_storage: Some(api::EphemeralStorage { size: i64::from(config.tmp) }),

@@ -5,7 +5,7 @@ use ropeway_core::{ShardId, directory};
 use ropeway_wire::{Cx, Error};
 
 use super::code::Source;
-use super::config::{Given, complete, described};
+use super::config::{Given, complete, described, whole};
 use super::{Lambda, named, page, unqualified};
 use crate::commands::{Command, Found, LambdaMachine, Output};
 use crate::engine::unexpected;
@@ -62,6 +62,7 @@ pub async fn create_function(
     let architecture = architecture(input.architectures).unwrap_or_else(|| "x86_64".to_owned());
     let config = complete(change, architecture)?;
     lambda.check_runtime(&config.runtime, &config.architecture)?;
+    let fetch = !lambda.engine.parts.functions.is_ready(&config.runtime);
     let tags = input.tags.unwrap_or_default();
     if tags.len() > limits::TAGS {
         return Err(invalid(format!("A resource may have at most {} tags.", limits::TAGS)));
@@ -79,12 +80,13 @@ pub async fn create_function(
         config: Box::new(config),
         tags,
         publish: input.publish.unwrap_or(false),
+        fetch,
     };
     let found = found(lambda.submit(cx, &name, command).await?)?;
     let list = keys::functions_list(&cx.account, &cx.region);
     let line = directory::Command::Add { list, name: name.name, value: Vec::new() };
     directory::apply(&lambda.engine.parts.core, &cx.trace, line).await?;
-    described(&lambda.engine, &found.function, &found.version, own_qualifier(&found))
+    whole(&lambda.engine, &found, own_qualifier(&found))
 }
 
 pub async fn get_function(
@@ -94,7 +96,7 @@ pub async fn get_function(
 ) -> Result<api::GetFunctionOutput, Error> {
     let (name, qualifier) = named(cx, &input.function_name, input.qualifier)?;
     let found = lambda.read(cx, &name, qualifier.as_deref()).await?;
-    let configuration = described(&lambda.engine, &found.function, &found.version, qualifier.as_deref())?;
+    let configuration = whole(&lambda.engine, &found, qualifier.as_deref())?;
     let code = api::FunctionCodeLocation {
         repository_type: Some("S3".to_owned()),
         location: Some(lambda.engine.location(cx, &found.version.code)?),
@@ -120,7 +122,7 @@ pub async fn get_function_configuration(
 ) -> Result<api::GetFunctionConfigurationOutput, Error> {
     let (name, qualifier) = named(cx, &input.function_name, input.qualifier)?;
     let found = lambda.read(cx, &name, qualifier.as_deref()).await?;
-    described(&lambda.engine, &found.function, &found.version, qualifier.as_deref())
+    whole(&lambda.engine, &found, qualifier.as_deref())
 }
 
 pub async fn update_function_code(
@@ -136,15 +138,17 @@ pub async fn update_function_code(
     let architecture = architecture(input.architectures);
     let config = &now.version.config;
     lambda.check_runtime(&config.runtime, architecture.as_deref().unwrap_or(&config.architecture))?;
+    let fetch = !lambda.engine.parts.functions.is_ready(&config.runtime);
     let source = Source { zip: input.zip_file, bucket: input.s3_bucket, key: input.s3_key };
     let archive = lambda.archive(cx, source).await?;
     if input.dry_run == Some(true) {
-        let mut version = now.version.clone();
+        let mut now = now;
+        let version = &mut now.version;
         version.code = crate::vault::Vault::describe(&archive);
         if let Some(architecture) = architecture {
             version.config.architecture = architecture;
         }
-        return described(&lambda.engine, &now.function, &version, None);
+        return whole(&lambda.engine, &now, None);
     }
     let _held = lambda.engine.vault.hold().await;
     let code = lambda.engine.vault.put(&archive).await?;
@@ -154,10 +158,11 @@ pub async fn update_function_code(
         architecture,
         revision: input.revision_id,
         publish: input.publish.unwrap_or(false),
+        fetch,
     };
     let found = found(lambda.submit(cx, &name, command).await?)?;
     lambda.retire(cx, &name).await;
-    described(&lambda.engine, &found.function, &found.version, own_qualifier(&found))
+    whole(&lambda.engine, &found, own_qualifier(&found))
 }
 
 pub async fn update_function_configuration(
@@ -187,14 +192,17 @@ pub async fn update_function_configuration(
     if let Some(runtime) = &change.runtime {
         lambda.check_runtime(runtime, &now.version.config.architecture)?;
     }
+    let runtime = change.runtime.as_ref().unwrap_or(&now.version.config.runtime);
+    let fetch = !lambda.engine.parts.functions.is_ready(runtime);
     let command = Command::UpdateConfig {
         function: name.clone(),
         change: Box::new(change),
         revision: input.revision_id,
+        fetch,
     };
     let found = found(lambda.submit(cx, &name, command).await?)?;
     lambda.retire(cx, &name).await;
-    described(&lambda.engine, &found.function, &found.version, None)
+    whole(&lambda.engine, &found, None)
 }
 
 pub async fn delete_function(

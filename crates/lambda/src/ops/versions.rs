@@ -3,7 +3,7 @@
 use ropeway_api::lambda as api;
 use ropeway_wire::{Cx, Error};
 
-use super::config::described;
+use super::config::{described, whole};
 use super::{Lambda, page, unqualified};
 use crate::commands::{Command, Output};
 use crate::engine::unexpected;
@@ -25,7 +25,7 @@ pub async fn publish_version(
     match lambda.submit(cx, &name, command).await? {
         Output::Found(found) => {
             let number = found.version.version.clone();
-            described(&lambda.engine, &found.function, &found.version, Some(&number))
+            whole(&lambda.engine, &found, Some(&number))
         }
         _ => Err(unexpected()),
     }

@@ -3,9 +3,11 @@
 mod events;
 mod model;
 mod queues;
+mod states;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,6 +94,10 @@ pub struct Pretender {
     pub happened: Notify,
     pub release: Notify,
     pub now_running: Mutex<(usize, usize)>,
+    /// What the runtime brings is not at hand; told again, it cannot be had.
+    pub away: AtomicBool,
+    /// Ends a fetch.
+    pub fetched: Notify,
 }
 
 impl Functions for Pretender {
@@ -100,6 +106,21 @@ impl Functions for Pretender {
             "python3.12" => Ok(()),
             other => Err(NotRun::NoRuntime(format!("{other} is not here"))),
         }
+    }
+
+    fn is_ready(&self, _runtime: &str) -> bool {
+        !self.away.load(Ordering::Relaxed)
+    }
+
+    fn make_ready(&self, runtime: String) -> BoxFuture<'_, Result<(), NotRun>> {
+        Box::pin(async move {
+            match self.fetched.notified().await {
+                () if self.away.load(Ordering::Relaxed) => {
+                    Err(NotRun::NoRuntime(format!("{runtime}: nowhere")))
+                }
+                () => Ok(()),
+            }
+        })
     }
 
     fn inspect(&self, archive: Bytes) -> BoxFuture<'_, Result<(), NotRun>> {

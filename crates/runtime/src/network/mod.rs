@@ -2,7 +2,9 @@
 //! listens there and carries connections on: its own address to itself, AWS's host names to itself, and
 //! all others to where the machine reaches them.
 
+mod jks;
 mod names;
+mod server;
 mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -16,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::api::accept;
 use crate::tasks::Tasks;
 
-pub use names::serve as serve_names;
+pub use names::{Own, serve as serve_names};
+pub use server::{ServerAt, Url};
 pub use trust::Trust;
 
 /// Where everything that leaves the namespace is led to, and where else if the server has that port itself.
@@ -28,9 +31,10 @@ const MAX_CONNECTIONS: usize = 1024;
 #[derive(Clone)]
 pub enum Way {
     /// To the server.
-    Server(SocketAddr),
-    /// To the server, after their encryption, which was meant for AWS, has been taken off.
-    Decrypted(SocketAddr, TlsAcceptor),
+    Server(ServerAt),
+    /// To the server, after their encryption, which was meant for AWS or for the server's name, has been
+    /// taken off.
+    Decrypted(ServerAt, TlsAcceptor),
     /// To where they were going before they were led here.
     Outside,
 }
@@ -55,21 +59,28 @@ pub fn carry(tasks: &Tasks, listener: TcpListener, way: Way) {
 async fn lead(stream: TcpStream, way: Way) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     match way {
-        Way::Server(server) => join(stream, server).await,
-        Way::Decrypted(server, acceptor) => join(acceptor.accept(stream).await?, server).await,
+        Way::Server(server) => server.join(stream).await,
+        Way::Decrypted(server, acceptor) => server.join(acceptor.accept(stream).await?).await,
         Way::Outside => {
             let meant = rustix::net::sockopt::ip_original_dst(&stream)?;
             if !may_reach(*meant.ip()) {
                 return Err(std::io::ErrorKind::PermissionDenied.into());
             }
-            join(stream, SocketAddr::V4(meant)).await
+            join(stream, connect(SocketAddr::V4(meant)).await?).await
         }
     }
 }
 
-async fn join(mut inside: impl AsyncRead + AsyncWrite + Unpin, to: SocketAddr) -> std::io::Result<()> {
-    let mut outside = TcpStream::connect(to).await?;
+async fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let outside = TcpStream::connect(to).await?;
     outside.set_nodelay(true)?;
+    Ok(outside)
+}
+
+async fn join(
+    mut inside: impl AsyncRead + AsyncWrite + Unpin,
+    mut outside: impl AsyncRead + AsyncWrite + Unpin,
+) -> std::io::Result<()> {
     copy_bidirectional(&mut inside, &mut outside).await.map(drop)
 }
 

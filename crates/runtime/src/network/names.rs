@@ -1,5 +1,5 @@
-//! Answers questions for names inside a sandbox: AWS's lead to the server, all others to what the machine
-//! finds. Messages as in RFC 1035; only addresses of IP version 4 are given, as there is no other way out.
+//! Answers questions for names inside a sandbox: AWS's and the server's own lead to the server, all others to
+//! what the machine finds. Messages as in RFC 1035; only addresses of IP version 4 are given, as there is no other way out.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const MAX_ADDRESSES: usize = 16;
 const TTL: u32 = 5;
 /// Hosts of AWS's services.
 const AWS: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "api.aws"];
+/// Names below it are the machine's own (RFC 6761), as buckets are in `bucket.localhost`.
+const LOCAL: &str = "localhost";
 
 const TYPE_A: u16 = 1;
 const CLASS_IN: u16 = 1;
@@ -36,8 +38,26 @@ struct Question<'a> {
     class: u16,
 }
 
-/// Answers what comes in on a sandbox's socket. Without `aws`, AWS's names are like any other.
-pub fn serve(tasks: &Tasks, socket: UdpSocket, aws: bool) {
+/// Whose names lead to the server.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// AWS's do.
+    pub aws: bool,
+    /// The server's own host, and what is below it.
+    pub host: String,
+}
+
+impl Own {
+    fn has(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        let own = |host: &str| name == host || below(host);
+        own(LOCAL) || (!self.host.is_empty() && own(&self.host)) || (self.aws && AWS.into_iter().any(below))
+    }
+}
+
+/// Answers what comes in on a sandbox's socket.
+pub fn serve(tasks: &Tasks, socket: UdpSocket, own: Arc<Own>) {
     let lookups = tasks.clone();
     tasks.spawn(async move {
         let socket = Arc::new(socket);
@@ -47,9 +67,9 @@ pub fn serve(tasks: &Tasks, socket: UdpSocket, aws: bool) {
             let Ok((length, from)) = socket.recv_from(&mut buffer).await else { return };
             let Some(message) = buffer.get(..length).map(<[u8]>::to_vec) else { continue };
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-            let socket = Arc::clone(&socket);
+            let (socket, own) = (Arc::clone(&socket), Arc::clone(&own));
             lookups.spawn(async move {
-                if let Some(answer) = answer(&message, aws).await {
+                if let Some(answer) = answer(&message, &own).await {
                     // The one who asks again is told again.
                     drop(socket.send_to(&answer, from).await);
                 }
@@ -60,12 +80,12 @@ pub fn serve(tasks: &Tasks, socket: UdpSocket, aws: bool) {
 }
 
 /// The answer to a message; none to what is no question.
-async fn answer(message: &[u8], aws: bool) -> Option<Vec<u8>> {
+async fn answer(message: &[u8], own: &Own) -> Option<Vec<u8>> {
     let question = question(message)?;
     if question.class != CLASS_IN || question.kind != TYPE_A {
         return Some(reply(message, &question, NO_ERROR, &[]));
     }
-    if aws && is_aws(&question.name) {
+    if own.has(&question.name) {
         return Some(reply(message, &question, NO_ERROR, &[Ipv4Addr::LOCALHOST]));
     }
     let (code, addresses) = match lookup(&question.name).await {
@@ -74,11 +94,6 @@ async fn answer(message: &[u8], aws: bool) -> Option<Vec<u8>> {
         Err(_) => (NO_SUCH_NAME, Vec::new()),
     };
     Some(reply(message, &question, code, addresses.get(..MAX_ADDRESSES).unwrap_or(&addresses)))
-}
-
-fn is_aws(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    AWS.iter().any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// Reads a message that is one question.
@@ -148,16 +163,23 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_aws_lead_to_the_server() {
-        let answer = answer(ASKED, true).await.unwrap();
+        let own = Own { aws: true, host: "ropeway.example.com".to_owned() };
+        let answer = answer(ASKED, &own).await.unwrap();
         let (head, rest) = answer.split_at(12);
         assert_eq!(head, b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0");
         assert_eq!(&rest[..ASKED.len() - 12], &ASKED[12..]);
         assert_eq!(&rest[ASKED.len() - 12..], b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x7f\0\0\x01");
         for name in ["SQS.eu-west-1.AmazonAWS.com", "b.s3.amazonaws.com", "x.api.aws"] {
-            assert!(is_aws(name), "{name}");
+            assert!(own.has(name), "{name}");
+            assert!(!Own::default().has(name), "{name}");
         }
-        for name in ["amazonaws.com", "notamazonaws.com", "amazonaws.com.example"] {
-            assert!(!is_aws(name), "{name}");
+        for name in ["ropeway.example.com", "b.Ropeway.example.com", "localhost", "b.localhost"] {
+            assert!(own.has(name), "{name}");
+        }
+        for name in
+            ["amazonaws.com", "notamazonaws.com", "amazonaws.com.example", "example.com", "nolocalhost"]
+        {
+            assert!(!own.has(name), "{name}");
         }
     }
 
@@ -166,7 +188,7 @@ mod tests {
         let mut asked = ASKED.to_vec();
         let kind = asked.len() - 3;
         asked[kind] = 28;
-        let answer = answer(&asked, true).await.unwrap();
+        let answer = answer(&asked, &Own { aws: true, ..Own::default() }).await.unwrap();
         assert_eq!(&answer[..12], b"\x12\x34\x81\x80\0\x01\0\0\0\0\0\0");
     }
 

@@ -4,18 +4,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, crypto::ring};
 use tokio_rustls::TlsAcceptor;
+
+use super::jks;
 
 /// The most names that certificates are kept for; beyond it they are made anew.
 const MAX_KEPT: usize = 1000;
@@ -28,11 +31,15 @@ const SYSTEM: [&str; 4] = [
 ];
 /// Where a sandbox has the authority's certificate, and a bundle of it with the system's.
 const INSIDE: &str = "/etc/ropeway";
+/// What Java trusts: the system's certificates and the authority's, in Java's own form.
+const JAVA_STORE: &str = "cacerts";
 
 /// The authority.
 pub struct Trust {
     acceptor: TlsAcceptor,
     directory: PathBuf,
+    /// Whether the system has certificates: without them, Java would trust nobody else.
+    for_java: bool,
 }
 
 impl std::fmt::Debug for Trust {
@@ -58,6 +65,12 @@ impl Trust {
         fs::write(directory.join("ca.pem"), &pem)?;
         let system = SYSTEM.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
         fs::write(directory.join("bundle.pem"), format!("{system}\n{pem}"))?;
+        // One that cannot be read is of no use to Java either.
+        let mut trusted: Vec<_> =
+            CertificateDer::pem_slice_iter(system.as_bytes()).filter_map(Result::ok).collect();
+        let for_java = !trusted.is_empty();
+        trusted.push(certificate.der().clone());
+        fs::write(directory.join(JAVA_STORE), jks::store(&trusted)?)?;
         let leaf = KeyPair::generate().map_err(io::Error::other)?;
         let resolver = Resolver { issuer: Issuer::new(params, key), leaf, kept: Mutex::default() };
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -66,7 +79,7 @@ impl Trust {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Trust { acceptor: TlsAcceptor::from(Arc::new(config)), directory })
+        Ok(Trust { acceptor: TlsAcceptor::from(Arc::new(config)), directory, for_java })
     }
 
     /// Takes the encryption off.
@@ -83,6 +96,12 @@ impl Trust {
         let system = system.filter(|path| path.starts_with("/etc/ssl/certs") || path.starts_with("/etc/pki"));
         binds.extend(system.map(|path| (bundle.clone(), path)));
         binds
+    }
+
+    /// What is bound over a Java's own store, where the system has certificates of its own. A function that
+    /// names another (`-Djavax.net.ssl.trustStore`, in `JAVA_TOOL_OPTIONS` too) trusts that one.
+    pub fn java_bind(&self, store: &Path) -> Option<(PathBuf, PathBuf)> {
+        self.for_java.then(|| (self.directory.join(JAVA_STORE), store.to_path_buf()))
     }
 
     /// What tells SDKs and languages of it.

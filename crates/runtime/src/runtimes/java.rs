@@ -44,11 +44,15 @@ const JARS: [(&str, &str, &str, &str); 5] = [
 ];
 const MAIN: &str = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda";
 
+/// The name of the client's directory.
+pub fn client_name() -> String {
+    format!("client-java-{}", making::digest(JARS.iter().map(|jar| jar.3)))
+}
+
 /// The directory with the client, in `lib`.
 pub async fn client(store: &Store, places: &Places) -> Result<PathBuf, String> {
-    let hash = making::digest(JARS.iter().map(|jar| jar.3));
     store
-        .directory(&format!("client-java-{hash}"), async |directory| {
+        .directory(&client_name(), async |directory| {
             let maven =
                 program(&places.path, "mvn").ok_or("mvn is not on PATH, and is needed once to fetch it")?;
             let said = |error: std::io::Error| error.to_string();
@@ -129,7 +133,14 @@ pub fn launch(spec: &FunctionSpec, java: &Interpreter, client: PathBuf) -> Launc
     ]);
     let mut env = own(spec, &[("JAVA_HOME", &java.prefix.display().to_string())]);
     env.push(framed());
-    Launch { program: java.program.clone(), args: args.into_iter().map(Into::into).collect(), env, binds }
+    Launch {
+        program: java.program.clone(),
+        args: args.into_iter().map(Into::into).collect(),
+        env,
+        binds,
+        // Often a link, to where a system keeps it for all its programs.
+        trust_store: java.prefix.join("lib/security/cacerts").canonicalize().ok(),
+    }
 }
 
 /// Directories below `/etc` that a distribution's JDK keeps its settings in.

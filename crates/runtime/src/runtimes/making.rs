@@ -41,6 +41,11 @@ impl Store {
         Store { root, making: tokio::sync::Mutex::default() }
     }
 
+    /// Whether the directory of this name is there, whole.
+    pub fn has(&self, name: &str) -> bool {
+        self.root.join(name).is_dir()
+    }
+
     /// The directory of this name. If it is not there, `make` fills a temporary one, which takes the name
     /// when all of it is on disk.
     ///

@@ -36,6 +36,8 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// What of the host the runtime needs, beside the system's own programs and libraries.
     pub binds: Vec<Bind>,
+    /// Where a Java keeps the certificates that it trusts.
+    pub trust_store: Option<PathBuf>,
 }
 
 /// A file or directory of the host that a process sees, read-only.
@@ -123,10 +125,41 @@ impl Runtimes {
         self.start_of(name, spec).await.map_err(|why| NotRun::NoRuntime(format!("{}: {why}", name.text)))
     }
 
+    /// Whether all that a runtime brings is on disk: functions of it start without fetching anything.
+    pub fn is_ready(&self, runtime: &str) -> bool {
+        let Some(name) = Name::find(runtime) else { return false };
+        let Ok(found) = self.interpreter(name, name.language) else {
+            return name.language == Language::Provided;
+        };
+        self.brings(name.language, &found).is_none_or(|directory| self.store.has(&directory))
+    }
+
+    /// Fetches what a runtime brings.
+    ///
+    /// # Errors
+    /// What is missing or could not be fetched.
+    pub async fn make_ready(&self, runtime: &str) -> Result<(), NotRun> {
+        let ready = async {
+            let name = self.admitted(runtime)?;
+            if name.language == Language::Provided {
+                return Ok(());
+            }
+            let found = self.interpreter(name, name.language)?;
+            self.brought(name.language, &found).await.map(drop)
+        };
+        ready.await.map_err(|why| NotRun::NoRuntime(format!("{runtime}: {why}")))
+    }
+
     async fn start_of(&self, name: Name, spec: &FunctionSpec) -> Result<Launch, String> {
         if name.language == Language::Provided {
             let program = PathBuf::from("/var/task/bootstrap");
-            return Ok(Launch { program, args: Vec::new(), env: Vec::new(), binds: Vec::new() });
+            return Ok(Launch {
+                program,
+                args: Vec::new(),
+                env: Vec::new(),
+                binds: Vec::new(),
+                trust_store: None,
+            });
         }
         let found = self.interpreter(name, name.language)?;
         let brought = self.brought(name.language, &found).await?;
@@ -142,18 +175,23 @@ impl Runtimes {
         })
     }
 
-    /// What a runtime brings, fetched if it is not there: the SDK, or what Java is started by.
-    async fn brought(&self, language: Language, found: &Interpreter) -> Result<Option<PathBuf>, String> {
-        let store = &self.store;
+    /// The directory of what a runtime brings: the SDK, or what Java is started by.
+    fn brings(&self, language: Language, found: &Interpreter) -> Option<String> {
         match language {
-            Language::Java(_) => java::client(store, &self.places).await.map(Some),
-            Language::Node(major) if !self.settings.no_sdk => {
-                node::sdk(store, &self.places, major).await.map(Some)
-            }
-            Language::Python(_) if !self.settings.no_sdk => {
-                let minor = found.version.split('.').nth(1).and_then(|minor| minor.parse().ok());
-                python::sdk(store, &self.places, found, minor.unwrap_or_default()).await.map(Some)
-            }
+            Language::Java(_) => Some(java::client_name()),
+            Language::Node(major) if !self.settings.no_sdk => Some(node::sdk_name(major)),
+            Language::Python(_) if !self.settings.no_sdk => Some(python::sdk_name(found)),
+            _ => None,
+        }
+    }
+
+    /// What a runtime brings, fetched if it is not there.
+    async fn brought(&self, language: Language, found: &Interpreter) -> Result<Option<PathBuf>, String> {
+        let (store, places) = (&self.store, &self.places);
+        match language {
+            Language::Java(_) => java::client(store, places).await.map(Some),
+            Language::Node(major) if !self.settings.no_sdk => node::sdk(store, places, major).await.map(Some),
+            Language::Python(_) if !self.settings.no_sdk => python::sdk(store, places, found).await.map(Some),
             _ => Ok(None),
         }
     }

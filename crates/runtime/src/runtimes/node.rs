@@ -148,15 +148,25 @@ pub async fn bootstrap(store: &Store) -> Result<PathBuf, String> {
         .await
 }
 
-/// The directory with the SDK that runtimes of a major version bring, in `node_modules`.
-pub async fn sdk(store: &Store, places: &Places, major: u32) -> Result<PathBuf, String> {
-    let (title, lock) = match major {
+/// The SDK that runtimes of a major version bring: what it is called, and its lock file.
+fn sdk_of(major: u32) -> (&'static str, &'static str) {
+    match major {
         ..=16 => ("v2", V2),
         18 | 20 => ("v3-node18", V3_OLD),
         _ => ("v3", V3),
-    };
-    let name = format!("sdk-node-{title}-{}", making::digest([lock]));
-    store.directory(&name, async |directory| install(places, directory, lock).await).await
+    }
+}
+
+/// The name of the directory with that SDK.
+pub fn sdk_name(major: u32) -> String {
+    let (title, lock) = sdk_of(major);
+    format!("sdk-node-{title}-{}", making::digest([lock]))
+}
+
+/// The directory with the SDK that runtimes of a major version bring, in `node_modules`.
+pub async fn sdk(store: &Store, places: &Places, major: u32) -> Result<PathBuf, String> {
+    let (_, lock) = sdk_of(major);
+    store.directory(&sdk_name(major), async |directory| install(places, directory, lock).await).await
 }
 
 /// The directory of an added interpreter.
@@ -234,7 +244,7 @@ pub fn launch(
     let path = format!("{LANGUAGE}/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin");
     let mut env = own(spec, &[("NODE_PATH", &node_path), ("PATH", &path)]);
     env.push(framed());
-    Launch { program, args, env, binds }
+    Launch { program, args, env, binds, trust_store: None }
 }
 
 /// Node's options, as the managed runtimes set them: the heap by the function's memory, a tenth of it for the

@@ -45,17 +45,22 @@ pub async fn bootstrap(store: &Store, python: &Interpreter) -> Result<PathBuf, S
         .await
 }
 
-/// The directory with the SDK that runtimes of a minor version bring.
-pub async fn sdk(
-    store: &Store,
-    places: &Places,
-    python: &Interpreter,
-    minor: u32,
-) -> Result<PathBuf, String> {
-    let pins = PINS.iter().rev().find(|(from, _)| *from <= minor).map_or("", |(_, pins)| pins);
-    let name = format!("sdk-python-{}-{}", python.version, making::digest([pins]));
+/// The minor version of an interpreter, and what runtimes of it bring.
+fn pins(python: &Interpreter) -> (u32, &'static str) {
+    let minor = python.version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or_default();
+    (minor, PINS.iter().rev().find(|(from, _)| *from <= minor).map_or("", |(_, pins)| pins))
+}
+
+/// The name of the directory with the SDK that an interpreter's runtimes bring.
+pub fn sdk_name(python: &Interpreter) -> String {
+    format!("sdk-python-{}-{}", python.version, making::digest([pins(python).1]))
+}
+
+/// The directory with the SDK that an interpreter's runtimes bring.
+pub async fn sdk(store: &Store, places: &Places, python: &Interpreter) -> Result<PathBuf, String> {
+    let (minor, pins) = pins(python);
     store
-        .directory(&name, async |directory| {
+        .directory(&sdk_name(python), async |directory| {
             let file = directory.join("requirements.txt");
             std::fs::write(&file, pins).map_err(|error| error.to_string())?;
             install(places, python, minor, directory).await?;
@@ -111,5 +116,5 @@ pub fn launch(spec: &FunctionSpec, python: &Interpreter, bootstrap: PathBuf, sdk
         env.push(("PYTHONIOENCODING".to_owned(), "utf-8".to_owned()));
     }
     let args = vec!["-S".into(), format!("{BOOTSTRAP}/bootstrap.py").into()];
-    Launch { program: python.program.clone(), args, env, binds }
+    Launch { program: python.program.clone(), args, env, binds, trust_store: None }
 }

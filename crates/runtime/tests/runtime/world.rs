@@ -92,6 +92,7 @@ impl World {
             directory: directory.path().join("functions"),
             program: FIXTURE.into(),
             endpoint,
+            endpoint_tls: false,
             endpoint_url: format!("http://localhost:{}", endpoint.port()),
             network: Network::Machine,
             aws_names: true,

@@ -44,6 +44,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Answers what is the server's own.
     pub internal: Arc<dyn Internal>,
+    /// The server's own host, beside `localhost`: buckets are `BUCKET.HOST` below it too.
+    pub host: Option<String>,
     /// What has addresses of its own: asked first.
     pub sites: Vec<Arc<dyn Site>>,
     /// Signing keys, derived once a day and region.
@@ -146,7 +148,7 @@ impl Gateway {
         let request_id = self.ids.uuid();
         let started = self.clock.machine_time();
         let scope = route::scope(&parts);
-        let route = match route::route(&self.services, &parts, scope.as_ref()) {
+        let route = match route::route(&self.services, &parts, scope.as_ref(), self.host.as_deref()) {
             Ok(route) => route,
             Err(error) => return plain_error(&error, &request_id),
         };

@@ -57,7 +57,12 @@ fn query_value(query: &str, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// A 4xx in no service's own form, if no service can be told.
-pub(super) fn route(services: &Services, parts: &Parts, scope: Option<&Scope>) -> Result<Route, Error> {
+pub(super) fn route(
+    services: &Services,
+    parts: &Parts,
+    scope: Option<&Scope>,
+    own_host: Option<&str>,
+) -> Result<Route, Error> {
     if let Some(target) = parts.headers.get("x-amz-target") {
         return by_target(services, target.to_str().unwrap_or_default());
     }
@@ -87,7 +92,9 @@ pub(super) fn route(services: &Services, parts: &Parts, scope: Option<&Scope>) -
         let error = Error::new(404, "UnknownOperationException", "The request names no operation.");
         return Ok(Route { dispatch: Arc::clone(dispatch), protocol, found: Found::Refused(error) });
     };
-    let found = by_uri(service, parts, &host(parts));
+    let host = host(parts);
+    let bucket = if service.id == "s3" { bucket_of_host(&host, own_host) } else { None };
+    let found = by_uri(service, parts, bucket);
     Ok(Route { dispatch: Arc::clone(dispatch), protocol: *protocol, found })
 }
 
@@ -200,9 +207,11 @@ pub(super) fn host(parts: &Parts) -> String {
 }
 
 /// The bucket that a host names: `photos.s3.eu-west-1.amazonaws.com`, `photos.s3.localhost`,
-/// `photos.localhost`.
-fn bucket_of_host(host: &str) -> Option<&str> {
-    let base = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".localhost"))?;
+/// `photos.localhost`, and the same below the server's own host.
+fn bucket_of_host<'a>(host: &'a str, own: Option<&str>) -> Option<&'a str> {
+    let below = |own: &str| host.strip_suffix(own)?.strip_suffix('.');
+    let aws = below("amazonaws.com");
+    let base = aws.or_else(|| below("localhost")).or_else(|| own.and_then(below))?;
     if base == "s3" || base.starts_with("s3.") || base.starts_with("s3-") {
         return None;
     }
@@ -210,14 +219,13 @@ fn bucket_of_host(host: &str) -> Option<&str> {
         base.rfind(".s3.").or_else(|| base.rfind(".s3-")).or_else(|| base.strip_suffix(".s3").map(str::len));
     match named {
         Some(end) => base.get(..end),
-        None if host.ends_with(".localhost") => Some(base),
+        None if aws.is_none() => Some(base),
         None => None,
     }
 }
 
 /// A rest operation, by method, path, query and required headers: the one that asks for most.
-fn by_uri(service: &'static Service, parts: &Parts, host: &str) -> Found {
-    let bucket = if service.id == "s3" { bucket_of_host(host) } else { None };
+fn by_uri(service: &'static Service, parts: &Parts, bucket: Option<&str>) -> Found {
     let path = match bucket {
         Some(bucket) => format!("/{bucket}{}", parts.uri.path()),
         None => parts.uri.path().to_owned(),
@@ -363,9 +371,15 @@ mod tests {
             ("my.photos.s3.eu-west-1.amazonaws.com", Some("my.photos")),
             ("photos.s3.amazonaws.com", Some("photos")),
             ("127.0.0.1", None),
+            ("photos.example.com", None),
+            ("ropeway.example.com", None),
+            ("s3.ropeway.example.com", None),
+            ("photos.ropeway.example.com", Some("photos")),
+            ("my.photos.s3.ropeway.example.com", Some("my.photos")),
         ] {
-            assert_eq!(bucket_of_host(host), bucket, "{host}");
+            assert_eq!(bucket_of_host(host, Some("ropeway.example.com")), bucket, "{host}");
         }
+        assert_eq!(bucket_of_host("photos.ropeway.example.com", None), None);
     }
 
     #[test]
