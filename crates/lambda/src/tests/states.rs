@@ -11,11 +11,7 @@ use ropeway_store::MemoryStore;
 use super::{ROLE, World};
 
 async fn get(world: &World, qualifier: Option<&str>) -> FunctionConfiguration {
-    let input = GetFunctionInput {
-        function_name: "f".to_owned(),
-        qualifier: qualifier.map(str::to_owned),
-        ..Default::default()
-    };
+    let input = GetFunctionInput { function_name: "f".to_owned(), qualifier: qualifier.map(str::to_owned) };
     world.lambda.get_function(&world.cx(), input).await.unwrap().configuration.unwrap()
 }
 
