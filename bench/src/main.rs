@@ -16,6 +16,7 @@ mod load;
 mod report;
 mod scenario;
 mod server;
+mod stacks;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,8 @@ enum Command {
     Functions(Functions),
     /// Measures one scenario against any endpoint.
     One(One),
+    /// Measures stacks against any endpoint: how long one takes.
+    Stacks(Stacks),
     /// Serves a fixed answer: the ceiling's own server.
     Fixed,
 }
@@ -100,12 +103,20 @@ struct One {
     seconds: u64,
 }
 
+#[derive(clap::Args)]
+struct Stacks {
+    /// The endpoint (`http://127.0.0.1:4566`).
+    #[arg(long)]
+    endpoint: String,
+}
+
 fn main() -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     match Cli::parse().command {
         Command::All(all) => runtime.block_on(report::all(all)),
         Command::Functions(asked) => runtime.block_on(functions::all(asked)),
+        Command::Stacks(of) => runtime.block_on(stacks::run(&of.endpoint)),
         Command::Fixed => runtime.block_on(ceiling::serve_fixed()),
         Command::One(one) => runtime.block_on(async {
             let plan = load::Plan {

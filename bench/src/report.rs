@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::load::{Measured, Plan};
 use crate::scenario::{self, Scenario};
 use crate::server::Process;
-use crate::{All, ceiling};
+use crate::{All, ceiling, stacks};
 
 /// Connections of most figures.
 const CONNECTIONS: usize = 32;
@@ -62,6 +62,9 @@ pub async fn all(all: All) -> Result<(), String> {
             );
         }
         rows.push(Row { name: name.to_owned(), rate: measured.rate(), floor });
+    }
+    if "stacks".contains(&all.only) {
+        stacks::run(&server.endpoint).await?;
     }
     drop(server);
     if all.stored > 0 {

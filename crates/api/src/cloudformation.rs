@@ -61,7 +61,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "ExecuteStackRefactor", method: "POST", uri: "/" },
         RefusedOperation { name: "GetGeneratedTemplate", method: "POST", uri: "/" },
         RefusedOperation { name: "GetHookResult", method: "POST", uri: "/" },
-        RefusedOperation { name: "GetStackPolicy", method: "POST", uri: "/" },
         RefusedOperation { name: "ImportStacksToStackSet", method: "POST", uri: "/" },
         RefusedOperation { name: "ListGeneratedTemplates", method: "POST", uri: "/" },
         RefusedOperation { name: "ListHookResults", method: "POST", uri: "/" },
@@ -86,7 +85,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "RemoveAlias", method: "POST", uri: "/" },
         RefusedOperation { name: "RollbackStack", method: "POST", uri: "/" },
         RefusedOperation { name: "SetAlias", method: "POST", uri: "/" },
-        RefusedOperation { name: "SetStackPolicy", method: "POST", uri: "/" },
         RefusedOperation { name: "SetTypeConfiguration", method: "POST", uri: "/" },
         RefusedOperation { name: "SetTypeDefaultVersion", method: "POST", uri: "/" },
         RefusedOperation { name: "SignalResource", method: "POST", uri: "/" },
@@ -233,6 +231,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetStackPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("GetStackPolicyInput", &schemas::GET_STACK_POLICY_INPUT),
+        output: Member::new("GetStackPolicyOutput", &schemas::GET_STACK_POLICY_OUTPUT),
+        result_wrapper: Some("GetStackPolicyResult"),
+        action: Some("cloudformation:GetStackPolicy"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetTemplate",
         method: "POST",
         uri: "/",
@@ -307,6 +316,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("ListStacksOutput", &schemas::LIST_STACKS_OUTPUT),
         result_wrapper: Some("ListStacksResult"),
         action: Some("cloudformation:ListStacks"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "SetStackPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("SetStackPolicyInput", &schemas::SET_STACK_POLICY_INPUT),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("cloudformation:SetStackPolicy"),
         checksum_required: false,
     },
     Operation {
@@ -409,6 +429,11 @@ pub trait Cloudformation: Send + Sync + 'static {
         cx: &Cx,
         input: ExecuteChangeSetInput,
     ) -> impl Future<Output = Result<ExecuteChangeSetOutput, ropeway_wire::Error>> + Send;
+    fn get_stack_policy(
+        &self,
+        cx: &Cx,
+        input: GetStackPolicyInput,
+    ) -> impl Future<Output = Result<GetStackPolicyOutput, ropeway_wire::Error>> + Send;
     fn get_template(
         &self,
         cx: &Cx,
@@ -444,6 +469,11 @@ pub trait Cloudformation: Send + Sync + 'static {
         cx: &Cx,
         input: ListStacksInput,
     ) -> impl Future<Output = Result<ListStacksOutput, ropeway_wire::Error>> + Send;
+    fn set_stack_policy(
+        &self,
+        cx: &Cx,
+        input: SetStackPolicyInput,
+    ) -> impl Future<Output = Result<SetStackPolicyOutput, ropeway_wire::Error>> + Send;
     fn update_stack(
         &self,
         cx: &Cx,
@@ -532,6 +562,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
                     service.execute_change_set(&cx, input).await
                 }))
             }
+            "GetStackPolicy" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetStackPolicyInput| async move {
+                    service.get_stack_policy(&cx, input).await
+                }))
+            }
             "GetTemplate" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetTemplateInput| async move {
                     service.get_template(&cx, input).await
@@ -565,6 +600,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
             "ListStacks" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: ListStacksInput| async move {
                     service.list_stacks(&cx, input).await
+                }))
+            }
+            "SetStackPolicy" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: SetStackPolicyInput| async move {
+                    service.set_stack_policy(&cx, input).await
                 }))
             }
             "UpdateStack" => {
@@ -656,6 +696,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
                     service.execute_change_set(&cx, input).await
                 }))
             }
+            "GetStackPolicy" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStackPolicyInput| async move {
+                    service.get_stack_policy(&cx, input).await
+                }))
+            }
             "GetTemplate" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTemplateInput| async move {
                     service.get_template(&cx, input).await
@@ -691,6 +736,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
             "ListStacks" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListStacksInput| async move {
                     service.list_stacks(&cx, input).await
+                }))
+            }
+            "SetStackPolicy" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SetStackPolicyInput| async move {
+                    service.set_stack_policy(&cx, input).await
                 }))
             }
             "UpdateStack" => {
@@ -936,6 +986,7 @@ pub struct CreateChangeSetInput {
     pub client_token: Option<String>,
     pub description: Option<String>,
     pub change_set_type: Option<String>,
+    pub resources_to_import: Option<Vec<ResourceToImport>>,
     pub on_stack_failure: Option<String>,
 }
 
@@ -956,6 +1007,7 @@ impl Decode for CreateChangeSetInput {
                 12 => out.client_token = Some(Decode::decode(d)?),
                 13 => out.description = Some(Decode::decode(d)?),
                 14 => out.change_set_type = Some(Decode::decode(d)?),
+                15 => out.resources_to_import = Some(Decode::decode(d)?),
                 17 => out.on_stack_failure = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -983,7 +1035,7 @@ impl Encode for CreateChangeSetInput {
             self.client_token.as_ref().map(|v| v as &dyn Encode),
             self.description.as_ref().map(|v| v as &dyn Encode),
             self.change_set_type.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.resources_to_import.as_ref().map(|v| v as &dyn Encode),
             None,
             self.on_stack_failure.as_ref().map(|v| v as &dyn Encode),
             None,
@@ -1035,6 +1087,8 @@ pub struct CreateStackInput {
     pub capabilities: Option<Vec<String>>,
     pub role_arn: Option<String>,
     pub on_failure: Option<String>,
+    pub stack_policy_body: Option<String>,
+    pub stack_policy_url: Option<String>,
     pub tags: Option<Vec<Tag>>,
     pub client_request_token: Option<String>,
     pub enable_termination_protection: Option<bool>,
@@ -1054,6 +1108,8 @@ impl Decode for CreateStackInput {
                 8 => out.capabilities = Some(Decode::decode(d)?),
                 10 => out.role_arn = Some(Decode::decode(d)?),
                 11 => out.on_failure = Some(Decode::decode(d)?),
+                12 => out.stack_policy_body = Some(Decode::decode(d)?),
+                13 => out.stack_policy_url = Some(Decode::decode(d)?),
                 14 => out.tags = Some(Decode::decode(d)?),
                 15 => out.client_request_token = Some(Decode::decode(d)?),
                 16 => out.enable_termination_protection = Some(Decode::decode(d)?),
@@ -1080,8 +1136,8 @@ impl Encode for CreateStackInput {
             None,
             self.role_arn.as_ref().map(|v| v as &dyn Encode),
             self.on_failure.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
+            self.stack_policy_body.as_ref().map(|v| v as &dyn Encode),
+            self.stack_policy_url.as_ref().map(|v| v as &dyn Encode),
             self.tags.as_ref().map(|v| v as &dyn Encode),
             self.client_request_token.as_ref().map(|v| v as &dyn Encode),
             self.enable_termination_protection.as_ref().map(|v| v as &dyn Encode),
@@ -1673,6 +1729,56 @@ impl Encode for Export {
             self.name.as_ref().map(|v| v as &dyn Encode),
             self.value.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetStackPolicyInput {
+    pub stack_name: String,
+}
+
+impl Decode for GetStackPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.stack_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetStackPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.stack_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetStackPolicyOutput {
+    pub stack_policy_body: Option<String>,
+}
+
+impl Decode for GetStackPolicyOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.stack_policy_body = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetStackPolicyOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.stack_policy_body.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -2568,6 +2674,39 @@ impl Encode for ResourceTargetDefinition {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ResourceToImport {
+    pub resource_type: String,
+    pub logical_resource_id: String,
+    pub resource_identifier: std::collections::BTreeMap<String, String>,
+}
+
+impl Decode for ResourceToImport {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.resource_type = Decode::decode(d)?,
+                1 => out.logical_resource_id = Decode::decode(d)?,
+                2 => out.resource_identifier = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ResourceToImport {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.resource_type),
+            Some(&self.logical_resource_id),
+            Some(&self.resource_identifier),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct RollbackConfiguration {
     pub rollback_triggers: Option<Vec<RollbackTrigger>>,
     pub monitoring_time_in_minutes: Option<i64>,
@@ -2621,6 +2760,39 @@ impl Decode for RollbackTrigger {
 impl Encode for RollbackTrigger {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.arn), Some(&self.type_)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SetStackPolicyInput {
+    pub stack_name: String,
+    pub stack_policy_body: Option<String>,
+    pub stack_policy_url: Option<String>,
+}
+
+impl Decode for SetStackPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.stack_name = Decode::decode(d)?,
+                1 => out.stack_policy_body = Some(Decode::decode(d)?),
+                2 => out.stack_policy_url = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SetStackPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.stack_name),
+            self.stack_policy_body.as_ref().map(|v| v as &dyn Encode),
+            self.stack_policy_url.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -3227,9 +3399,13 @@ pub struct UpdateStackInput {
     pub template_body: Option<String>,
     pub template_url: Option<String>,
     pub use_previous_template: Option<bool>,
+    pub stack_policy_during_update_body: Option<String>,
+    pub stack_policy_during_update_url: Option<String>,
     pub parameters: Option<Vec<Parameter>>,
     pub capabilities: Option<Vec<String>>,
     pub role_arn: Option<String>,
+    pub stack_policy_body: Option<String>,
+    pub stack_policy_url: Option<String>,
     pub tags: Option<Vec<Tag>>,
     pub disable_rollback: Option<bool>,
     pub client_request_token: Option<String>,
@@ -3244,9 +3420,13 @@ impl Decode for UpdateStackInput {
                 1 => out.template_body = Some(Decode::decode(d)?),
                 2 => out.template_url = Some(Decode::decode(d)?),
                 3 => out.use_previous_template = Some(Decode::decode(d)?),
+                4 => out.stack_policy_during_update_body = Some(Decode::decode(d)?),
+                5 => out.stack_policy_during_update_url = Some(Decode::decode(d)?),
                 6 => out.parameters = Some(Decode::decode(d)?),
                 7 => out.capabilities = Some(Decode::decode(d)?),
                 9 => out.role_arn = Some(Decode::decode(d)?),
+                11 => out.stack_policy_body = Some(Decode::decode(d)?),
+                12 => out.stack_policy_url = Some(Decode::decode(d)?),
                 14 => out.tags = Some(Decode::decode(d)?),
                 15 => out.disable_rollback = Some(Decode::decode(d)?),
                 16 => out.client_request_token = Some(Decode::decode(d)?),
@@ -3265,15 +3445,15 @@ impl Encode for UpdateStackInput {
             self.template_body.as_ref().map(|v| v as &dyn Encode),
             self.template_url.as_ref().map(|v| v as &dyn Encode),
             self.use_previous_template.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
+            self.stack_policy_during_update_body.as_ref().map(|v| v as &dyn Encode),
+            self.stack_policy_during_update_url.as_ref().map(|v| v as &dyn Encode),
             self.parameters.as_ref().map(|v| v as &dyn Encode),
             self.capabilities.as_ref().map(|v| v as &dyn Encode),
             None,
             self.role_arn.as_ref().map(|v| v as &dyn Encode),
             None,
-            None,
-            None,
+            self.stack_policy_body.as_ref().map(|v| v as &dyn Encode),
+            self.stack_policy_url.as_ref().map(|v| v as &dyn Encode),
             None,
             self.tags.as_ref().map(|v| v as &dyn Encode),
             self.disable_rollback.as_ref().map(|v| v as &dyn Encode),
@@ -3652,6 +3832,18 @@ impl Input for ExecuteChangeSetInput {
     }
 }
 
+impl Input for GetStackPolicyInput {
+    type Output = GetStackPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetStackPolicy";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("{}", resource::stack(self.stack_name.as_str(), cx))]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetTemplateInput {
     type Output = GetTemplateOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -3734,6 +3926,35 @@ impl Input for ListStacksInput {
     }
 
     fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SetStackPolicyOutput {}
+impl Decode for SetStackPolicyOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for SetStackPolicyOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for SetStackPolicyInput {
+    type Output = SetStackPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SetStackPolicy";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("{}", resource::stack(self.stack_name.as_str(), cx))]
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("cloudformation:StackPolicyUrl", self.stack_policy_url.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for UpdateStackInput {
@@ -4052,7 +4273,7 @@ pub mod schemas {
                 Member::new("ClientToken", &schemas::CLIENT_TOKEN),
                 Member::new("Description", &schemas::DESCRIPTION),
                 Member::new("ChangeSetType", &schemas::CHANGE_SET_TYPE),
-                Member::new("ResourcesToImport", &schema::STRING).refused(),
+                Member::new("ResourcesToImport", &schemas::RESOURCES_TO_IMPORT),
                 Member::new("IncludeNestedStacks", &schema::STRING).refused(),
                 Member::new("OnStackFailure", &schemas::ON_STACK_FAILURE),
                 Member::new("ImportExistingResources", &schema::STRING).refused(),
@@ -4090,8 +4311,8 @@ pub mod schemas {
                 Member::new("ResourceTypes", &schema::STRING).refused(),
                 Member::new("RoleARN", &schemas::ROLE_ARN),
                 Member::new("OnFailure", &schemas::ON_FAILURE),
-                Member::new("StackPolicyBody", &schema::STRING).refused(),
-                Member::new("StackPolicyURL", &schema::STRING).refused(),
+                Member::new("StackPolicyBody", &schemas::STACK_POLICY_BODY),
+                Member::new("StackPolicyURL", &schemas::STACK_POLICY_URL),
                 Member::new("Tags", &schemas::TAGS),
                 Member::new("ClientRequestToken", &schemas::CLIENT_REQUEST_TOKEN),
                 Member::new("EnableTerminationProtection", &schema::BOOLEAN),
@@ -4410,6 +4631,24 @@ pub mod schemas {
     pub static EXPORTS: Schema = Schema {
         name: "Exports",
         kind: Kind::List { element: Member::new("member", &schemas::EXPORT) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_STACK_POLICY_INPUT: Schema = Schema {
+        name: "GetStackPolicyInput",
+        kind: Kind::Structure {
+            members: &[Member::new("StackName", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_STACK_POLICY_OUTPUT: Schema = Schema {
+        name: "GetStackPolicyOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("StackPolicyBody", &schemas::STACK_POLICY_BODY)],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -4946,8 +5185,23 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static RESOURCE_IDENTIFIER_PROPERTIES: Schema = Schema {
+        name: "ResourceIdentifierProperties",
+        kind: Kind::Map {
+            key: Member::new("key", &schemas::RESOURCE_IDENTIFIER_PROPERTY_KEY),
+            value: Member::new("value", &schemas::RESOURCE_IDENTIFIER_PROPERTY_VALUE),
+        },
+        constraints: Constraints { min: Some(1), max: Some(256), pattern: None, values: &[] },
+    };
+
     pub static RESOURCE_IDENTIFIER_PROPERTY_KEY: Schema = Schema {
         name: "ResourceIdentifierPropertyKey",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+    };
+
+    pub static RESOURCE_IDENTIFIER_PROPERTY_VALUE: Schema = Schema {
+        name: "ResourceIdentifierPropertyValue",
         kind: Kind::String,
         constraints: Constraints { min: Some(1), max: Some(2048), pattern: None, values: &[] },
     };
@@ -5037,6 +5291,19 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static RESOURCE_TO_IMPORT: Schema = Schema {
+        name: "ResourceToImport",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ResourceType", &schemas::RESOURCE_TYPE).required(),
+                Member::new("LogicalResourceId", &schema::STRING).required(),
+                Member::new("ResourceIdentifier", &schemas::RESOURCE_IDENTIFIER_PROPERTIES).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static RESOURCE_TO_SKIP: Schema = Schema {
         name: "ResourceToSkip",
         kind: Kind::String,
@@ -5058,6 +5325,12 @@ pub mod schemas {
         name: "ResourceTypes",
         kind: Kind::List { element: Member::new("member", &schemas::RESOURCE_TYPE) },
         constraints: Constraints::NONE,
+    };
+
+    pub static RESOURCES_TO_IMPORT: Schema = Schema {
+        name: "ResourcesToImport",
+        kind: Kind::List { element: Member::new("member", &schemas::RESOURCE_TO_IMPORT) },
+        constraints: Constraints { min: None, max: Some(200), pattern: None, values: &[] },
     };
 
     pub static RESOURCES_TO_SKIP: Schema = Schema {
@@ -5111,6 +5384,19 @@ pub mod schemas {
     pub static SCOPE: Schema = Schema {
         name: "Scope",
         kind: Kind::List { element: Member::new("member", &schemas::RESOURCE_ATTRIBUTE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SET_STACK_POLICY_INPUT: Schema = Schema {
+        name: "SetStackPolicyInput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("StackName", &schema::STRING).required(),
+                Member::new("StackPolicyBody", &schemas::STACK_POLICY_BODY),
+                Member::new("StackPolicyURL", &schemas::STACK_POLICY_URL),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -5231,6 +5517,30 @@ pub mod schemas {
             pattern: Some("([a-zA-Z][-a-zA-Z0-9]*)|(arn:\\b(aws|aws-us-gov|aws-cn)\\b:[-a-zA-Z0-9:/._+]*)"),
             values: &[],
         },
+    };
+
+    pub static STACK_POLICY_BODY: Schema = Schema {
+        name: "StackPolicyBody",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(16384), pattern: None, values: &[] },
+    };
+
+    pub static STACK_POLICY_DURING_UPDATE_BODY: Schema = Schema {
+        name: "StackPolicyDuringUpdateBody",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(16384), pattern: None, values: &[] },
+    };
+
+    pub static STACK_POLICY_DURING_UPDATE_URL: Schema = Schema {
+        name: "StackPolicyDuringUpdateURL",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(5120), pattern: None, values: &[] },
+    };
+
+    pub static STACK_POLICY_URL: Schema = Schema {
+        name: "StackPolicyURL",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(5120), pattern: None, values: &[] },
     };
 
     pub static STACK_RESOURCE: Schema = Schema {
@@ -5510,15 +5820,15 @@ pub mod schemas {
                 Member::new("TemplateBody", &schemas::TEMPLATE_BODY),
                 Member::new("TemplateURL", &schemas::TEMPLATE_URL),
                 Member::new("UsePreviousTemplate", &schema::BOOLEAN),
-                Member::new("StackPolicyDuringUpdateBody", &schema::STRING).refused(),
-                Member::new("StackPolicyDuringUpdateURL", &schema::STRING).refused(),
+                Member::new("StackPolicyDuringUpdateBody", &schemas::STACK_POLICY_DURING_UPDATE_BODY),
+                Member::new("StackPolicyDuringUpdateURL", &schemas::STACK_POLICY_DURING_UPDATE_URL),
                 Member::new("Parameters", &schemas::PARAMETERS),
                 Member::new("Capabilities", &schemas::CAPABILITIES),
                 Member::new("ResourceTypes", &schema::STRING).refused(),
                 Member::new("RoleARN", &schemas::ROLE_ARN),
                 Member::new("RollbackConfiguration", &schema::STRING).refused(),
-                Member::new("StackPolicyBody", &schema::STRING).refused(),
-                Member::new("StackPolicyURL", &schema::STRING).refused(),
+                Member::new("StackPolicyBody", &schemas::STACK_POLICY_BODY),
+                Member::new("StackPolicyURL", &schemas::STACK_POLICY_URL),
                 Member::new("NotificationARNs", &schema::STRING).refused(),
                 Member::new("Tags", &schemas::TAGS),
                 Member::new("DisableRollback", &schema::BOOLEAN),

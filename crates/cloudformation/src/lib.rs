@@ -16,14 +16,15 @@
 //! - The [machine](commands::Stacks) evaluates no template: [operations](ops) and the [deployer](runner::Deployer) do, outside of the shard's loop.
 //! - [`template`] is the language, as pure functions; [`providers`] hold a table and four calls for each type.
 //!
-//! Not there, and refused by name: stack sets, transforms but SAM's, stack policies, rollback triggers,
-//! notifications, drift, import of resources, registered types.
+//! Not there, and refused by name: stack sets, transforms but SAM's and the language extensions, rollback triggers,
+//! notifications, drift, registered types.
 
 pub mod commands;
 mod error;
 pub mod keys;
 pub mod model;
 mod ops;
+mod policy;
 pub mod providers;
 mod responses;
 mod rows;

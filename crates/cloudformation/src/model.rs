@@ -140,6 +140,8 @@ pub enum OperationKind {
     Delete,
     /// Goes on with a rollback that failed.
     ContinueRollback,
+    /// Takes resources that are there into a stack.
+    Import,
 }
 
 /// How far an operation has come.
@@ -202,9 +204,15 @@ pub struct Operation {
     /// When its resources stand it waits for its parent's word. (Rows from before nested stacks end here.)
     #[serde(deserialize_with = "or_default")]
     pub held: bool,
-    /// The stack policy that it obeys.
+    /// The stack policy that it obeys: the stack's, unless the request gives one for itself alone.
     #[serde(deserialize_with = "or_default")]
     pub policy: Option<String>,
+    /// The stack's policy from now on, if the request gives one.
+    #[serde(deserialize_with = "or_default")]
+    pub new_policy: Option<String>,
+    /// The resources that it takes into the stack: by logical id, what identifies each.
+    #[serde(deserialize_with = "or_default")]
+    pub imports: BTreeMap<String, String>,
 }
 
 /// Who started an operation: a principal at rest.
@@ -379,6 +387,9 @@ pub struct ChangeSet {
     pub on_failure: Option<OnFailure>,
     /// The client's token.
     pub token: Option<String>,
+    /// The resources that it takes into the stack: by logical id, what identifies each. (Rows from before imports end here.)
+    #[serde(deserialize_with = "or_default")]
+    pub imports: BTreeMap<String, String>,
 }
 
 impl ChangeSet {

@@ -3,7 +3,9 @@
 use serde_json::Value as Json;
 
 use crate::sam;
-use crate::template::{Map, ParameterValues, Template, TemplateError, Value, parse};
+use crate::template::{
+    Environment, LANGUAGE_EXTENSIONS, Map, ParameterValues, Template, TemplateError, Value, parse, unroll,
+};
 
 /// The capability that acknowledges transforms.
 pub const AUTO_EXPAND: &str = "CAPABILITY_AUTO_EXPAND";
@@ -36,7 +38,8 @@ pub fn declared(map: &Map) -> Result<Vec<String>> {
         Some(Value::List(items)) => items.iter().map(name).collect::<Result<_>>()?,
         Some(one) => vec![name(one)?],
     };
-    let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != sam::NAME).collect();
+    let known = [sam::NAME, LANGUAGE_EXTENSIONS];
+    let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
         return Err(TemplateError::new(format!(
@@ -61,16 +64,44 @@ pub fn is_transformed(body: &str) -> Result<bool> {
 ///
 /// # Errors
 /// Everything that is wrong with the template, in the words of the transform that found it.
-pub fn expand(body: &str, parameters: &ParameterValues, region: &str) -> Result<Template> {
-    let Value::Map(map) = parse(body)? else { return Template::parse(body) };
-    if declared(&map)?.is_empty() {
+pub fn expand(body: &str, parameters: &ParameterValues, environment: &Environment) -> Result<Template> {
+    let Value::Map(mut map) = parse(body)? else { return Template::parse(body) };
+    let names = declared(&map)?;
+    if names.is_empty() {
         return Template::from_map(body, &map);
     }
-    let around = sam::Surroundings { parameters, region };
-    let processed = sam::transform(&map, &around)
-        .map_err(|message| TemplateError::new(format!("Transform {} failed with: {message}", sam::NAME)))?;
-    let json: Json = Value::Map(processed).to_json();
+    let has = |name: &str| names.iter().any(|declared| declared == name);
+    // Wherever it stands in the list: SAM knows no loops.
+    if has(LANGUAGE_EXTENSIONS) {
+        map = unroll(&map, parameters, environment)?;
+    }
+    if has(sam::NAME) {
+        let around = sam::Surroundings { parameters, region: &environment.region };
+        map = sam::transform(&map, &around).map_err(|message| {
+            TemplateError::new(format!("Transform {} failed with: {message}", sam::NAME))
+        })?;
+    }
+    map.shift_remove("Transform");
+    if has(LANGUAGE_EXTENSIONS) {
+        map.insert("Transform".to_owned(), LANGUAGE_EXTENSIONS.into());
+    }
+    let json: Json = Value::Map(map).to_json();
     Template::parse(&json.to_string())
+}
+
+/// A template's loops unrolled by its defaults, or left out where those do not say enough.
+fn without_loops(map: Map) -> Map {
+    let environment = Environment::default();
+    if let Ok(unrolled) = unroll(&map, &ParameterValues::new(), &environment) {
+        return unrolled;
+    }
+    let mut map = map;
+    for section in ["Resources", "Outputs", "Conditions"] {
+        if let Some(Value::Map(members)) = map.get_mut(section) {
+            members.retain(|name, _| !name.starts_with("Fn::ForEach"));
+        }
+    }
+    map
 }
 
 /// A template that declares transforms, read as far as that goes without them: for its parameters and types.
@@ -80,6 +111,9 @@ pub fn expand(body: &str, parameters: &ParameterValues, region: &str) -> Result<
 pub fn unexpanded(body: &str) -> Result<(Template, Vec<String>)> {
     let Value::Map(mut map) = parse(body)? else { return Ok((Template::parse(body)?, Vec::new())) };
     let names = declared(&map)?;
+    if names.iter().any(|name| name == LANGUAGE_EXTENSIONS) {
+        map = without_loops(map);
+    }
     if !names.is_empty() {
         map.shift_remove("Transform");
         map.shift_remove("Globals");

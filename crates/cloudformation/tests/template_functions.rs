@@ -127,7 +127,7 @@ fn functions_refuse_what_they_cannot_do() {
             "!FindInMap [Zones, us-east-1, Ami]",
             "Template error: Unable to get mapping for Zones::us-east-1::Ami",
         ),
-        ("!FindInMap [Zones, a, b, {DefaultValue: c}]", "requires the AWS::LanguageExtensions transform"),
+        ("!FindInMap [Zones, a, b, {Default: c}]", "every Fn::FindInMap object requires three parameters"),
         ("!Base64 [a]", "every Fn::Base64 object must have a String-typed value."),
         ("!Cidr ['10.0.0.0/24', 9, 5]", "Fn::Cidr cannot fit 9 blocks with 5 CIDR bits in 10.0.0.0/24"),
         ("!Cidr ['10.0.0.0/24', 1, 16]", "Fn::Cidr cannot fit 1 blocks with 16 CIDR bits"),
@@ -141,11 +141,8 @@ fn functions_refuse_what_they_cannot_do() {
         ("!Equals [a, b]", "are only allowed in the Conditions block of the template"),
         ("{'Fn::Nope': a}", "Template error: Encountered unsupported function: Fn::Nope"),
         ("{'Fn::Join': [a, [b]], K: 1}", "Template error: Fn::Join must be the only key of its object"),
-        (
-            "{'Fn::Length': [a]}",
-            "Template error: Fn::Length requires the AWS::LanguageExtensions transform, which is not supported",
-        ),
-        ("{'Fn::ToJsonString': {}}", "Template error: Fn::ToJsonString requires the AWS::LanguageExtensions"),
+        ("{'Fn::Length': a}", "Template error: Fn::Length requires a list"),
+        ("{'Fn::ToJsonString': a}", "Template error: Fn::ToJsonString requires an object or a list"),
         ("{'Fn::ForEach::X': [a]}", "Template error: Fn::ForEach requires the AWS::LanguageExtensions"),
         ("!Transform {Name: X}", "Template error: Fn::Transform is not supported"),
         (

@@ -154,7 +154,7 @@ fn sections_and_attributes_are_checked() {
             "Transform: AWS::Serverless-2016-10-31\n",
             "Template format error: Transform [AWS::Serverless-2016-10-31] is not supported",
         ),
-        ("Rules: {}\n", "Template format error: the Rules section is not supported"),
+        ("Hooks: {}\n", "Template format error: the Hooks section is not supported"),
         (
             "Resources: {B: {Properties: {}}}\n",
             "Template format error: [/Resources/B] Every Resources object must contain a Type member.",
@@ -191,7 +191,7 @@ fn sections_and_attributes_are_checked() {
         ),
         (
             "Resources: {'Fn::ForEach::X': [a]}\n",
-            "Template error: Fn::ForEach::X requires the AWS::LanguageExtensions transform, which is not supported",
+            "Template error: Fn::ForEach::X requires the AWS::LanguageExtensions transform",
         ),
     ] {
         assert_eq!(refused(body), message, "{body}");

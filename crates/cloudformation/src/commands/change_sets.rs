@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::Output;
 use super::record::{enlist, set_status, stack as read_stack};
-use super::stacks::{USER_INITIATED, begin_creation, begin_update, holder, is_updatable};
+use super::stacks::{USER_INITIATED, begin_creation, begin_import, begin_update, holder, is_updatable};
 use crate::keys::StackKey;
 use crate::model::{
     ChangeSet, DEPLOYED, Definition, Operation, OperationKind, PLANNED, Stack, change_set_slot,
@@ -89,7 +89,11 @@ pub async fn execute(
     operation.kind = if set.creates { OperationKind::Create } else { OperationKind::Update };
     retire_others(tx, key, name).await?;
     rows::write(tx, &key.definition(PLANNED), &definition).await?;
-    if set.creates {
+    if !set.imports.is_empty() {
+        operation.kind = OperationKind::Import;
+        operation.imports.clone_from(&set.imports);
+        begin_import(tx, &mut stack, &operation).await?;
+    } else if set.creates {
         rows::write(tx, &key.definition(DEPLOYED), &definition).await?;
         begin_creation(tx, &mut stack, &operation).await?;
     } else {

@@ -103,6 +103,8 @@ pub enum Command {
     Signals(StackKey, String),
     /// A parent's word: the update that waits for it stays (true), or is rolled back.
     Release(StackKey, bool),
+    /// Gives the stack a policy.
+    SetPolicy(StackKey, String),
 }
 
 /// Something that an operation did.
@@ -228,6 +230,7 @@ impl Machine for Stacks {
                 Ok(output)
             }
             Command::Release(key, stays) => stacks::release(tx, &key, stays).await,
+            Command::SetPolicy(key, policy) => stacks::set_policy(tx, &key, policy).await,
             Command::SetExports(key, values) => exports::set(tx, &key, values).await,
             Command::Import(key, name) => exports::import(tx, &key, &name).await,
             Command::SetImports(key, kept) => exports::set_imports(tx, &key, &kept).await,

@@ -114,21 +114,40 @@ pub async fn update(
 
 /// The first event of an update.
 pub async fn begin_update(tx: &mut Tx, stack: &mut Stack, operation: &Operation) -> Result<(), Error> {
+    let operation =
+        &Operation { policy: operation.policy.clone().or_else(|| stack.policy.clone()), ..operation.clone() };
+    stack.policy = operation.new_policy.clone().or(stack.policy.take());
     stack.updated = Some(tx.now());
     let reason = Some(USER_INITIATED.to_owned());
     set_status(tx, stack, "UPDATE_IN_PROGRESS", reason, operation.token.clone())?;
     start(tx, stack, operation).await
 }
 
+/// The first event of an import.
+pub async fn begin_import(tx: &mut Tx, stack: &mut Stack, operation: &Operation) -> Result<(), Error> {
+    stack.updated = Some(tx.now());
+    let reason = Some(USER_INITIATED.to_owned());
+    set_status(tx, stack, "IMPORT_IN_PROGRESS", reason, operation.token.clone())?;
+    start(tx, stack, operation).await
+}
+
 /// Whether a stack of this status takes updates.
 pub fn is_updatable(status: &str) -> bool {
-    const UPDATABLE: [&str; 4] =
-        ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED"];
+    const UPDATABLE: [&str; 6] = [
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "UPDATE_FAILED",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_COMPLETE",
+    ];
     UPDATABLE.contains(&status)
 }
 
 pub async fn delete(tx: &mut Tx, key: &StackKey, operation: Operation) -> Result<Output, Error> {
-    const REFUSING: [&str; 4] = [
+    const REFUSING: [&str; 6] = [
+        "IMPORT_IN_PROGRESS",
+        "IMPORT_ROLLBACK_IN_PROGRESS",
         "UPDATE_IN_PROGRESS",
         "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
         "UPDATE_ROLLBACK_IN_PROGRESS",
@@ -190,6 +209,16 @@ pub async fn cancel(tx: &mut Tx, key: &StackKey, token: Option<String>) -> Resul
         }
         _ => Err(error::not_cancellable(&stack)),
     }
+}
+
+pub async fn set_policy(tx: &mut Tx, key: &StackKey, policy: String) -> Result<Output, Error> {
+    let mut stack = read_stack(tx, key).await?;
+    if stack.deleted.is_some() {
+        return Err(error::stack_missing(&key.name));
+    }
+    stack.policy = Some(policy);
+    rows::write(tx, &key.stack(), &stack).await?;
+    Ok(Output::Done)
 }
 
 pub async fn protect(tx: &mut Tx, key: &StackKey, on: bool) -> Result<Output, Error> {

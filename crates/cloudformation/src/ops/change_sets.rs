@@ -8,6 +8,7 @@ use ropeway_wire::{Cx, Error};
 
 use super::changes::{read_changes, write_changes};
 use super::describe::{shown, shown_tags};
+use super::imports;
 use super::page::cut;
 use super::request::{Asked, Defined, check_name, define, on_failure, operation};
 use super::stacks::{blank, enlist, next_template};
@@ -33,14 +34,16 @@ struct Base {
 }
 
 async fn base(service: &CloudFormation, cx: &Cx, input: &CreateChangeSetInput) -> Result<Base, Error> {
-    let creates = match input.change_set_type.as_deref() {
-        Some("IMPORT") => return Err(error::validation("ChangeSetType IMPORT is not supported")),
-        kind => kind == Some("CREATE"),
-    };
+    let imports = input.change_set_type.as_deref() == Some("IMPORT");
+    let mut creates = input.change_set_type.as_deref() == Some("CREATE");
     let found = match service.find(cx, &input.stack_name).await? {
         Some(key) => Some(service.stack_of(cx, &key.arn(), error::stack_missing).await?),
         None => None,
     };
+    if imports {
+        // An import makes the stack, if there is none.
+        creates = found.as_ref().is_none_or(|(stack, _)| stack.status == "REVIEW_IN_PROGRESS");
+    }
     match found {
         Some((stack, _)) if creates && stack.status != "REVIEW_IN_PROGRESS" => {
             Err(error::stack_exists_with_status(&stack))
@@ -69,6 +72,7 @@ pub async fn create_change_set(
     if let Some(role) = &input.role_arn {
         cx.pass_role(&SERVICE, role, crate::runner::HOST)?;
     }
+    let imports = imports::identities(&input)?;
     let previous = input.use_previous_template.unwrap_or(false);
     let (body, url) = (input.template_body, input.template_url.as_deref());
     let body = next_template(service, cx, body, url, previous, &base.before).await?;
@@ -82,7 +86,7 @@ pub async fn create_change_set(
     };
     let (definition, changes, reason) = match define(&base.key, asked)? {
         Defined::Whole(definition) => {
-            let (changes, is_empty) = changes(service, cx, &base, &definition).await?;
+            let (changes, is_empty) = changes(service, cx, &base, &definition, &imports).await?;
             let none = if definition.original.is_some() { NO_UPDATES } else { NO_CHANGES };
             (*definition, changes, is_empty.then(|| none.to_owned()))
         }
@@ -103,6 +107,7 @@ pub async fn create_change_set(
         role_arn: input.role_arn,
         on_failure: on_failure(input.on_stack_failure.as_deref()),
         token: input.client_token,
+        imports: imports::values(&imports),
     };
     let name = set.name.clone();
     let command =
@@ -124,7 +129,13 @@ async fn changes(
     cx: &Cx,
     base: &Base,
     definition: &Definition,
+    imported: &[imports::Identity],
 ) -> Result<(String, bool), Error> {
+    if !imported.is_empty() {
+        let before = if base.creates { None } else { Some(&base.before) };
+        let changes = imports::changes(service, cx, &base.key, before, definition, imported).await?;
+        return Ok((write_changes(&changes, &Default::default()), false));
+    }
     if base.creates {
         let parsed = template::Template::parse(&definition.template)?;
         let environment = crate::runner::environment(&base.key);

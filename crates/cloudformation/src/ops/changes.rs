@@ -57,6 +57,7 @@ fn shape(change: &template::ResourceChange, resource: Option<&Resource>) -> Reso
     };
     let action = match change.action {
         Action::Add => "Add",
+        Action::Import => "Import",
         Action::Modify => "Modify",
         Action::Remove => "Remove",
     };

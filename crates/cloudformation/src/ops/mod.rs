@@ -4,8 +4,10 @@ mod change_sets;
 mod changes;
 mod describe;
 mod exports;
+mod imports;
 mod page;
 mod plan;
+mod policies;
 pub(crate) mod request;
 pub(crate) mod source;
 pub(crate) mod stacks;
@@ -175,6 +177,22 @@ impl Cloudformation for CloudFormation {
         input: ExecuteChangeSetInput,
     ) -> Result<ExecuteChangeSetOutput, Error> {
         change_sets::execute_change_set(self, cx, input).await
+    }
+
+    async fn get_stack_policy(
+        &self,
+        cx: &Cx,
+        input: GetStackPolicyInput,
+    ) -> Result<GetStackPolicyOutput, Error> {
+        policies::get_stack_policy(self, cx, input).await
+    }
+
+    async fn set_stack_policy(
+        &self,
+        cx: &Cx,
+        input: SetStackPolicyInput,
+    ) -> Result<SetStackPolicyOutput, Error> {
+        policies::set_stack_policy(self, cx, input).await
     }
 
     async fn get_template(&self, cx: &Cx, input: GetTemplateInput) -> Result<GetTemplateOutput, Error> {

@@ -81,7 +81,7 @@ pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Defined, Error> {
     if is_expanded && asked.expands && !acknowledged {
         return Err(error::insufficient_capabilities(AUTO_EXPAND));
     }
-    let template = match expand(&asked.body, &values, &key.scope.region) {
+    let template = match expand(&asked.body, &values, &environment(key)) {
         Ok(template) => template,
         Err(error) if is_expanded => return Ok(failed(asked.body, String::new(), &error)),
         Err(error) => return Err(error.into()),
@@ -90,7 +90,7 @@ pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Defined, Error> {
         Err(error) if is_expanded => return Ok(failed(asked.body, template.body, &error)),
         checked => checked?,
     }
-    Evaluation::new(&template, environment(key), &values)?;
+    Evaluation::new(&template, environment(key), &values)?.check_rules()?;
     check_capabilities(&template, &asked.capabilities)?;
     let parameters = template.parameters.iter().filter_map(|(name, declared)| {
         let value = values.get(name).or(declared.default.as_ref())?.clone();
@@ -227,7 +227,7 @@ pub fn operation(
         id,
         kind,
         phase: match kind {
-            OperationKind::Create | OperationKind::Update => Phase::Forward,
+            OperationKind::Create | OperationKind::Update | OperationKind::Import => Phase::Forward,
             OperationKind::Delete => Phase::Delete,
             OperationKind::ContinueRollback => Phase::Rollback,
         },
@@ -243,6 +243,8 @@ pub fn operation(
         trace: cx.trace.to_string(),
         held: false,
         policy: None,
+        new_policy: None,
+        imports: BTreeMap::new(),
     })
 }
 

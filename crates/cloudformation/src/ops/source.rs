@@ -32,7 +32,7 @@ pub async fn template(
     }
 }
 
-async fn download(services: &Services, cx: &Cx, url: &str) -> Result<String, Error> {
+pub async fn download(services: &Services, cx: &Cx, url: &str) -> Result<String, Error> {
     let (bucket, key) = object(url, &cx.endpoint)
         .ok_or_else(|| error::validation("TemplateURL must be a supported URL: one of an object in S3."))?;
     let input = GetObjectInput { bucket, key, ..GetObjectInput::default() };

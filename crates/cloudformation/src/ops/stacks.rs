@@ -4,6 +4,7 @@ use ropeway_api::cloudformation::*;
 use ropeway_core::{Time, directory};
 use ropeway_wire::{Cx, Error};
 
+use super::policies::policy;
 use super::request::{Asked, check_name, define, on_failure, operation};
 use super::{CloudFormation, scope, source};
 use crate::commands::{Command, Output as Answered};
@@ -75,6 +76,7 @@ pub async fn create_stack(
     let asked = on_failure(input.on_failure.as_deref());
     operation.on_failure = asked.unwrap_or(if disabled { OnFailure::DoNothing } else { OnFailure::Rollback });
     operation.deadline = deadline(cx, input.timeout_in_minutes)?;
+    stack.policy = policy(service, cx, input.stack_policy_body, input.stack_policy_url.as_deref()).await?;
     stack.disable_rollback = operation.on_failure == OnFailure::DoNothing;
     stack.timeout_minutes = input.timeout_in_minutes;
     stack.protected = input.enable_termination_protection.unwrap_or(false);
@@ -145,6 +147,10 @@ pub async fn update_stack(
     if input.disable_rollback.unwrap_or(false) {
         operation.on_failure = OnFailure::DoNothing;
     }
+    let (body, url) = (input.stack_policy_during_update_body, input.stack_policy_during_update_url);
+    operation.policy = policy(service, cx, body, url.as_deref()).await?;
+    operation.new_policy =
+        policy(service, cx, input.stack_policy_body, input.stack_policy_url.as_deref()).await?;
     let repeated =
         operation.token.is_some() && stack.token == operation.token.clone().map(|t| (t, operation.kind));
     let whole = crate::commands::is_updatable(&stack.status) && stack.status != "UPDATE_FAILED";

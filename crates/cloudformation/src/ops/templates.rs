@@ -180,7 +180,7 @@ fn identifiers(template: &Template) -> Vec<ResourceIdentifierSummary> {
     let summary = |resource_type: String| {
         let of_type = template.resources.iter().filter(|(_, r)| r.resource_type == resource_type);
         let ids = of_type.map(|(id, _)| id.clone()).collect();
-        let name = providers::of(&resource_type).and_then(|provider| provider.name_property());
+        let name = providers::identifier(&resource_type);
         ResourceIdentifierSummary {
             logical_resource_ids: Some(ids),
             resource_identifiers: Some(name.into_iter().map(str::to_owned).collect()),

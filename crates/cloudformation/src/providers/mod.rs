@@ -14,6 +14,7 @@ mod firehose;
 mod iam;
 mod iam_policies;
 mod identity;
+mod import;
 mod lambda;
 mod lambda_access;
 mod lambda_events;
@@ -27,6 +28,7 @@ mod sqs;
 mod wait;
 
 pub use custom::NO_ECHO;
+pub use import::{identifier, name_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -164,7 +164,7 @@ fn operation(subject: &Subject<'_>, kind: OperationKind) -> Operation {
         id: subject.core.ids().uuid(),
         kind,
         phase: match kind {
-            OperationKind::Create | OperationKind::Update => Phase::Forward,
+            OperationKind::Create | OperationKind::Update | OperationKind::Import => Phase::Forward,
             OperationKind::Delete => Phase::Delete,
             OperationKind::ContinueRollback => Phase::Rollback,
         },
@@ -180,6 +180,8 @@ fn operation(subject: &Subject<'_>, kind: OperationKind) -> Operation {
         cancelled: false,
         held: kind == OperationKind::Update,
         policy: None,
+        new_policy: None,
+        imports: BTreeMap::new(),
         ..parent.clone()
     }
 }

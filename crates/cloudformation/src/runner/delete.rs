@@ -6,7 +6,7 @@ use super::step::{Broken, event, turned};
 use super::{Failed, Run, Stop};
 use crate::commands::{Change, Command};
 use crate::model::{Baseline, OnFailure, OperationKind, Phase, Resource, State};
-use crate::template::{DeletionPolicy, Evaluation, Template};
+use crate::template::{DeletionPolicy, Evaluation, Template, is_custom};
 
 impl Run<'_> {
     /// Deletes every resource, in the reverse order of their dependencies; true: the operation is over.
@@ -141,7 +141,8 @@ impl Run<'_> {
             };
         }
         let reason = (!clean).then(|| "One or more resources could not be deleted.".to_owned());
-        let status = Change::Status("UPDATE_COMPLETE".to_owned(), reason);
+        let status = if self.imports_resources() { "IMPORT_COMPLETE" } else { "UPDATE_COMPLETE" };
+        let status = Change::Status(status.to_owned(), reason);
         self.record(vec![status, Change::Finish(false)]).await?;
         Ok(true)
     }
@@ -192,7 +193,7 @@ impl Run<'_> {
         let mut clean = true;
         for state in states {
             let id = state.physical_id.clone().unwrap_or_default();
-            if retains {
+            if retains || self.is_anothers(resource, state) {
                 self.record(vec![event(resource, &id, "DELETE_SKIPPED", None)]).await?;
                 continue;
             }
@@ -210,6 +211,18 @@ impl Run<'_> {
             self.record(vec![ended]).await?;
         }
         Ok(clean)
+    }
+
+    /// Whether another resource of the stack stands for the same thing: a subscription that has moved to another logical
+    /// id is made under both, and is one.
+    fn is_anothers(&self, resource: &Resource, state: &State) -> bool {
+        !is_custom(&resource.resource_type)
+            && self.snapshot.resources.values().any(|other| {
+                other.logical_id != resource.logical_id
+                    && other.resource_type == resource.resource_type
+                    && other.state.exists
+                    && other.state.physical_id == state.physical_id
+            })
     }
 
     /// Deletes what a failed update made; true: the operation is over.

@@ -8,6 +8,7 @@ use super::step::{Broken, event, properties, provider, turned};
 use super::{Failed, Run, Stop};
 use crate::commands::{Change, Command};
 use crate::model::{Baseline, OnFailure, OperationKind, Output, Phase, Resource, State};
+use crate::policy::{Action, StackPolicy};
 use crate::providers::Made;
 use crate::template::{Evaluation, RANDOM_LENGTH, Recreation, Template, Value, coerce, recreation};
 
@@ -20,9 +21,9 @@ const REPLACING: &str =
 const PROVIDER_REPLACES: &str = "Requested update required the provider to create a new physical resource";
 
 /// What a resource shall be.
-struct Wanted {
-    resource_type: String,
-    state: State,
+pub(super) struct Wanted {
+    pub resource_type: String,
+    pub state: State,
     /// The template gives it its name.
     named: bool,
 }
@@ -51,6 +52,7 @@ impl Run<'_> {
         for id in evaluation.creation_order() {
             self.place(&evaluation, id).await?;
         }
+        self.obey_removals(&evaluation).await?;
         self.complete(&evaluation).await
     }
 
@@ -63,6 +65,9 @@ impl Run<'_> {
         if let Some(found) = self.resource(id).cloned()
             && found.operation == self.snapshot.operation.id
         {
+            if found.status == "IMPORT_IN_PROGRESS" {
+                return self.finish_import(found).await;
+            }
             if found.status.ends_with("_IN_PROGRESS") {
                 return self.resume(found).await;
             }
@@ -72,6 +77,10 @@ impl Run<'_> {
         }
         self.check_limits()?;
         let wanted = self.wanted(evaluation, id).await?;
+        if let (None, Some(identity)) = (self.resource(id), self.snapshot.operation.imports.get(id)) {
+            let identity = identity.clone();
+            return self.import(id, wanted, &identity).await;
+        }
         match self.resource(id).cloned() {
             Some(found)
                 if found.status == "CREATE_FAILED" && found.state.exists && !wanted.renames(&found) =>
@@ -167,7 +176,7 @@ impl Run<'_> {
         self.break_off(resource, verb, &failed.reason).await
     }
 
-    fn blank(&self, id: &str, resource_type: &str) -> Resource {
+    pub(super) fn blank(&self, id: &str, resource_type: &str) -> Resource {
         Resource {
             logical_id: id.to_owned(),
             resource_type: resource_type.to_owned(),
@@ -249,7 +258,12 @@ impl Run<'_> {
     }
 
     /// Notes that a resource has failed.
-    async fn break_off(&mut self, resource: Resource, verb: &str, reason: &str) -> Result<Stop, Stop> {
+    pub(super) async fn break_off(
+        &mut self,
+        resource: Resource,
+        verb: &str,
+        reason: &str,
+    ) -> Result<Stop, Stop> {
         let id = resource.logical_id.clone();
         let resource = Resource { operation: self.snapshot.operation.id.clone(), ..resource };
         self.record(turned(resource, &format!("{verb}_FAILED"), Some(reason))).await?;
@@ -263,8 +277,12 @@ impl Run<'_> {
             None if !found.status.ends_with("_FAILED") && !is_revisited(&found)? => {
                 self.keep(found, wanted.state).await
             }
-            Some(true) => self.replace(found, wanted).await,
+            Some(true) => {
+                self.obey_policy(&found, Action::Replace).await?;
+                self.replace(found, wanted).await
+            }
             None | Some(false) => {
+                self.obey_policy(&found, Action::Modify).await?;
                 let old = found.state.clone();
                 let state = State {
                     name: old.name.clone(),
@@ -279,6 +297,27 @@ impl Run<'_> {
                 self.finish_update(resource).await
             }
         }
+    }
+
+    /// Fails a resource to which the stack's policy does not let an update do this.
+    async fn obey_policy(&mut self, found: &Resource, action: Action) -> Result<(), Stop> {
+        let Some(policy) = &self.snapshot.operation.policy else { return Ok(()) };
+        let checked = StackPolicy::parse(policy)
+            .and_then(|policy| policy.check(action, &found.logical_id, &found.resource_type));
+        match checked {
+            Ok(()) => Ok(()),
+            Err(why) => Err(self.break_off(found.clone(), "UPDATE", &why).await?),
+        }
+    }
+
+    /// What the template no longer has must be what the policy lets go.
+    async fn obey_removals(&mut self, evaluation: &Evaluation<'_>) -> Result<(), Stop> {
+        let kept: BTreeSet<&String> = evaluation.creation_order().iter().collect();
+        let gone = self.snapshot.resources.values().filter(|resource| !kept.contains(&resource.logical_id));
+        for resource in gone.cloned().collect::<Vec<_>>() {
+            self.obey_policy(&resource, Action::Delete).await?;
+        }
+        Ok(())
     }
 
     /// The resource as an update of it begins: what it was is kept, unless a failed update before has kept more.
@@ -365,6 +404,10 @@ impl Run<'_> {
             self.record(vec![deploy, status, Change::Finish(false)]).await?;
             return Ok(true);
         }
+        if self.imports_resources() {
+            self.record(vec![deploy, Change::Phase(Phase::Cleanup)]).await?;
+            return Ok(false);
+        }
         let status = Change::Status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS".to_owned(), None);
         if self.snapshot.operation.held {
             self.record(vec![Change::Hold, deploy, status, Change::Phase(Phase::Held)]).await?;
@@ -376,6 +419,9 @@ impl Run<'_> {
 
     /// What becomes of a failure; true: the operation is over.
     async fn fail(&mut self, failed: Failed) -> Result<bool, Stop> {
+        if self.imports_resources() {
+            return self.fail_import(&failed).await;
+        }
         let verb = if self.creates() { "create" } else { "update" };
         let what = match failed.resources.join(", ") {
             resources if resources.is_empty() => format!("{}. ", failed.reason.trim_end_matches('.')),

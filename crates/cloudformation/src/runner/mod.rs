@@ -8,6 +8,7 @@
 
 mod delete;
 mod forward;
+mod import;
 mod lookup;
 mod rollback;
 mod secrets;
@@ -24,7 +25,7 @@ use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 
 use crate::commands::{Change, Command, Output, Snapshot, Stacks, Work};
 use crate::keys::{self, StackKey};
-use crate::model::{Phase, Resource};
+use crate::model::{OperationKind, Phase, Resource};
 use crate::responses::Addresses;
 use crate::template::Environment;
 use secrets::{concealed, secrets};
@@ -206,6 +207,7 @@ impl<'a> Run<'a> {
                 Phase::Forward => self.forward().await?,
                 Phase::Cleanup => self.cleanup().await?,
                 Phase::Rollback => self.rollback().await?,
+                Phase::RollbackCleanup if self.imports_resources() => self.let_go().await?,
                 Phase::RollbackCleanup => self.rollback_cleanup().await?,
                 Phase::Delete => self.delete().await?,
                 // The parent's word begins another delivery.
@@ -259,6 +261,11 @@ impl<'a> Run<'a> {
             Change::Phase(phase) => self.snapshot.operation.phase = phase,
             _ => {}
         }
+    }
+
+    /// Whether the operation takes resources into the stack.
+    fn imports_resources(&self) -> bool {
+        self.snapshot.operation.kind == OperationKind::Import
     }
 
     fn resource(&self, id: &str) -> Option<&Resource> {

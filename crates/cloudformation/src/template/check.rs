@@ -139,7 +139,10 @@ impl<'a> Checker<'a> {
                     self.problem(error.message().to_owned());
                 }
             }
-            Use::Condition(..) | Use::Mapping(_) | Use::Import(_) | Use::Azs => {}
+            Use::Extension(function) if !template.extended => {
+                self.problem(conditions::needs_extensions(function));
+            }
+            Use::Condition(..) | Use::Mapping(_) | Use::Import(_) | Use::Azs | Use::Extension(_) => {}
         }
     }
 
@@ -166,7 +169,7 @@ impl<'a> Checker<'a> {
             depends |= match found {
                 Use::Ref(name) => self.template.resources.contains_key(name),
                 Use::GetAtt(..) | Use::Import(_) | Use::Azs => true,
-                Use::Condition(..) | Use::Mapping(_) | Use::Text(_) => false,
+                Use::Condition(..) | Use::Mapping(_) | Use::Text(_) | Use::Extension(_) => false,
             }
         });
         walked.is_ok() && depends

@@ -22,6 +22,11 @@ pub(crate) const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::URLSuffix",
 ];
 
+/// What a function of `AWS::LanguageExtensions` is told without the transform.
+pub(crate) fn needs_extensions(function: &str) -> String {
+    format!("Template error: {function} requires the AWS::LanguageExtensions transform")
+}
+
 /// The names of conditions, each after those that it names. Fails on what conditions may not refer to.
 pub(crate) fn order(template: &Template) -> Result<Vec<&str>> {
     let mut needs: Graph<'_> = BTreeMap::new();
@@ -47,7 +52,10 @@ pub(crate) fn order(template: &Template) -> Result<Vec<&str>> {
             Use::Import(_) => {
                 wrong.get_or_insert("Template error: Cannot use Fn::ImportValue in Conditions.".to_owned());
             }
-            Use::Mapping(_) | Use::Azs | Use::Text(_) => {}
+            Use::Extension(function) if !template.extended => {
+                wrong.get_or_insert(needs_extensions(function));
+            }
+            Use::Mapping(_) | Use::Azs | Use::Text(_) | Use::Extension(_) => {}
         })?;
         if let Some(message) = wrong {
             return Err(TemplateError::new(message));

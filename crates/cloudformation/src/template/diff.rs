@@ -17,6 +17,8 @@ pub const KNOWN_AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 pub enum Action {
     /// It is created.
     Add,
+    /// It is there, and becomes one of the stack's.
+    Import,
     /// It is updated or replaced.
     Modify,
     /// It is deleted, or leaves the stack.

@@ -8,10 +8,10 @@ use super::parameters::{ParameterValues, bind};
 use super::references::{Use, uses};
 use super::run::Run;
 use super::value::{Map, Value};
-use super::{Result, TemplateError, conditions};
+use super::{Result, TemplateError, conditions, rules};
 
 /// What the pseudo parameters give.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `AWS::AccountId`.
     pub account_id: String,
@@ -76,6 +76,14 @@ impl<'t> Evaluation<'t> {
         evaluation.check_outputs()?;
         evaluation.order = evaluation.sort()?;
         Ok(evaluation)
+    }
+
+    /// Checks the values of the parameters against the template's rules.
+    ///
+    /// # Errors
+    /// Every assertion that does not hold, by its description; rules that are malformed.
+    pub fn check_rules(&self) -> Result<()> {
+        rules::check(self.template, &self.environment, &self.parameters)
     }
 
     /// The template.

@@ -15,13 +15,16 @@ pub(crate) enum Function<'a> {
     Select(&'a Value, &'a Value),
     /// Delimiter and string.
     Split(&'a Value, &'a Value),
-    /// Map, top-level key, second-level key.
-    FindInMap(&'a Value, &'a Value, &'a Value),
+    /// Map, top-level key, second-level key, and what is given where there is nothing.
+    FindInMap(&'a Value, &'a Value, &'a Value, Option<&'a Value>),
     Base64(&'a Value),
     /// Block, count, bits.
     Cidr(&'a Value, &'a Value, &'a Value),
     GetAzs(&'a Value),
     ImportValue(&'a Value),
+    /// Of a list.
+    Length(&'a Value),
+    ToJsonString(&'a Value),
     If(&'a str, &'a Value, &'a Value),
     /// `Fn::And`, `Fn::Or`, `Fn::Not` and `Fn::Equals`, which only conditions may use.
     Logic(Logic<'a>),
@@ -109,18 +112,19 @@ fn named<'a>(name: &str, argument: &'a Value) -> Result<Function<'a>> {
         "Fn::Or" => Ok(Function::Logic(Logic::Or(operands(name, argument)?))),
         "Fn::Not" => not(argument),
         "Fn::Equals" => equals(argument),
+        "Fn::Length" => Ok(Function::Length(argument)),
+        "Fn::ToJsonString" => match argument {
+            Value::Map(_) | Value::List(_) => Ok(Function::ToJsonString(argument)),
+            _ => error("Fn::ToJsonString requires an object or a list"),
+        },
         "Fn::Transform" => error("Fn::Transform is not supported: no macros run here"),
         _ => unsupported(name),
     }
 }
 
 fn unsupported<T>(name: &str) -> Result<T> {
-    let extension =
-        ["Fn::ForEach", "Fn::Length", "Fn::ToJsonString"].into_iter().find(|known| name.starts_with(known));
-    if let Some(known) = extension {
-        return error(format!(
-            "{known} requires the AWS::LanguageExtensions transform, which is not supported"
-        ));
+    if name.starts_with("Fn::ForEach") {
+        return error("Fn::ForEach requires the AWS::LanguageExtensions transform");
     }
     error(format!(
         "Encountered unsupported function: {name} Supported functions are: [Fn::Base64, Fn::GetAtt, Fn::GetAZs, \
@@ -204,10 +208,13 @@ pub(crate) const SPLIT: &str = "every Fn::Split object requires two parameters, 
 
 fn find_in_map(argument: &Value) -> Result<Function<'_>> {
     match argument.as_list() {
-        Some([map, top, second]) => Ok(Function::FindInMap(map, top, second)),
-        Some([_, _, _, Value::Map(options)]) if options.contains_key("DefaultValue") => error(
-            "DefaultValue of Fn::FindInMap requires the AWS::LanguageExtensions transform, which is not supported",
-        ),
+        Some([map, top, second]) => Ok(Function::FindInMap(map, top, second, None)),
+        Some([map, top, second, Value::Map(options)]) if options.len() == 1 => {
+            match options.get("DefaultValue") {
+                Some(default) => Ok(Function::FindInMap(map, top, second, Some(default))),
+                None => error(FIND_IN_MAP),
+            }
+        }
         _ => error(FIND_IN_MAP),
     }
 }

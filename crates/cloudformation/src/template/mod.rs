@@ -9,13 +9,14 @@
 //!
 //! Invariants: nothing here panics or recurses deeper than [`MAX_DEPTH`] levels of a template;
 //! what one evaluation may produce is bounded by [`MAX_EVALUATED_BYTES`]; what is not
-//! implemented (transforms, rules, dynamic references) is refused by name.
+//! implemented (hooks, dynamic references) is refused by name.
 
 mod check;
 mod cidr;
 mod conditions;
 mod diff;
 mod evaluate;
+mod for_each;
 mod functions;
 mod graph;
 mod json;
@@ -26,6 +27,7 @@ mod parameters;
 mod parse;
 mod properties;
 mod references;
+mod rules;
 mod run;
 mod sub;
 mod types;
@@ -41,6 +43,7 @@ pub use diff::{
     Replacement, ResourceChange, diff,
 };
 pub use evaluate::{Environment, Evaluation, Lookup, Output};
+pub use for_each::{LANGUAGE_EXTENSIONS, unroll};
 pub use model::{CUSTOM, DeletionPolicy, OutputDefinition, Resource, Template, is_custom};
 pub use names::{Naming, RANDOM_LENGTH};
 pub use parameters::{Parameter, ParameterType, ParameterValues};

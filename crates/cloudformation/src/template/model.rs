@@ -2,7 +2,9 @@
 
 use indexmap::IndexMap;
 
+use super::for_each::LANGUAGE_EXTENSIONS;
 use super::parameters::Parameter;
+use super::rules::Rule;
 use super::value::{Map, Value};
 use super::{Result, TemplateError, parse};
 
@@ -16,7 +18,7 @@ const MAX_DESCRIPTION_BYTES: usize = 1024;
 const MAX_NAME_CHARS: usize = 255;
 
 /// A template whose sections have the right form. Whether its references hold is [`check`](super::check)'s to say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Template {
     /// The body that was parsed.
     pub body: String,
@@ -26,6 +28,10 @@ pub struct Template {
     pub metadata: Option<Value>,
     /// The parameters.
     pub parameters: IndexMap<String, Parameter>,
+    /// What must hold of the parameters.
+    pub rules: IndexMap<String, Rule>,
+    /// It may use what `AWS::LanguageExtensions` adds.
+    pub extended: bool,
     /// The mappings: map name, top-level key, second-level key, scalar or list.
     pub mappings: Map,
     /// The conditions.
@@ -49,6 +55,8 @@ pub struct Resource {
     pub condition: Option<String>,
     /// What becomes of it when it leaves the stack.
     pub deletion_policy: DeletionPolicy,
+    /// Whether the template says what becomes of it.
+    pub says_deletion_policy: bool,
     /// What becomes of the old one when an update replaces it.
     pub update_replace_policy: DeletionPolicy,
     /// Anything, not evaluated.
@@ -114,6 +122,8 @@ impl Template {
                 &mut problems,
                 Parameter::parse,
             )?,
+            rules: members(map, "Rules", "Rule", usize::MAX, &mut problems, Rule::parse)?,
+            extended: map.contains_key("Transform"),
             mappings: members(map, "Mappings", "Mapping", MAX_MEMBERS, &mut problems, mapping)?,
             conditions: members(map, "Conditions", "Condition", usize::MAX, &mut problems, |_, v| {
                 Ok(v.clone())
@@ -163,17 +173,19 @@ fn check_sections(map: &Map) -> Result<()> {
         Some(Some(version)) if version == "2010-09-09" => {}
         Some(_) => return format_error("unsupported value for AWSTemplateFormatVersion."),
     }
-    if let Some(transform) = map.get("Transform") {
+    // Whose loops have been unrolled.
+    let extended = Value::from(LANGUAGE_EXTENSIONS);
+    if let Some(transform) = map.get("Transform").filter(|transform| **transform != extended) {
         let names = match transform {
             Value::List(items) => items.iter().filter_map(Value::text).collect::<Vec<_>>().join(", "),
             other => other.text().map(|text| text.into_owned()).unwrap_or_default(),
         };
         return format_error(format!("Transform [{names}] is not supported"));
     }
-    match ["Rules", "Hooks"].into_iter().find(|section| map.contains_key(*section)) {
-        Some(section) => format_error(format!("the {section} section is not supported")),
-        None => Ok(()),
+    if map.contains_key("Hooks") {
+        return format_error("the Hooks section is not supported");
     }
+    Ok(())
 }
 
 fn description(map: &Map) -> Result<Option<String>> {
@@ -223,7 +235,7 @@ fn members<T>(
 fn check_name(noun: &str, name: &str) -> Result<()> {
     if let Some(rest) = name.strip_prefix("Fn::ForEach") {
         return Err(TemplateError::new(format!(
-            "Template error: Fn::ForEach{rest} requires the AWS::LanguageExtensions transform, which is not supported"
+            "Template error: Fn::ForEach{rest} requires the AWS::LanguageExtensions transform"
         )));
     }
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
@@ -320,6 +332,7 @@ impl Resource {
             }
         };
         Ok(Self {
+            says_deletion_policy: map.contains_key("DeletionPolicy"),
             deletion_policy: policy(id, &resource_type, map, "DeletionPolicy")?,
             update_replace_policy: policy(id, &resource_type, map, "UpdateReplacePolicy")?,
             resource_type,

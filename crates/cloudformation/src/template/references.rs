@@ -22,6 +22,8 @@ pub(crate) enum Use<'a> {
     Import(&'a Value),
     /// The zones of a region.
     Azs,
+    /// A function of `AWS::LanguageExtensions`.
+    Extension(&'static str),
     /// Text that is not replaced.
     Text(&'a str),
 }
@@ -67,11 +69,23 @@ fn function_uses<'a>(found: Function<'a>, taken: Taken<'_>, visit: &mut dyn FnMu
                 uses(value, taken, visit)?;
             }
         }
-        Function::FindInMap(map, top, second) => {
-            if let Value::String(name) = map {
+        Function::FindInMap(map, top, second, default) => {
+            if let (Value::String(name), None) = (map, default) {
                 visit(Use::Mapping(name));
             }
-            [map, top, second].into_iter().try_for_each(|part| uses(part, taken, visit))?;
+            if default.is_some() {
+                visit(Use::Extension("DefaultValue of Fn::FindInMap"));
+            }
+            let parts = [map, top, second].into_iter().chain(default);
+            parts.into_iter().try_for_each(|part| uses(part, taken, visit))?;
+        }
+        Function::Length(list) => {
+            visit(Use::Extension("Fn::Length"));
+            uses(list, taken, visit)?;
+        }
+        Function::ToJsonString(value) => {
+            visit(Use::Extension("Fn::ToJsonString"));
+            uses(value, taken, visit)?;
         }
         Function::Join(a, b) | Function::Select(a, b) | Function::Split(a, b) => {
             uses(a, taken, visit)?;

@@ -106,7 +106,21 @@ impl<'a> Run<'a> {
             Function::Join(delimiter, list) => self.join(delimiter, list)?.into(),
             Function::Select(index, list) => self.select(index, list)?,
             Function::Split(delimiter, source) => self.split(delimiter, source)?,
-            Function::FindInMap(map, top, second) => self.find_in_map(map, top, second)?,
+            Function::FindInMap(map, top, second, default) => {
+                match (self.find_in_map(map, top, second), default) {
+                    (Ok(found), _) => found,
+                    (Err(_), Some(default)) => return self.value(default),
+                    (Err(error), None) => return Err(error),
+                }
+            }
+            Function::Length(list) => match self.value(list)? {
+                Some(Value::List(items)) => Value::Number(items.len().to_string()),
+                _ => return error("Fn::Length requires a list or a function that returns a list"),
+            },
+            Function::ToJsonString(value) => match self.value(value)? {
+                Some(value) => value.to_json().to_string().into(),
+                None => return Ok(None),
+            },
             Function::Base64(text) => STANDARD.encode(self.string(text, BASE64)?).into(),
             Function::Cidr(block, count, bits) => self.cidr(block, count, bits)?,
             Function::GetAzs(region) => self.zones(region)?,

@@ -78,6 +78,37 @@ async fn a_rollback_and_a_deletion_go_on_wherever_they_were() {
 }
 
 #[tokio::test]
+async fn an_update_that_fails_is_taken_back_wherever_it_was() {
+    // Everything is replaced, changed or added before the last resource fails.
+    let next = FAN_OUT.replace("api-orders", "api-new-orders").replace("Payments", "Bills").replace(
+        "Resources:\n",
+        "Resources:\n  Broken: {Type: AWS::SQS::Queue, DependsOn: Subscription, Properties: {DelaySeconds: 9999}}\n",
+    );
+    for fault in [Fault::LoseCall, Fault::LoseAnswer] {
+        for n in 0.. {
+            let first = World::new().await;
+            let id = first.create("shop", FAN_OUT).await.unwrap();
+            first.settled(&id).await;
+            let (before, orders) = (first.inventory().await, first.queue("api-orders").await);
+            first.script.fault(n, fault);
+            first.update("shop", &next).await.unwrap();
+            if !dies(&first, &id).await {
+                assert!(n >= 12, "{n} calls");
+                break;
+            }
+            let second = first.again().await;
+            assert_eq!(
+                second.settled(&id).await.stack_status,
+                "UPDATE_ROLLBACK_COMPLETE",
+                "{fault:?} at {n}"
+            );
+            assert_eq!(second.inventory().await, before, "{fault:?} at {n}: {:?}", second.events(&id).await);
+            assert_eq!(second.queue("api-orders").await, orders, "{fault:?} at {n}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deletion_takes_over_from_a_creation_that_hangs() {
     // The subscription's id is not known when its creation is interrupted.
     let (calls, subscribe) = {
