@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::dispatch::MAX_STEPS;
+use crate::homes::{Homes, home};
 use crate::keys::{self, Space};
 use crate::machine::{Actor, Machine};
 use crate::machines::{AnyMachine, Machines};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     actors: OnceLock<BTreeMap<Space, Arc<dyn Actor>>>,
     inboxes: Inboxes,
     runtimes: Vec<Handle>,
+    pub homes: Homes,
     /// One for each step of a lane that has deliveries in memory.
     pub steps: Semaphore,
     stopping: watch::Sender<bool>,
@@ -74,6 +76,7 @@ impl Builder {
             factories: self.factories,
             actors: OnceLock::new(),
             inboxes: RwLock::default(),
+            homes: Homes::start(&runtimes),
             runtimes,
             steps: Semaphore::new(MAX_STEPS),
             stopping: watch::Sender::new(false),
@@ -171,7 +174,7 @@ impl Core {
             return Err(Fault::NoRoom.into());
         }
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Typed::<M> { command, reply });
+        let job = Box::new(Typed::<M> { command, reply, home: home() });
         let inbox = self.shared.inbox(shard)?;
         inbox.try_send(Envelope { job, trace: Arc::clone(trace) }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Fault::Overloaded,

@@ -11,6 +11,7 @@ mod dispatch;
 pub mod effects;
 mod fault;
 pub mod functions;
+mod homes;
 mod host;
 mod ids;
 pub mod keys;

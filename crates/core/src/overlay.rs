@@ -1,26 +1,36 @@
-//! Writes that are not durable yet, over what the engine shows.
+//! Writes that the engine does not show yet.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use ropeway_store::{Batch, Op, Range};
+use ropeway_store::{Batch, Op, Range, Seq};
 
 /// Keys and their new values; `None`: deleted.
 pub(crate) type Writes = BTreeMap<Bytes, Option<Bytes>>;
 
-/// The writes of the commits under way, the oldest first, and of the batch being made.
+/// The newest write of each key among the commits that do not show yet, and the batch being made.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    under_way: VecDeque<Writes>,
+    /// With the number of its commit.
+    written: BTreeMap<Bytes, (u64, Option<Bytes>)>,
+    /// The keys of each commit, the oldest first.
+    commits: VecDeque<(u64, Vec<Bytes>)>,
+    /// Number of the newest commit.
+    newest: u64,
     batch: Writes,
     bytes: usize,
 }
 
 impl Overlay {
+    /// Over an engine that shows everything up to a commit.
+    pub fn new(newest: Seq) -> Self {
+        Overlay { newest: newest.0, ..Overlay::default() }
+    }
+
     /// What the newest write of a key says: `None` if no write here names it.
     pub fn get(&self, key: &Bytes) -> Option<&Option<Bytes>> {
-        self.batch.get(key).or_else(|| self.under_way.iter().rev().find_map(|writes| writes.get(key)))
+        self.batch.get(key).or_else(|| self.written.get(key).map(|(_, value)| value))
     }
 
     /// Every write within a range, `staged` being the newest.
@@ -29,9 +39,10 @@ impl Overlay {
         if is_empty(range) {
             return out;
         }
-        for writes in self.under_way.iter().chain([&self.batch, staged]) {
-            let found = writes.range((range.from.clone(), range.to.clone()));
-            out.extend(found.map(|(k, v)| (k.clone(), v.clone())));
+        let bounds = || (range.from.clone(), range.to.clone());
+        out.extend(self.written.range(bounds()).map(|(k, (_, v))| (k.clone(), v.clone())));
+        for writes in [&self.batch, staged] {
+            out.extend(writes.range(bounds()).map(|(k, v)| (k.clone(), v.clone())));
         }
         out
     }
@@ -51,27 +62,36 @@ impl Overlay {
         (self.batch.len(), self.bytes)
     }
 
-    /// Closes the batch: it is under way until [`Overlay::retire`].
+    /// Closes the batch, the next commit: its writes stay until [`Overlay::retire`].
     pub fn close_batch(&mut self) -> Batch {
         let writes = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        let ops = writes.iter().map(|(key, value)| match value {
-            Some(value) => Op::Put(key.clone(), value.clone()),
-            None => Op::Delete(key.clone()),
-        });
-        let batch = Batch { ops: ops.collect() };
-        self.under_way.push_back(writes);
-        batch
+        self.newest += 1;
+        let mut ops = Vec::with_capacity(writes.len());
+        let mut keys = Vec::with_capacity(writes.len());
+        for (key, value) in writes {
+            ops.push(match value.clone() {
+                Some(value) => Op::Put(key.clone(), value),
+                None => Op::Delete(key.clone()),
+            });
+            keys.push(key.clone());
+            self.written.insert(key, (self.newest, value));
+        }
+        self.commits.push_back((self.newest, keys));
+        Batch { ops }
     }
 
-    /// Forgets the oldest commit: the engine shows it now.
-    pub fn retire(&mut self) {
-        self.under_way.pop_front();
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Overlay::default();
+    /// Forgets the commits that the engine shows.
+    pub fn retire(&mut self, shown: Seq) {
+        while self.commits.front().is_some_and(|(number, _)| *number <= shown.0) {
+            let Some((number, keys)) = self.commits.pop_front() else { return };
+            for key in keys {
+                // A later commit may have written it again.
+                if self.written.get(&key).is_some_and(|(of, _)| *of == number) {
+                    self.written.remove(&key);
+                }
+            }
+        }
     }
 }
 

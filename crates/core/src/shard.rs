@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::dispatch::Dispatcher;
+use crate::homes::Answer;
 use crate::host::Shared;
 use crate::machine::Machine;
 use crate::machines::Machines;
@@ -25,9 +26,6 @@ const MAX_COMMANDS: usize = 128;
 const READ_AGAIN: i64 = 1000;
 /// Commits under way at once.
 const MAX_UNDER_WAY: usize = 8;
-
-/// Called with how the commit went.
-type Answer = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 
 /// Something to do in a shard's loop.
 pub(crate) trait Job: Send {
@@ -46,12 +44,14 @@ pub(crate) struct Envelope {
 pub(crate) struct Typed<M: Machine> {
     pub command: M::Command,
     pub reply: oneshot::Sender<Result<M::Output, M::Error>>,
+    /// Where it is waited for.
+    pub home: Option<usize>,
 }
 
 impl<M: Machine> Job for Typed<M> {
     fn run<'a>(self: Box<Self>, machines: &'a mut Machines, tx: &'a mut Tx) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Typed { command, reply } = *self;
+            let Typed { command, reply, home } = *self;
             let result = match machines.of::<M>() {
                 None => Err(Fault::Damaged(format!("no machine for {:?}", M::SPACE)).into()),
                 Some(machine) => {
@@ -60,7 +60,7 @@ impl<M: Machine> Job for Typed<M> {
                 }
             };
             let result = finish(tx, result);
-            answer(reply, result)
+            answer(home, reply, result)
         })
     }
 
@@ -82,10 +82,11 @@ fn finish<T, E: From<Fault>>(tx: &mut Tx, result: Result<T, E>) -> Result<T, E> 
 }
 
 fn answer<T: Send + 'static, E: From<Fault> + Send + 'static>(
+    home: Option<usize>,
     reply: oneshot::Sender<Result<T, E>>,
     result: Result<T, E>,
 ) -> Answer {
-    Box::new(move |committed| {
+    Answer::at(home, move |committed| {
         let _ = reply.send(committed.map_err(E::from).and(result));
     })
 }
@@ -101,7 +102,7 @@ impl<T: Task> Job for Own<T> {
         Box::pin(async move {
             let result = self.task.run(machines, tx).await;
             let result = finish(tx, result);
-            answer(self.reply, result)
+            answer(None, self.reply, result)
         })
     }
 
@@ -276,7 +277,7 @@ impl Loop {
         let before =
             if self.tx.spoiled().is_none() { self.machines.before_commit(&mut self.tx) } else { Ok(()) };
         let Some(fault) = before.err().or_else(|| self.tx.spoiled()) else { return self.commit(answers) };
-        answers.into_iter().for_each(|answer| answer(Err(fault.clone())));
+        answers.into_iter().for_each(|answer| self.shared.homes.answer(answer, Err(fault.clone())));
         self.start_over(fault).await;
     }
 
@@ -288,6 +289,7 @@ impl Loop {
         let riders: Riders = Arc::new(Mutex::new(Riding::UnderWay(answers)));
         self.under_way.push_back(Arc::clone(&riders));
         let done = self.done_sender.clone();
+        let shared = Arc::clone(&self.shared);
         self.store.commit(
             batch,
             Box::new(move |result| {
@@ -297,7 +299,7 @@ impl Loop {
                 }
                 let before = std::mem::replace(&mut *lock(&riders), Riding::Over(result.clone()));
                 if let Riding::UnderWay(waiting) = before {
-                    waiting.into_iter().for_each(|answer| answer(result.clone()));
+                    waiting.into_iter().for_each(|answer| shared.homes.answer(answer, result.clone()));
                 }
                 // The loop outlives its commits; should it be gone, nobody needs to know.
                 let _ = done.send(result);
@@ -309,7 +311,7 @@ impl Loop {
     fn answer_reads(&mut self, answers: Vec<Answer>) {
         let after = self.tx.take_after();
         let mut answers: Vec<Answer> = answers;
-        answers.push(Box::new(move |committed| {
+        answers.push(Answer::new(move |committed| {
             if committed.is_ok() {
                 after.into_iter().for_each(|action| action());
             }
@@ -321,7 +323,7 @@ impl Loop {
                 Riding::Over(over) => result = over.clone(),
             }
         }
-        answers.into_iter().for_each(|answer| answer(result.clone()));
+        answers.into_iter().for_each(|answer| self.shared.homes.answer(answer, result.clone()));
     }
 
     async fn retire(&mut self, result: Result<(), Fault>) {

@@ -63,12 +63,13 @@ impl Tx {
         ids: Ids,
         signals: Arc<Signals>,
     ) -> Self {
-        let lanes = Lanes::new(store.last_seq().0 + 1);
+        let newest = store.last_seq();
+        let lanes = Lanes::new(newest.0 + 1);
         Tx {
             shard,
             shards,
             store,
-            overlay: Overlay::default(),
+            overlay: Overlay::new(newest),
             staged: Writes::new(),
             after: Vec::new(),
             staged_after: 0,
@@ -312,14 +313,15 @@ impl Tx {
         std::mem::take(&mut self.after)
     }
 
+    /// Forgets the writes that the engine shows by now.
     pub(crate) fn retire(&mut self) {
-        self.overlay.retire();
+        self.overlay.retire(self.store.shown_seq());
     }
 
     /// Forgets everything that is not in the store.
     pub(crate) fn reset(&mut self, store: Arc<dyn Shard>) {
         self.store = store;
-        self.overlay.clear();
+        self.overlay = Overlay::new(self.store.last_seq());
         self.drop_staged();
         self.after.clear();
         self.staged_after = 0;

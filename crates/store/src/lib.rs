@@ -161,12 +161,17 @@ pub trait Shard: Send + Sync {
     /// Whether so much waits for the disk that no new work should be taken on. A caller that goes on
     /// all the same is refused with [`CommitError::Retry`] at twice as much.
     fn busy(&self) -> bool;
-    /// Reads keys. Batches that are not durable yet may or may not show.
+    /// Reads keys. Batches after [`Shard::shown_seq`] may or may not show.
     fn get<'a>(&'a self, keys: &'a [Bytes]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>, ReadError>>;
     /// Reads a page of at most `limit` rows and [`MAX_PAGE_BYTES`].
     fn scan(&self, range: Range, limit: usize) -> BoxFuture<'_, Result<Page, ReadError>>;
     /// Number of the newest durable commit.
     fn last_seq(&self) -> Seq;
+    /// Number of the newest commit that reads show for sure: [`Shard::last_seq`], or soon the same. On
+    /// opening it is the same.
+    fn shown_seq(&self) -> Seq;
+    /// Waits until reads show everything that is durable now.
+    fn settle(&self) -> BoxFuture<'_, Result<(), ReadError>>;
 }
 
 impl fmt::Display for CommitError {

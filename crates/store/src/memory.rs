@@ -325,4 +325,12 @@ impl Shard for MemoryShard {
     fn last_seq(&self) -> Seq {
         Seq(self.rows(|rows| rows.seq).unwrap_or_default())
     }
+
+    fn shown_seq(&self) -> Seq {
+        self.last_seq()
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), ReadError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

@@ -66,11 +66,14 @@ pub async fn open(store: &dyn Store, shard: u16) -> Arc<dyn Shard> {
     store.open(lease).await.unwrap()
 }
 
-/// Commits and waits for the answer.
+/// Commits, waits for the answer, and until it shows.
 pub async fn commit(shard: &dyn Shard, ops: Vec<Op>) -> Result<Seq, CommitError> {
     let (answer, answered) = tokio::sync::oneshot::channel();
     shard.commit(Batch { ops }, Box::new(move |result| drop(answer.send(result))));
-    answered.await.unwrap()
+    let seq = answered.await.unwrap()?;
+    shard.settle().await.map_err(|e| CommitError::Fatal(e.0))?;
+    assert!(shard.shown_seq() >= seq && shard.last_seq() >= seq);
+    Ok(seq)
 }
 
 /// A put.
@@ -120,7 +123,8 @@ async fn order(store: Arc<dyn Store>) {
     for n in 0..500u32 {
         assert_eq!(answered.recv().unwrap(), (n, Ok(Seq(u64::from(n) + 1))));
     }
-    assert_eq!(shard.last_seq(), Seq(500));
+    shard.settle().await.unwrap();
+    assert_eq!((shard.last_seq(), shard.shown_seq()), (Seq(500), Seq(500)));
     assert_eq!(get(&*shard, b"last").await.unwrap(), 499u32.to_be_bytes().as_slice());
     assert_eq!(everything(&*shard).await.len(), 501);
 }
@@ -140,6 +144,7 @@ async fn atomic(store: Arc<dyn Store>) {
             assert!(rows.is_empty() && round == 0, "half a batch shows: {rows:?}");
         }
         answered.recv().unwrap().unwrap();
+        shard.settle().await.unwrap();
     }
     assert_eq!(commit(&*shard, vec![]).await, Ok(Seq(51)), "an empty batch counts");
 }
@@ -307,7 +312,7 @@ async fn reopened(store: Arc<dyn Store>, reopen: Reopen) {
         assert!(lease.epoch > epoch);
         epoch = lease.epoch;
         let shard = store.open(lease).await.unwrap();
-        assert_eq!(shard.last_seq(), Seq(round - 1));
+        assert_eq!((shard.last_seq(), shard.shown_seq()), (Seq(round - 1), Seq(round - 1)));
         let key = round.to_be_bytes();
         assert_eq!(
             commit(&*shard, vec![put(key, b"low"), put([0xFF, key[7]], b"high")]).await,

@@ -261,6 +261,24 @@ fn a_loss_of_power_while_the_journal_changes_loses_nothing() {
     crash_at(&bench, &log, points, &mut StdRng::seed_from_u64(3));
 }
 
+/// A segment is made, becomes full, is used again: around each of those moments.
+#[test]
+fn a_loss_of_power_while_the_log_changes_its_segments_loses_nothing() {
+    let bench = Bench::new();
+    let third = |path: &Path| path.ends_with("wal/2.wal");
+    let log = bench.until(900, 60_000, third);
+    let changes = log
+        .events()
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| creates(event, |p| p.extension().is_some_and(|e| e == "wal")));
+    let changes: Vec<usize> = changes.map(|(at, _)| at).skip(1).collect();
+    let end = log.events().len();
+    let points =
+        changes.iter().flat_map(|at| [at - 1, at + 1, at + 3, at + 5, at + 11]).chain([end * 3 / 4, end]);
+    crash_at(&bench, &log, points, &mut StdRng::seed_from_u64(6));
+}
+
 #[test]
 fn the_check_notices_commits_that_are_not_synced() {
     let bench = Bench::new();

@@ -62,80 +62,142 @@ fn flip(path: &Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-#[test]
-fn a_flipped_bit_anywhere_in_the_journal_is_refused() {
-    let (_dir, path) = made();
-    let sound = fs::read(journal(&path)).unwrap();
-    let written = written(&path);
-    let mut refused = 0;
-    for at in (0..written).step_by(37).chain(written - 30..written) {
-        flip(&journal(&path), at);
-        let damaged = fs::read(journal(&path)).unwrap();
-        match reopen(&path) {
-            // The engine's number of the last batch is in no checksum, and nothing depends on it.
-            Ok(rows) => assert!(rows == 100 && at > written - 350, "byte {at} of {written}: {rows} rows"),
-            Err(OpenError::Damaged(_) | OpenError::Lost { .. }) => {
-                assert_eq!(
-                    fs::read(journal(&path)).unwrap(),
-                    damaged,
-                    "{at}: what is refused is not changed"
-                );
-                refused += 1;
+/// A copy of a store's directory.
+fn copy(path: &Path) -> (tempfile::TempDir, PathBuf) {
+    fn copy_into(from: &Path, to: &Path) {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let target = to.join(entry.file_name());
+            match entry.path().is_dir() {
+                true => copy_into(&entry.path(), &target),
+                false => drop(fs::copy(entry.path(), target).unwrap()),
             }
-            Err(e) => panic!("byte {at} of {written}: {e}"),
         }
-        fs::write(journal(&path), &sound).unwrap();
     }
-    assert!(refused > 800, "{refused}");
-    assert_eq!(reopen(&path).unwrap(), 100);
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let to = dir.path().join("store");
+    copy_into(path, &to);
+    (dir, to)
+}
+
+/// The file of the log that commits were written to.
+fn log(path: &Path) -> PathBuf {
+    path.join("wal/0.wal")
+}
+
+/// A store as a crash leaves it after `rows` more commits: what the engine had of them is lost, and the mark is
+/// from before.
+fn crashed(path: &Path, rows: u8) -> (tempfile::TempDir, PathBuf) {
+    let store = EmbeddedStore::open(path, options()).unwrap();
+    let (journal_before, mark) = (fs::read(journal(path)).unwrap(), fs::read(path.join("durable")).unwrap());
+    let crashed = runtime().block_on(async {
+        let shard = open(&store, 0).await;
+        for n in 100..100 + rows {
+            commit(&*shard, vec![put([n], [n; 200])]).await.unwrap();
+        }
+        copy(path)
+    });
+    fs::write(journal(&crashed.1), journal_before).unwrap();
+    fs::write(crashed.1.join("durable"), mark).unwrap();
+    crashed
 }
 
 #[test]
-fn a_journal_that_was_cut_off_is_refused() {
+fn a_flipped_bit_in_the_engines_journal_is_mended_from_the_log_or_refused() {
+    let (_dir, path) = made();
+    let written = written(&path);
+    let (mut mended, mut refused) = (0, 0);
+    for at in (0..written).step_by(137).chain(written - 30..written) {
+        for with_log in [true, false] {
+            let (_copy, path) = copy(&path);
+            if !with_log {
+                fs::remove_dir_all(path.join("wal")).unwrap();
+            }
+            flip(&journal(&path), at);
+            let damaged = fs::read(journal(&path)).unwrap();
+            match reopen(&path) {
+                // The engine's number of the last batch is in no checksum, and nothing depends on it.
+                Ok(rows) => {
+                    assert!(rows == 100 && (with_log || at > written - 350), "byte {at}: {rows} rows");
+                    mended += u32::from(with_log);
+                }
+                Err(OpenError::Damaged(_) | OpenError::Lost { .. }) => {
+                    assert!(!with_log || at < 100, "byte {at}: the log has it");
+                    let same = fs::read(journal(&path)).unwrap() == damaged;
+                    assert!(same, "{at}: what is refused is not changed");
+                    refused += 1;
+                }
+                Err(e) => panic!("byte {at} of {written}: {e}"),
+            }
+        }
+    }
+    assert!(mended > 200 && refused > 200, "{mended} mended, {refused} refused");
+}
+
+#[test]
+fn a_journal_that_was_cut_off_is_mended_from_the_log_or_refused() {
     let (_dir, path) = made();
     let sound = fs::read(journal(&path)).unwrap();
     let written = written(&path);
-    for length in (0..written).step_by(371).chain([written - 1]) {
-        fs::write(journal(&path), &sound[..length]).unwrap();
-        let error = reopen(&path).expect_err(&format!("{length} bytes of {written}"));
-        assert!(
-            matches!(error, OpenError::Lost { recovered, durable } if recovered < durable),
-            "{length}: {error}"
-        );
+    let spoilt = |bytes: &[u8], with_log: bool| {
+        let (_copy, path) = copy(&path);
+        if !with_log {
+            fs::remove_dir_all(path.join("wal")).unwrap();
+        }
+        fs::write(journal(&path), bytes).unwrap();
+        reopen(&path)
+    };
+    for length in (300..written).step_by(1171).chain([written - 1]) {
+        assert_eq!(spoilt(&sound[..length], true).unwrap(), 100, "{length} bytes of {written}");
+        spoilt(&sound[..length], false).expect_err(&format!("{length} bytes of {written}"));
     }
     for zeroed in [0..written, written / 2..written, written / 3..written / 2] {
         let mut bytes = sound.clone();
         bytes[zeroed.clone()].fill(0);
-        fs::write(journal(&path), bytes).unwrap();
-        let error = reopen(&path).expect_err(&format!("zeros at {zeroed:?}"));
+        let error = spoilt(&bytes, false).expect_err(&format!("zeros at {zeroed:?}"));
         assert!(matches!(error, OpenError::Damaged(_) | OpenError::Lost { .. }), "{zeroed:?}: {error}");
+        assert!(spoilt(&bytes, true).is_ok_and(|rows| rows == 100) || zeroed.start == 0);
     }
 }
 
 /// Damage of the newest commits is told from an unfinished one even where the mark doesn't reach.
 #[test]
-fn damage_behind_the_mark_is_refused_where_commits_follow() {
+fn damage_in_the_log_is_refused_where_commits_follow() {
     let (_dir, path) = made();
-    let mark = fs::read(path.join("durable")).unwrap();
-    let store = EmbeddedStore::open(&path, options()).unwrap();
-    let before = written(&path);
-    runtime().block_on(async {
-        let shard = open(&store, 0).await;
-        for n in 100..110u8 {
-            commit(&*shard, vec![put([n], [n; 200])]).await.unwrap();
+    let (_crashed, path) = crashed(&path, 10);
+    let blocks = fs::read(log(&path)).unwrap().chunks(4096).take_while(|block| block[0] != 0).count();
+    assert!(blocks > 10, "{blocks}");
+    for block in 0..blocks {
+        let (_copy, path) = copy(&path);
+        flip(&log(&path), block * 4096 + 30);
+        let damaged = fs::read(log(&path)).unwrap();
+        match reopen(&path) {
+            // The last commit alone may be an unfinished one; that loss cannot be seen.
+            Ok(rows) => assert_eq!((rows, block), (109, blocks - 1)),
+            Err(OpenError::Damaged(_)) => {
+                assert!(block < blocks - 1 && fs::read(log(&path)).unwrap() == damaged)
+            }
+            Err(e) => panic!("block {block}: {e}"),
         }
-        store.close().await.unwrap();
-    });
-    drop(store);
-    fs::write(path.join("durable"), mark).unwrap();
-    let sound = fs::read(journal(&path)).unwrap();
-    flip(&journal(&path), before + 500);
-    assert!(matches!(reopen(&path), Err(OpenError::Damaged(_))));
-    // The last commit alone may be an unfinished one, and is cut off; that loss cannot be seen.
-    fs::write(journal(&path), sound).unwrap();
-    let last = written(&path) - 20;
-    flip(&journal(&path), last);
-    assert_eq!(reopen(&path).unwrap(), 109);
+    }
+    assert_eq!(reopen(&path).unwrap(), 110);
+    assert_eq!(reopen(&path).unwrap(), 110, "with the log emptied");
+}
+
+/// What the mark names must be there, whatever is missing.
+#[test]
+fn a_log_that_lost_what_was_durable_is_refused() {
+    let (_dir, original) = made();
+    let (_crashed, path) = crashed(&original, 10);
+    let (_copy, without_mark) = copy(&path);
+    // The store that went on has its mark from after the commits.
+    fs::copy(original.join("durable"), path.join("durable")).unwrap();
+    fs::rename(log(&path), original.join("log")).unwrap();
+    assert!(matches!(reopen(&path), Err(OpenError::Lost { .. })));
+    fs::rename(original.join("log"), log(&path)).unwrap();
+    assert_eq!(reopen(&path).unwrap(), 110);
+    fs::remove_file(log(&without_mark)).unwrap();
+    assert_eq!(reopen(&without_mark).unwrap(), 100, "nothing tells of them");
 }
 
 #[test]
@@ -199,10 +261,10 @@ fn a_table_with_a_flipped_bit_is_noticed() {
 fn another_format_is_refused_by_its_number() {
     let (_dir, path) = made();
     let text = fs::read_to_string(path.join("format")).unwrap();
-    fs::write(path.join("format"), text.replace("format 1", "format 7")).unwrap();
+    fs::write(path.join("format"), text.replace("format 2", "format 7")).unwrap();
     let error = reopen(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Format { found: 7, expected: 1 }), "{error}");
-    assert_eq!(error.to_string(), "the store has format 7, and this version reads and writes format 1");
+    assert!(matches!(error, OpenError::Format { found: 7, expected: 2 }), "{error}");
+    assert_eq!(error.to_string(), "the store has format 7, and this version reads and writes format 2");
 }
 
 #[test]

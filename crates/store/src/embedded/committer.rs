@@ -1,15 +1,17 @@
-//! The one thread that writes: it folds everything that waits into one commit, syncs it, and
+//! The one thread that writes: it folds everything that waits into one record of the log, syncs that, and
 //! answers.
 
 use std::sync::Arc;
 
-use fjall::{OwnedWriteBatch, PersistMode};
+use fjall::PersistMode;
 
-use super::engine::{COMMIT_KEY, Engine, epoch_key, seq_key};
+use super::engine::{Engine, epoch_key, seq_key};
+use super::feed::{Feeder, Item};
 use super::queue::{Answer, Request};
 use super::state::State;
+use super::wal::{Record, Wal};
 use super::watch::Watch;
-use crate::{Batch, CommitError, Done, Lease, Seq, ShardId};
+use crate::{Batch, CommitError, Done, Lease, Op, Seq, ShardId};
 
 /// A fold is committed once it holds this much, even if more waits.
 const FOLD_BYTES: usize = 8 * 1024 * 1024;
@@ -35,10 +37,9 @@ enum Waiting {
 }
 
 struct Fold {
-    batch: OwnedWriteBatch,
+    record: Record,
     waiting: Vec<Waiting>,
     shards: Vec<ShardId>,
-    bytes: usize,
 }
 
 /// The committer's own state.
@@ -47,9 +48,10 @@ pub(super) struct Committer {
     state: Arc<State>,
     owners: Vec<Owner>,
     fold: Fold,
-    scratch: Vec<u8>,
+    wal: Wal,
     since_look: usize,
-    watch: Option<Watch>,
+    /// In the order in which they end.
+    beside: Option<(Feeder, Watch)>,
 }
 
 /// Tells everyone if the thread panics: else they would wait for ever.
@@ -71,12 +73,12 @@ impl Committer {
         state: Arc<State>,
         epochs: &[u64],
         seqs: &[u64],
-        watch: Watch,
+        wal: Wal,
+        beside: (Feeder, Watch),
     ) -> Committer {
         let owner = |(epoch, seq): (&u64, &u64)| Owner { epoch: *epoch, seq: *seq, ..Owner::default() };
         let owners = epochs.iter().zip(seqs).map(owner).collect();
-        let fold = Fold::new(&engine);
-        Committer { engine, state, owners, fold, scratch: Vec::new(), since_look: 0, watch: Some(watch) }
+        Committer { engine, state, owners, fold: Fold::new(), wal, since_look: 0, beside: Some(beside) }
     }
 
     /// Runs until the queue is closed and empty.
@@ -110,14 +112,19 @@ impl Committer {
             Request::Open(lease, answer) => {
                 // The opener reads what earlier handles wrote, so that has to be decided first.
                 self.commit();
-                let _ = answer.send(self.open(&lease));
+                let opened = self.open(&lease);
+                self.state.feed.push(Item::Then(Box::new(move |shown| {
+                    let _ = answer.send(
+                        opened.and_then(|handle| shown.map(|()| handle).map_err(|e| CommitError::Fatal(e.0))),
+                    );
+                })));
             }
             Request::Close(answer) => {
                 self.state.queue.close();
                 return Some(answer);
             }
         }
-        if self.fold.bytes >= FOLD_BYTES {
+        if self.fold.record.len() >= FOLD_BYTES {
             self.commit();
         }
         None
@@ -146,8 +153,11 @@ impl Committer {
         }
         self.fold.waiting.push(Waiting::Batch(done, Seq(owner.seq)));
         for op in &batch.ops {
-            self.engine.add(&mut self.fold.batch, shard, op, &mut self.scratch);
-            self.fold.bytes += op.bytes();
+            let value = match op {
+                Op::Put(_, value) => Some(value.as_ref()),
+                Op::Delete(_) => None,
+            };
+            self.fold.record.add(&shard.0.to_be_bytes(), op.key(), value);
         }
     }
 
@@ -164,7 +174,7 @@ impl Committer {
         owner.epoch += 1;
         owner.handle += 1;
         let lease = Lease { shard, epoch: owner.epoch };
-        self.fold.batch.insert(&self.engine.index, epoch_key(shard.0), owner.epoch.to_be_bytes());
+        self.fold.record.add(&epoch_key(shard.0), &[], Some(&owner.epoch.to_be_bytes()));
         self.fold.waiting.push(Waiting::Lease(answer, lease));
     }
 
@@ -188,28 +198,31 @@ impl Committer {
         if self.fold.waiting.is_empty() {
             return;
         }
-        let mut fold = std::mem::replace(&mut self.fold, Fold::new(&self.engine));
+        let Fold { mut record, waiting, shards } = std::mem::replace(&mut self.fold, Fold::new());
         let commit = self.state.commit() + 1;
-        fold.batch.insert(&self.engine.index, COMMIT_KEY, commit.to_be_bytes());
-        for shard in &fold.shards {
+        let mut seqs = Vec::with_capacity(shards.len());
+        for shard in shards {
             if let Some(owner) = self.owners.get_mut(usize::from(shard.0)) {
                 owner.in_fold = false;
-                fold.batch.insert(&self.engine.index, seq_key(shard.0), owner.seq.to_be_bytes());
+                record.add(&seq_key(shard.0), &[], Some(&owner.seq.to_be_bytes()));
+                seqs.push((shard, owner.seq));
             }
         }
-        self.look_for_room(fold.bytes);
-        match fold.batch.commit() {
-            Ok(()) => self.succeed(commit, fold.shards, fold.waiting),
-            Err(e) => self.fail(&format!("commit {commit}: {e}"), fold.waiting),
+        self.look_for_room(record.len());
+        self.wal.segments().wait_for_engine(|| self.state.failure().is_some());
+        match self.wal.append(&mut record, commit) {
+            Ok(()) => self.succeed(commit, record, seqs, waiting),
+            Err(e) => self.fail(&format!("commit {commit}: {e}"), waiting),
         }
     }
 
-    fn succeed(&mut self, commit: u64, shards: Vec<ShardId>, waiting: Vec<Waiting>) {
+    fn succeed(&mut self, commit: u64, record: Record, seqs: Vec<(ShardId, u64)>, waiting: Vec<Waiting>) {
         self.state.set_commit(commit);
-        for shard in shards {
-            let seq = self.owners.get(usize::from(shard.0)).map_or(0, |owner| owner.seq);
-            self.state.set_seq(shard, seq);
+        for (shard, seq) in &seqs {
+            self.state.set_seq(*shard, *seq);
         }
+        // First, so that who is answered and then asks to see it all finds this before its question.
+        self.state.feed.push(Item::Commit(record, seqs));
         for waiting in waiting {
             match waiting {
                 Waiting::Batch(done, seq) => done(Ok(seq)),
@@ -244,13 +257,17 @@ impl Committer {
     }
 
     fn shut(mut self, closed: Option<Answer<()>>) {
-        if self.state.failure().is_none()
-            && let Err(e) = self.engine.db.persist(PersistMode::SyncAll)
-        {
-            self.state.fail(&format!("the last sync: {e}"));
+        // The feeder ends with everything in the engine; the watch with writing the mark, for which nothing may
+        // be under way.
+        if let Some((feeder, watch)) = self.beside.take() {
+            drop(feeder);
+            if self.state.failure().is_none()
+                && let Err(e) = self.engine.sync(PersistMode::SyncAll)
+            {
+                self.state.fail(&format!("the last sync: {e}"));
+            }
+            drop(watch);
         }
-        // The watch ends with writing the mark, for which nothing may be under way.
-        drop(self.watch.take());
         self.state.drop_engine();
         let result = self.state.failure().map_or(Ok(()), Err);
         drop((self.fold, self.engine));
@@ -261,8 +278,8 @@ impl Committer {
 }
 
 impl Fold {
-    fn new(engine: &Engine) -> Fold {
-        Fold { batch: engine.batch(), waiting: Vec::new(), shards: Vec::new(), bytes: 0 }
+    fn new() -> Fold {
+        Fold { record: Record::new(), waiting: Vec::new(), shards: Vec::new() }
     }
 }
 

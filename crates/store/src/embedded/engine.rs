@@ -9,11 +9,15 @@ use std::fs::File;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
+use fjall::{Database, Guard, Keyspace, PersistMode, Readable};
 
 use super::BulkKeys;
+use super::wal::Record;
 use crate::page::PageBuilder;
-use crate::{Op, Page, Range, ReadError, ShardId};
+use crate::{Page, Range, ReadError, ShardId};
+
+/// In front of the store's own rows, where the shard's number is in others.
+const OWN: [u8; 2] = [0xFF, 0xFF];
 
 /// Number of the newest commit, over all shards. Written in every commit.
 pub(super) const COMMIT_KEY: &[u8] = &[0xFF, 0xFF, b'c'];
@@ -39,24 +43,35 @@ pub(super) struct Engine {
     pub(super) index: Keyspace,
     pub(super) bulk: Keyspace,
     pub(super) bulk_keys: BulkKeys,
-    pub(super) persist: PersistMode,
+    /// Whether anything is synced.
+    pub(super) sync: bool,
     pub(super) _lock: File,
 }
 
 impl Engine {
-    /// An empty commit.
-    pub(super) fn batch(&self) -> OwnedWriteBatch {
-        self.db.batch().durability(Some(self.persist))
+    /// Writes commits, unsynced, as one.
+    pub(super) fn write<'a>(&self, records: impl Iterator<Item = &'a Record>) -> fjall::Result<()> {
+        let mut batch = self.db.batch();
+        let mut commit = None;
+        for record in records {
+            commit = Some(record.commit());
+            for (key, value) in record.writes() {
+                let keyspace = self.keyspace_of(key);
+                match value {
+                    Some(value) => batch.insert(keyspace, key, value),
+                    None => batch.remove(keyspace, key),
+                }
+            }
+        }
+        if let Some(commit) = commit {
+            batch.insert(&self.index, COMMIT_KEY, commit.to_be_bytes());
+        }
+        batch.commit()
     }
 
-    /// Adds one write of a shard to a commit. `scratch` saves an allocation.
-    pub(super) fn add(&self, to: &mut OwnedWriteBatch, shard: ShardId, op: &Op, scratch: &mut Vec<u8>) {
-        encode(shard, op.key(), scratch);
-        let keyspace = self.keyspace(op.key());
-        match op {
-            Op::Put(_, value) => to.insert(keyspace, scratch.as_slice(), value.as_ref()),
-            Op::Delete(_) => to.remove(keyspace, scratch.as_slice()),
-        }
+    /// Makes everything written so far survive a loss of power.
+    pub(super) fn sync(&self, mode: PersistMode) -> fjall::Result<()> {
+        self.db.persist(if self.sync { mode } else { PersistMode::Buffer })
     }
 
     /// Reads a number from one of the store's own rows; 0 if it isn't there.
@@ -69,7 +84,7 @@ impl Engine {
     }
 
     pub(super) fn get(&self, shard: ShardId, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, ReadError> {
-        // Without a snapshot: what is durable shows, and of what isn't yet nothing is promised.
+        // Without a snapshot: what was fed shows, and of the rest nothing is promised.
         let mut scratch = Vec::new();
         keys.iter()
             .map(|key| {
@@ -101,6 +116,14 @@ impl Engine {
             }
         }
         Ok(page.finish())
+    }
+
+    /// Where a key lies that has its shard's number in front.
+    fn keyspace_of(&self, key: &[u8]) -> &Keyspace {
+        match key.split_first_chunk() {
+            Some((&OWN, _)) | None => &self.index,
+            Some((_, key)) => self.keyspace(key),
+        }
     }
 
     fn keyspace(&self, key: &[u8]) -> &Keyspace {

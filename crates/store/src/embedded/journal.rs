@@ -1,11 +1,10 @@
 //! Reads fjall's journals before fjall does, and decides whether the store may be opened.
 //!
-//! On opening, fjall cuts a journal off at the first thing that it cannot read, whether that is
-//! the commit that a power loss interrupted or damage in the middle of what was acknowledged, and
-//! fails on a commit whose middle a power loss left out. Here those are told apart, while nothing
-//! has been changed yet: every commit but the newest was synced before the next one was begun, so
-//! only the last one of the last journal may be incomplete. That one is cut off; anything else is
-//! damage, and refused.
+//! On opening, fjall cuts a journal off at the first thing that it cannot read, whether that is what a power
+//! loss left of writes that were not synced or damage in the middle of what was, and fails on a commit whose
+//! middle a power loss left out. Here what cannot be read is cut off before, if the write-ahead log has everything
+//! from there on; else it is damage, and refused, while nothing has been changed yet. A journal that was completed
+//! was synced then, and must be whole.
 //!
 //! The format is that of fjall 3.1 (`journal/entry.rs`): a batch is a start entry (tag 1, number of
 //! items, sequence number), its items (tag 2), and an end entry (tag 3, XXH3 of the items' bytes,
@@ -41,16 +40,16 @@ struct Found {
     seqno: u64,
 }
 
-/// Checks every journal, and cuts an unfinished commit off the last one. `durable` is the commit
-/// that the mark names.
-pub(super) fn check(db: &Path, durable: u64) -> Result<(), OpenError> {
+/// Checks every journal, and cuts what cannot be read off the last one, if `covered` says of the last
+/// commit before it that the log has those that follow.
+pub(super) fn check(db: &Path, covered: impl Fn(u64) -> bool) -> Result<(), OpenError> {
     let journals = list(db)?;
     let Some(((_, active), sealed)) = journals.split_last() else {
         return Err(OpenError::Damaged(format!("there is no journal in {}", db.display())));
     };
     let mut before: Option<(u64, Found)> = None;
     for (id, path) in sealed {
-        let end = walk(path, follow(before, *id)).map_err(|e| OpenError::io(path, e))??;
+        let end = walk(path, follow(before, *id)).map_err(|e| OpenError::io(path, e))?;
         if end.unread {
             return Err(damaged(
                 path,
@@ -61,19 +60,19 @@ pub(super) fn check(db: &Path, durable: u64) -> Result<(), OpenError> {
         before = end.last.or(follow(before, *id)).map(|last| (*id, last));
     }
     let id = journals.last().map_or(0, |(id, _)| *id);
-    let end = walk(active, follow(before, id)).map_err(|e| OpenError::io(active, e))??;
+    let end = walk(active, follow(before, id)).map_err(|e| OpenError::io(active, e))?;
     let last = end.last.or(before.map(|(_, last)| last)).map(|last| last.commit);
-    if let Some(last) = last
-        && last < durable
-    {
-        return Err(OpenError::Lost { recovered: last, durable });
-    }
+    // In front of the first journal there was nothing; what was in front of others is in tables.
+    let last = last.or((id == 0).then_some(0));
     if end.unread {
-        if let Some(at) = later_batch(active, end.valid_bytes, last).map_err(|e| OpenError::io(active, e))? {
-            let why = format!("commits follow at byte {at}, so it is not the unfinished end of the journal");
-            return Err(damaged(active, end.valid_bytes, &why));
+        if last.is_some_and(|last| !covered(last)) {
+            return Err(damaged(
+                active,
+                end.valid_bytes,
+                "what follows is not in the write-ahead log either",
+            ));
         }
-        tracing::info!(journal = %active.display(), at = end.valid_bytes, "cutting off an unfinished commit");
+        tracing::info!(journal = %active.display(), at = end.valid_bytes, "cutting off what was not synced");
         truncate(active, end.valid_bytes).map_err(|e| OpenError::io(active, e))?;
     }
     Ok(())
@@ -114,26 +113,20 @@ struct End {
     unread: bool,
 }
 
-fn walk(path: &Path, before: Option<Found>) -> io::Result<Result<End, OpenError>> {
+fn walk(path: &Path, before: Option<Found>) -> io::Result<End> {
     let mut reader = BufReader::with_capacity(256 * 1024, File::open(path)?);
     let mut valid_bytes = 0;
     let mut last = None;
     while let Some(batch) = read_batch(&mut reader)? {
-        if let Some(before) = last.or(before)
-            && !batch.follows(before)
-        {
-            let why = format!(
-                "commit {} ({}) follows commit {} ({})",
-                batch.commit, batch.seqno, before.commit, before.seqno
-            );
-            return Ok(Err(damaged(path, valid_bytes, &why)));
+        if last.or(before).is_some_and(|before| !batch.follows(before)) {
+            break;
         }
         last = Some(batch);
         valid_bytes += batch.bytes;
     }
     reader.seek(SeekFrom::Start(valid_bytes))?;
     let unread = !only_zeros(&mut reader)?;
-    Ok(Ok(End { valid_bytes, last, unread }))
+    Ok(End { valid_bytes, last, unread })
 }
 
 fn only_zeros(reader: &mut impl Read) -> io::Result<bool> {
@@ -148,26 +141,6 @@ fn only_zeros(reader: &mut impl Read) -> io::Result<bool> {
             return Ok(false);
         }
     }
-}
-
-/// Where a whole batch begins behind a broken one, if there is one. The broken one would be the
-/// commit after `last`, so what counts is a batch with a higher number than that.
-fn later_batch(path: &Path, from: u64, last: Option<u64>) -> io::Result<Option<u64>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut rest = Vec::new();
-    file.read_to_end(&mut rest)?;
-    let broken = last.map_or(0, |last| last + 1);
-    for (at, byte) in rest.iter().enumerate().skip(1) {
-        if *byte != START {
-            continue;
-        }
-        let mut tail = rest.get(at..).unwrap_or_default();
-        if read_batch(&mut tail)?.is_some_and(|batch| batch.commit > broken) {
-            return Ok(Some(from + at as u64));
-        }
-    }
-    Ok(None)
 }
 
 fn truncate(path: &Path, bytes: u64) -> io::Result<()> {
@@ -229,7 +202,7 @@ fn item<R: Read>(reader: &mut Counted<'_, R>, hash: &mut Xxh3) -> io::Result<Opt
 impl Found {
     fn follows(self, before: Found) -> bool {
         let step = self.seqno.checked_sub(before.seqno);
-        self.commit == before.commit + 1 && step.is_some_and(|step| (1..=MAX_STEP).contains(&step))
+        self.commit > before.commit && step.is_some_and(|step| (1..=MAX_STEP).contains(&step))
     }
 }
 

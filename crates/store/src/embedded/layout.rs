@@ -3,13 +3,14 @@
 //! | name       | what it is                                                                   |
 //! |------------|------------------------------------------------------------------------------|
 //! | `lock`     | locked by the process that has the store open                                |
-//! | `format`   | text: format version, number of shards, which keys are bulk                 |
+//! | `format`   | text: format version, number of shards, which keys are bulk, the log's seed |
 //! | `durable`  | the mark (see [`super::mark`])                                               |
 //! | `db/`      | fjall's                                                                      |
+//! | `wal/`     | the write-ahead log (see [`super::wal`])                                     |
 //! | `creating` | there while the store is being made; what is found beside it may be removed  |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -17,11 +18,12 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::engine::{COMMIT_KEY, Engine};
 use super::mark::Mark;
+use super::wal::{Found, Wal};
 use super::{BulkKeys, OpenError, Options, journal};
 use crate::files::{make_dir, sync_dir};
 
 /// The version of everything that this crate and its pinned engine write.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const INDEX: &str = "index";
 const BULK: &str = "bulk";
@@ -31,6 +33,18 @@ const BULK: &str = "bulk";
 pub(super) struct Format {
     pub(super) shards: u16,
     pub(super) bulk_keys: BulkKeys,
+    /// Of the log's sums.
+    pub(super) seed: u64,
+}
+
+/// An open store's parts.
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) format: Format,
+    pub(super) mark: Mark,
+    pub(super) wal: Wal,
+    /// The newest commit.
+    pub(super) commit: u64,
 }
 
 struct Paths {
@@ -39,11 +53,12 @@ struct Paths {
     format: PathBuf,
     durable: PathBuf,
     db: PathBuf,
+    wal: PathBuf,
     creating: PathBuf,
 }
 
 /// Opens the store in a directory, or makes it.
-pub(super) fn open(dir: &Path, options: &Options) -> Result<(Engine, Format, Mark, u64), OpenError> {
+pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let paths = Paths::new(dir);
     make_dir(dir).map_err(|e| OpenError::io(dir, e))?;
     let lock = lock(&paths.lock)?;
@@ -58,14 +73,43 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Engine, Format, Mar
     let mark =
         mark.ok_or_else(|| OpenError::Damaged(format!("{} cannot be read", paths.durable.display())))?;
     check_keyspaces(&paths.db)?;
-    journal::check(&paths.db, mark.commit())?;
+    let logged = Found::scan(&paths.wal, format.seed).map_err(|e| OpenError::io(&paths.wal, e))?;
+    let durable = mark.commit();
+    journal::check(&paths.db, |last| newest(&logged, last, durable).is_ok())?;
     let db = open_db(&paths.db, options)?;
     let engine = engine(db, format.bulk_keys.clone(), options, lock)?;
-    let commit = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
-    if commit < mark.commit() {
-        return Err(OpenError::Lost { recovered: commit, durable: mark.commit() });
+    let fed = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
+    let commit = newest(&logged, fed, durable)?;
+    if commit > fed {
+        feed(&engine, &logged, fed).map_err(|e| OpenError::io(&paths.wal, e))?;
     }
-    Ok((engine, format, mark, commit))
+    let wal = Wal::renew(&paths.wal, format.seed, options.syncs());
+    let wal = wal.map_err(|e| OpenError::io(&paths.wal, e))?;
+    Ok(Opened { engine, format, mark, wal, commit })
+}
+
+/// The newest commit of an engine that has those up to `fed`, with what the log has; an error if that is not
+/// all there was.
+fn newest(logged: &Found, fed: u64, durable: u64) -> Result<u64, OpenError> {
+    let newest = logged.newest_from(fed);
+    if let Some(later) = logged.newest().filter(|later| *later > newest) {
+        let missing = newest + 1;
+        return Err(OpenError::Damaged(format!(
+            "commit {missing} cannot be read, and commit {later} is there"
+        )));
+    }
+    if newest < durable {
+        return Err(OpenError::Lost { recovered: newest, durable });
+    }
+    Ok(newest)
+}
+
+/// Puts into the engine what it lacks, and has it synced: the log is emptied next.
+fn feed(engine: &Engine, logged: &Found, fed: u64) -> io::Result<()> {
+    for record in logged.read_from(fed) {
+        engine.write(std::iter::once(&record?)).map_err(io::Error::other)?;
+    }
+    engine.sync(PersistMode::SyncAll).map_err(io::Error::other)
 }
 
 impl Paths {
@@ -76,6 +120,7 @@ impl Paths {
             format: dir.join("format"),
             durable: dir.join("durable"),
             db: dir.join("db"),
+            wal: dir.join("wal"),
             creating: dir.join("creating"),
         }
     }
@@ -100,7 +145,7 @@ fn create_is_due(paths: &Paths) -> Result<bool, OpenError> {
     if there(&paths.creating)? {
         return Ok(true);
     }
-    for path in [&paths.db, &paths.durable] {
+    for path in [&paths.db, &paths.wal, &paths.durable] {
         if there(path)? {
             return Err(OpenError::Damaged(format!(
                 "{} is there, but {} is missing",
@@ -139,8 +184,11 @@ fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
     }
     create_db(&paths.db, options)?;
     Mark::create(&paths.durable, 1)?;
-    let format =
-        Format { shards: options.shards.clamp(1, u16::MAX - 1), bulk_keys: options.bulk_keys.clone() };
+    let format = Format {
+        shards: options.shards.clamp(1, u16::MAX - 1),
+        bulk_keys: options.bulk_keys.clone(),
+        seed: seed()?,
+    };
     let half = paths.format.with_extension("new");
     let mut file = File::create(&half)?;
     file.write_all(format.text().as_bytes())?;
@@ -151,6 +199,12 @@ fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
     fs::remove_file(&paths.creating)?;
     sync_dir(&paths.dir)?;
     Ok(())
+}
+
+fn seed() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 fn create_db(path: &Path, options: &Options) -> Result<(), fjall::Error> {
@@ -214,14 +268,15 @@ fn engine(db: Database, bulk_keys: BulkKeys, options: &Options, lock: File) -> R
         }
     };
     let (index, bulk) = (keyspace(INDEX)?, keyspace(BULK)?);
-    Ok(Engine { db, index, bulk, bulk_keys, persist: options.persist(), _lock: lock })
+    Ok(Engine { db, index, bulk, bulk_keys, sync: options.syncs(), _lock: lock })
 }
 
 impl Format {
     fn text(&self) -> String {
         let begin = hex(&self.bulk_keys.begin);
         let end = self.bulk_keys.end.as_deref().map_or("-".to_owned(), hex);
-        format!("ropeway store\nformat {FORMAT}\nshards {}\nbulk {begin} to {end}\n", self.shards)
+        let Format { shards, seed, .. } = self;
+        format!("ropeway store\nformat {FORMAT}\nshards {shards}\nbulk {begin} to {end}\nseed {seed:016x}\n")
     }
 
     fn parse(text: &str) -> Result<Format, ParseError> {
@@ -240,7 +295,9 @@ impl Format {
             let end = if end == "-" { None } else { Some(unhex(end)?) };
             Some(BulkKeys { begin: unhex(begin)?, end })
         });
-        let format = shards.zip(bulk_keys).map(|(shards, bulk_keys)| Format { shards, bulk_keys });
+        let seed = field("seed").and_then(|text| u64::from_str_radix(text, 16).ok());
+        let format = shards.zip(bulk_keys).zip(seed);
+        let format = format.map(|((shards, bulk_keys), seed)| Format { shards, bulk_keys, seed });
         format.filter(|format| format.text() == text).ok_or(ParseError::Damaged)
     }
 }
@@ -276,13 +333,13 @@ mod tests {
     fn the_format_file_is_read_back_and_nothing_else_is() {
         let bulk_keys =
             BulkKeys { begin: Bytes::from_static(&[0x11, 2]), end: Some(Bytes::from_static(&[0x11, 4])) };
-        let format = Format { shards: 256, bulk_keys };
+        let format = Format { shards: 256, bulk_keys, seed: 0x1F };
         let text = format.text();
-        assert_eq!(text, "ropeway store\nformat 1\nshards 256\nbulk 1102 to 1104\n");
+        assert_eq!(text, "ropeway store\nformat 2\nshards 256\nbulk 1102 to 1104\nseed 000000000000001f\n");
         assert_eq!(Format::parse(&text), Ok(format.clone()));
         let open = Format { bulk_keys: BulkKeys { end: None, ..format.bulk_keys }, ..format };
         assert_eq!(Format::parse(&open.text()), Ok(open));
-        assert_eq!(Format::parse(&text.replace("format 1", "format 2")), Err(ParseError::Version(2)));
+        assert_eq!(Format::parse(&text.replace("format 2", "format 1")), Err(ParseError::Version(1)));
         for at in 0..text.len() {
             assert_eq!(Format::parse(&text[..at]), Err(ParseError::Damaged));
         }

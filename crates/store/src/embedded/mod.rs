@@ -1,18 +1,23 @@
-//! The engine on this machine's disk: fjall behind one group-committing thread.
+//! The engine on this machine's disk: fjall behind a write-ahead log of one group-committing thread.
 //!
-//! Batches of all shards wait in one bounded queue. The committer folds whatever waits into one
-//! fjall batch, syncs the journal once, and answers. Nothing is answered before its sync; after a
+//! Batches of all shards wait in one bounded queue. The committer folds whatever waits into one record of
+//! the log (`wal`), syncs it, and answers. Nothing is answered before its sync; after a
 //! write or sync that failed, nothing is written any more and the process is to end: what happened
-//! is settled at the next start. What protects against the engine's own silence about damage is in
-//! the modules `journal` (checked before fjall opens) and `mark` (what is known to be durable).
+//! is settled at the next start. What is durable is then fed to fjall (`feed`), which syncs it now and then, after
+//! which the log forgets it; at a start, fjall gets from the log what it lacks. What protects against
+//! silence about damage is in the modules `journal` (checked before fjall opens) and `mark` (what is known
+//! to be durable).
 
 mod committer;
 mod engine;
+mod feed;
 mod journal;
 mod layout;
 mod mark;
 mod queue;
+mod segments;
 mod state;
+mod wal;
 mod watch;
 
 use std::fmt;
@@ -23,11 +28,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fjall::PersistMode;
 use tokio::sync::oneshot;
 
 use self::committer::Committer;
 use self::engine::{Engine, epoch_key, seq_key};
+use self::feed::{Feeder, Item};
 use self::queue::{Answer, Request};
 use self::state::State;
 use self::watch::Watch;
@@ -117,16 +122,13 @@ impl Default for Options {
 
 impl Options {
     #[cfg(feature = "crashtools")]
-    fn persist(&self) -> PersistMode {
-        match self.sync {
-            SyncPolicy::Always => PersistMode::SyncData,
-            SyncPolicy::Never => PersistMode::Buffer,
-        }
+    fn syncs(&self) -> bool {
+        self.sync == SyncPolicy::Always
     }
 
     #[cfg(not(feature = "crashtools"))]
-    fn persist(&self) -> PersistMode {
-        PersistMode::SyncData
+    fn syncs(&self) -> bool {
+        true
     }
 }
 
@@ -195,7 +197,7 @@ impl EmbeddedStore {
     /// Opens the store in a directory, or makes it there. Blocks: reads up to
     /// [`Options::journal_bytes`] of journal.
     pub fn open(dir: &Path, options: Options) -> Result<EmbeddedStore, OpenError> {
-        let (engine, format, mark, commit) = layout::open(dir, &options)?;
+        let layout::Opened { engine, format, mark, wal, commit } = layout::open(dir, &options)?;
         let numbers = |key: fn(u16) -> [u8; 5]| -> Result<Vec<u64>, OpenError> {
             let each = (0..format.shards).map(|shard| engine.number(&key(shard)));
             each.collect::<Result<_, _>>().map_err(|e| OpenError::Damaged(e.0))
@@ -204,8 +206,10 @@ impl EmbeddedStore {
         let engine = Arc::new(engine);
         let state = Arc::new(State::new(engine.clone(), &seqs, commit, &options, dir.to_owned()));
         let io = |e| OpenError::io(dir, e);
-        let watch = Watch::start(state.clone(), mark, options.mark_every).map_err(io)?;
-        let committer = Committer::new(engine, state.clone(), &epochs, &seqs, watch);
+        let feeder = Feeder::start(engine.clone(), state.clone()).map_err(io)?;
+        let watch =
+            Watch::start(state.clone(), wal.segments().clone(), mark, options.mark_every).map_err(io)?;
+        let committer = Committer::new(engine, state.clone(), &epochs, &seqs, wal, (feeder, watch));
         let committer = spawn("store-commit", move || committer.run()).map_err(io)?;
         Ok(EmbeddedStore { state, committer: Mutex::new(Some(committer)) })
     }
@@ -311,6 +315,19 @@ impl Shard for EmbeddedShard {
 
     fn last_seq(&self) -> Seq {
         self.state.seq(self.shard)
+    }
+
+    fn shown_seq(&self) -> Seq {
+        self.state.shown(self.shard)
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), ReadError>> {
+        Box::pin(async {
+            let (answer, answered) = oneshot::channel();
+            // Who asked may be gone: then nobody waits for the answer.
+            self.state.feed.push(Item::Then(Box::new(move |shown| drop(answer.send(shown)))));
+            answered.await.unwrap_or_else(|_| Err(ReadError("the store is closed".into())))
+        })
     }
 }
 

@@ -6,16 +6,22 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::OnFatal;
 use super::engine::Engine;
+use super::feed::Feed;
 use super::queue::Queue;
 use crate::{CommitError, ReadError, Room, Seq, ShardId};
 
 /// Shared state of an open store.
 pub(super) struct State {
     pub(super) queue: Queue,
+    pub(super) feed: Feed,
     /// Newest durable commit of each shard.
     seqs: Vec<AtomicU64>,
+    /// Newest commit of each shard that reads show.
+    shown: Vec<AtomicU64>,
     /// Newest durable commit over all shards.
     commit: AtomicU64,
+    /// Newest commit that the engine has.
+    fed: AtomicU64,
     low: AtomicBool,
     failure: OnceLock<String>,
     on_fatal: OnFatal,
@@ -35,6 +41,9 @@ impl State {
     ) -> State {
         State {
             queue: Queue::default(),
+            feed: Feed::default(),
+            shown: seqs.iter().copied().map(AtomicU64::new).collect(),
+            fed: AtomicU64::new(commit),
             seqs: seqs.iter().copied().map(AtomicU64::new).collect(),
             commit: AtomicU64::new(commit),
             low: AtomicBool::new(false),
@@ -58,6 +67,24 @@ impl State {
         if let Some(of_shard) = self.seqs.get(usize::from(shard.0)) {
             of_shard.store(seq, Ordering::Release);
         }
+    }
+
+    pub(super) fn shown(&self, shard: ShardId) -> Seq {
+        Seq(self.shown.get(usize::from(shard.0)).map_or(0, |seq| seq.load(Ordering::Acquire)))
+    }
+
+    pub(super) fn set_shown(&self, shard: ShardId, seq: u64) {
+        if let Some(of_shard) = self.shown.get(usize::from(shard.0)) {
+            of_shard.store(seq, Ordering::Release);
+        }
+    }
+
+    pub(super) fn fed(&self) -> u64 {
+        self.fed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_fed(&self, commit: u64) {
+        self.fed.store(commit, Ordering::Release);
     }
 
     pub(super) fn commit(&self) -> u64 {

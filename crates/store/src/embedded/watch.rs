@@ -1,58 +1,69 @@
-//! The thread beside the committer: it keeps the mark, and looks for room and for a failed engine.
+//! The thread beside the committer: it has the engine sync what it was fed, so that segments of the log can be
+//! used again, keeps the mark, and looks for room and for a failed engine.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fjall::PersistMode;
 
 use super::mark::Mark;
+use super::segments::Segments;
 use super::state::State;
 
 /// The running thread; ends, with a last mark, when dropped.
 pub(super) struct Watch {
-    stop: Option<Sender<()>>,
+    segments: Arc<Segments>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    pub(super) fn start(state: Arc<State>, mark: Mark, every: Duration) -> io::Result<Watch> {
-        let (stop, stopped) = channel();
+    pub(super) fn start(
+        state: Arc<State>,
+        segments: Arc<Segments>,
+        mark: Mark,
+        every: Duration,
+    ) -> io::Result<Watch> {
         state.look_for_room();
-        let thread = super::spawn("store-watch", move || run(&state, mark, every, &stopped))?;
-        Ok(Watch { stop: Some(stop), thread: Some(thread) })
+        let own = segments.clone();
+        let thread = super::spawn("store-watch", move || run(&state, &own, mark, every))?;
+        Ok(Watch { segments, thread: Some(thread) })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.segments.stop();
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the store's watch panicked");
         }
     }
 }
 
-fn run(state: &State, mut mark: Mark, every: Duration, stopped: &Receiver<()>) {
+fn run(state: &State, segments: &Segments, mut mark: Mark, every: Duration) {
+    let mut synced = state.fed();
     // Real time, not the clock's: what is bounded here is how much a failing disk can lose unseen.
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
+    while segments.wait_for_work(every) {
         state.look_for_room();
-        look_for_failure(state);
+        if let Err(why) = sync_engine(state, segments, &mut synced) {
+            state.fail(&why);
+        }
         advance(state, &mut mark);
     }
     advance(state, &mut mark);
 }
 
-/// A failure of the engine's own threads stops commits from finishing, so the committer may not
-/// come to see it.
-fn look_for_failure(state: &State) {
-    if let Ok(engine) = state.engine()
-        && let Err(e) = engine.db.persist(PersistMode::Buffer)
-    {
-        state.fail(&format!("the engine's background work: {e}"));
+/// Has the engine sync what it was fed, and releases what the log holds of it. A failure of the engine's own threads
+/// shows here too.
+fn sync_engine(state: &State, segments: &Segments, synced: &mut u64) -> Result<(), String> {
+    if let (Ok(engine), None) = (state.engine(), state.failure()) {
+        let fed = state.fed();
+        let mode = if fed > *synced { PersistMode::SyncData } else { PersistMode::Buffer };
+        engine.sync(mode).map_err(|e| format!("the engine's sync: {e}"))?;
+        *synced = fed;
     }
+    segments.release(*synced).map_err(|e| format!("the log's segments: {e}"))
 }
 
 fn advance(state: &State, mark: &mut Mark) {
