@@ -38,6 +38,10 @@ fn made() -> (tempfile::TempDir, PathBuf) {
         }
         store.close().await.unwrap();
     });
+    drop(store);
+    // The zeros behind what it holds would only make copies slow.
+    let file = fs::OpenOptions::new().write(true).open(journal(&path)).unwrap();
+    file.set_len(written(&path) as u64).unwrap();
     (dir, path)
 }
 
@@ -107,7 +111,7 @@ fn a_flipped_bit_in_the_engines_journal_is_mended_from_the_log_or_refused() {
     let (_dir, path) = made();
     let written = written(&path);
     let (mut mended, mut refused) = (0, 0);
-    for at in (0..written).step_by(137).chain(written - 30..written) {
+    for at in (0..written).step_by(257).chain(written - 30..written) {
         for with_log in [true, false] {
             let (_copy, path) = copy(&path);
             if !with_log {
@@ -131,7 +135,7 @@ fn a_flipped_bit_in_the_engines_journal_is_mended_from_the_log_or_refused() {
             }
         }
     }
-    assert!(mended > 200 && refused > 200, "{mended} mended, {refused} refused");
+    assert!(mended > 120 && refused > 120, "{mended} mended, {refused} refused");
 }
 
 #[test]

@@ -62,21 +62,22 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let paths = Paths::new(dir);
     make_dir(dir).map_err(|e| OpenError::io(dir, e))?;
     let lock = lock(&paths.lock)?;
-    if create_is_due(&paths)? {
-        create(&paths, options).map_err(|e| match e {
-            Failed::Io(e) => OpenError::io(dir, e),
-            Failed::Engine(e) => OpenError::Engine(e),
-        })?;
-    }
+    let made = if create_is_due(&paths)? { Some(create(&paths, options)?) } else { None };
     let format = read_format(&paths.format)?;
     let mark = Mark::open(&paths.durable).map_err(|e| OpenError::io(&paths.durable, e))?;
     let mark =
         mark.ok_or_else(|| OpenError::Damaged(format!("{} cannot be read", paths.durable.display())))?;
-    check_keyspaces(&paths.db)?;
     let logged = Found::scan(&paths.wal, format.seed).map_err(|e| OpenError::io(&paths.wal, e))?;
     let durable = mark.commit();
-    journal::check(&paths.db, |last| newest(&logged, last, durable).is_ok())?;
-    let db = open_db(&paths.db, options)?;
+    let db = match made {
+        // Opening it once more would take as long as making it.
+        Some(db) => db,
+        None => {
+            check_keyspaces(&paths.db)?;
+            journal::check(&paths.db, |last| newest(&logged, last, durable).is_ok())?;
+            open_db(&paths.db, options)?
+        }
+    };
     let engine = engine(db, format.bulk_keys.clone(), options, lock)?;
     let fed = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
     let commit = newest(&logged, fed, durable)?;
@@ -157,32 +158,38 @@ fn create_is_due(paths: &Paths) -> Result<bool, OpenError> {
     Ok(true)
 }
 
-enum Failed {
-    Io(io::Error),
-    Engine(fjall::Error),
-}
-
-impl From<io::Error> for Failed {
-    fn from(e: io::Error) -> Failed {
-        Failed::Io(e)
-    }
-}
-
-impl From<fjall::Error> for Failed {
-    fn from(e: fjall::Error) -> Failed {
-        Failed::Engine(e)
-    }
-}
-
 /// The `format` file comes last: a directory without it holds no store yet.
-fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
+fn create(paths: &Paths, options: &Options) -> Result<Database, OpenError> {
+    let io = |e| OpenError::io(&paths.dir, e);
+    begin(paths).map_err(io)?;
+    let db = open_db(&paths.db, options)?;
+    fill(&db, options).map_err(OpenError::Engine)?;
+    finish(paths, options).map_err(io)?;
+    Ok(db)
+}
+
+fn begin(paths: &Paths) -> io::Result<()> {
     File::create(&paths.creating)?.sync_all()?;
     sync_dir(&paths.dir)?;
     match fs::remove_dir_all(&paths.db) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
-        _ => {}
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
-    create_db(&paths.db, options)?;
+}
+
+fn fill(db: &Database, options: &Options) -> Result<(), fjall::Error> {
+    let keyspace = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
+    let index = db.keyspace(INDEX, keyspace)?;
+    db.keyspace(BULK, keyspace)?;
+    let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
+    batch.insert(&index, COMMIT_KEY, 1u64.to_be_bytes());
+    batch.commit()
+}
+
+fn finish(paths: &Paths, options: &Options) -> io::Result<()> {
+    // fjall syncs what is in a keyspace's directory, but not the entry of that directory itself.
+    sync_dir(&paths.db.join("keyspaces"))?;
+    sync_dir(&paths.db)?;
     Mark::create(&paths.durable, 1)?;
     let format = Format {
         shards: options.shards.clamp(1, u16::MAX - 1),
@@ -197,28 +204,13 @@ fn create(paths: &Paths, options: &Options) -> Result<(), Failed> {
     fs::rename(&half, &paths.format)?;
     sync_dir(&paths.dir)?;
     fs::remove_file(&paths.creating)?;
-    sync_dir(&paths.dir)?;
-    Ok(())
+    sync_dir(&paths.dir)
 }
 
 fn seed() -> io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
-}
-
-fn create_db(path: &Path, options: &Options) -> Result<(), fjall::Error> {
-    let db = builder(path, options).open()?;
-    let keyspace = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
-    let index = db.keyspace(INDEX, keyspace)?;
-    db.keyspace(BULK, keyspace)?;
-    let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-    batch.insert(&index, COMMIT_KEY, 1u64.to_be_bytes());
-    batch.commit()?;
-    // fjall syncs what is in a keyspace's directory, but not the entry of that directory itself.
-    sync_dir(&path.join("keyspaces"))?;
-    sync_dir(path)?;
-    Ok(())
 }
 
 fn builder(path: &Path, options: &Options) -> fjall::DatabaseBuilder<Database> {
