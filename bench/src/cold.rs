@@ -29,7 +29,7 @@ enum ByHand {
     /// The program, until it asks for work for the first time.
     Asks(PathBuf),
     /// An interpreter that runs the handler once, until it ends.
-    Runs { program: &'static str, arguments: Vec<String>, directory: PathBuf },
+    Runs { program: String, arguments: Vec<String>, directory: PathBuf },
 }
 
 const NODE: &str = "exports.handler = async () => ({});\n";
@@ -53,8 +53,8 @@ pub fn languages(bootstrap: &Path, folder: &Path) -> Result<Vec<Language>, Strin
         floor: Some(3.0),
         by_hand: ByHand::Asks(bootstrap.to_path_buf()),
     }];
-    let runs = |program, arguments: &[&str]| ByHand::Runs {
-        program,
+    let runs = |program: &str, arguments: &[&str]| ByHand::Runs {
+        program: program.to_owned(),
         arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
         directory: directory.clone(),
     };
@@ -68,14 +68,14 @@ pub fn languages(bootstrap: &Path, folder: &Path) -> Result<Vec<Language>, Strin
             by_hand: runs("node", &["-e", "require('./index.js').handler({}).then(console.log)"]),
         });
     }
-    if on_path("python3.11") {
+    if let Some(python) = python() {
         all.push(Language {
             name: "python",
             runtime: "python3.11",
             handler: "app.handler",
             files: vec![("app.py".to_owned(), PYTHON.into())],
             floor: Some(1.5),
-            by_hand: runs("python3.11", &["-c", "import app; print(app.handler({}, None))"]),
+            by_hand: runs(&python, &["-c", "import app; print(app.handler({}, None))"]),
         });
     }
     if on_path("javac") {
@@ -97,6 +97,14 @@ pub fn languages(bootstrap: &Path, folder: &Path) -> Result<Vec<Language>, Strin
         }
     }
     Ok(all)
+}
+
+/// Python itself: what is on PATH may be a version manager's script, which takes longer than Python.
+fn python() -> Option<String> {
+    let asked = ["-c", "import sys; print(sys.executable)"];
+    let output = std::process::Command::new("python3.11").args(asked).output().ok()?;
+    let program = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !program.is_empty()).then_some(program)
 }
 
 impl Language {
