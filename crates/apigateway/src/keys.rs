@@ -22,6 +22,10 @@ const PLAN_KEY: u8 = 7;
 const USAGE: u8 = 8;
 /// A custom domain name with its mappings, of no account and region: the name, number of the part.
 const DOMAIN: u8 = 20;
+/// An HTTP API with all but its snapshots: scope, id, number of the part.
+const HTTP_API: u8 = 9;
+/// What a deployment of an HTTP API froze: scope, the API's id, the deployment's id, number of the part.
+const HTTP_SNAPSHOT: u8 = 10;
 
 /// What names a REST API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +60,21 @@ impl ApiName {
     /// What the keys of a snapshot's parts begin with.
     pub fn snapshot(&self, deployment: &str) -> Bytes {
         KeyBuilder::new(Space::ApiGateway, SNAPSHOT, &self.scope).text(&self.id).text(deployment).build()
+    }
+
+    /// What the keys of an HTTP API's parts begin with.
+    pub fn http_key(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, HTTP_API, &self.scope).text(&self.id).build()
+    }
+
+    /// What the keys of all snapshots of an HTTP API begin with.
+    pub fn http_snapshots(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, HTTP_SNAPSHOT, &self.scope).text(&self.id).build()
+    }
+
+    /// What the keys of the parts of an HTTP API's snapshot begin with.
+    pub fn http_snapshot(&self, deployment: &str) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, HTTP_SNAPSHOT, &self.scope).text(&self.id).text(deployment).build()
     }
 
     /// The ARN that calls of the API are allowed by: `arn:aws:execute-api:…:<id>`, to which
@@ -145,7 +164,18 @@ pub fn list(account: &str, region: &str) -> String {
     format!("apigateway/{account}/{region}/restapis")
 }
 
-/// Name of the directory's list that tells whose an API is: one for each two first characters.
+/// Name of the directory's list of an account's HTTP APIs in a region.
+pub fn http_list(account: &str, region: &str) -> String {
+    format!("apigateway/{account}/{region}/apis")
+}
+
+/// Name of the directory's list that tells whose an HTTP API is: one for each two first characters.
+pub fn http_id_list(id: &str) -> String {
+    let start: String = id.chars().take(2).collect();
+    format!("apigateway/http-ids/{start}")
+}
+
+/// Name of the directory's list that tells whose a REST API is: one for each two first characters.
 pub fn id_list(id: &str) -> String {
     let start: String = id.chars().take(2).collect();
     format!("apigateway/ids/{start}")

@@ -1,4 +1,5 @@
-//! Amazon API Gateway: REST APIs (v1), their deployments and stages, and the data plane that serves them.
+//! Amazon API Gateway: REST APIs (v1) and HTTP APIs ([`v2`]), their deployments and stages, and the data plane that
+//! serves them.
 //!
 //! What the service promises:
 //! - A change that was answered is on disk. A deployment is what the API was at its moment: later changes of
@@ -31,6 +32,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod v2;
 
 use ropeway_core::{Core, ShardId};
 

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 
 use crate::model::Domain;
 use crate::plane::Served;
+use crate::v2;
 
-/// Stages that are kept ready.
+/// Stages, and HTTP APIs, that are kept ready.
 const MOST: usize = 512;
 
 #[derive(Default)]
 struct Inner {
     stages: BTreeMap<(String, String), Arc<Served>>,
+    http_apis: BTreeMap<String, Arc<v2::ServedApi>>,
     /// Counts what was forgotten: what was read before must not be kept after.
     epoch: u64,
     domains: BTreeMap<String, Arc<Domain>>,
@@ -50,11 +52,36 @@ impl Live {
         inner.stages.insert((api.to_owned(), stage.to_owned()), served);
     }
 
+    /// An HTTP API, if it is ready; otherwise the epoch to give to [`Live::keep_http`].
+    pub fn http(&self, api: &str) -> Result<Arc<v2::ServedApi>, u64> {
+        let inner = self.lock();
+        inner.http_apis.get(api).cloned().ok_or(inner.epoch)
+    }
+
+    /// Whether an id is known to be a REST API's: one of its stages is ready.
+    pub fn is_rest(&self, api: &str) -> bool {
+        let from = (api.to_owned(), String::new());
+        self.lock().stages.range(from..).next().is_some_and(|((of, _), _)| of == api)
+    }
+
+    /// Keeps an HTTP API that was read since `epoch`, unless something changed meanwhile.
+    pub fn keep_http(&self, api: &str, epoch: u64, served: Arc<v2::ServedApi>) {
+        let mut inner = self.lock();
+        if inner.epoch != epoch {
+            return;
+        }
+        if inner.http_apis.len() >= MOST {
+            inner.http_apis.clear();
+        }
+        inner.http_apis.insert(api.to_owned(), served);
+    }
+
     /// Forgets an API's stages.
     pub fn forget(&self, api: &str) {
         let mut inner = self.lock();
         inner.epoch += 1;
         inner.stages.retain(|(of, _), _| of != api);
+        inner.http_apis.remove(api);
     }
 
     /// Knows a custom domain name as it is now; `None`: it is no more.

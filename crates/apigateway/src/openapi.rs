@@ -124,7 +124,7 @@ pub fn read(
 }
 
 /// The document, which is JSON or YAML.
-fn parsed(body: &[u8]) -> Result<Json, Error> {
+pub fn parsed(body: &[u8]) -> Result<Json, Error> {
     let invalid = |why: String| bad(format!("Invalid OpenAPI input. Unable to parse the document: {why}"));
     let text = std::str::from_utf8(body).map_err(|why| invalid(why.to_string()))?;
     match serde_json::from_str(text) {
@@ -135,7 +135,7 @@ fn parsed(body: &[u8]) -> Result<Json, Error> {
 }
 
 /// What all paths begin with.
-fn base_path(json: &Json, third: bool, base: BasePath) -> String {
+pub fn base_path(json: &Json, third: bool, base: BasePath) -> String {
     let given = if third { base_of_servers(member(json, "servers")) } else { text(member(json, "basePath")) };
     let given = given.unwrap_or_default();
     let parts: Vec<&str> = given.split('/').filter(|part| !part.is_empty()).collect();

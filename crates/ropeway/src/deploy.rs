@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropeway_api::cloudformation::{self as cfn, Stack, StackEvent};
-use ropeway_api::{apigateway, s3};
+use ropeway_api::{apigateway, apigatewayv2, s3};
 use ropeway_wire::protocol;
 use ropeway_wire::schema::Protocol;
 use serde_json::json;
@@ -68,19 +68,20 @@ pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints where the stack's REST APIs are served: by path, since not every machine resolves their host names.
+/// Prints where the stack's APIs are served: by path, since not every machine resolves their host names.
 async fn print_apis(client: &Client, stack: &str) -> Result<(), Failure> {
     for resource in resources(client, stack).await? {
-        let ("AWS::ApiGateway::RestApi", Some(id)) =
-            (resource.resource_type.as_str(), resource.physical_resource_id)
-        else {
-            continue;
+        let Some(id) = resource.physical_resource_id else { continue };
+        // The service, the path of the API's stages, and the member of the answer that lists them.
+        let (service, path, member) = match resource.resource_type.as_str() {
+            "AWS::ApiGateway::RestApi" => (&apigateway::SERVICE, format!("/restapis/{id}/stages"), "item"),
+            "AWS::ApiGatewayV2::Api" => (&apigatewayv2::SERVICE, format!("/v2/apis/{id}/stages"), "items"),
+            _ => continue,
         };
-        let path = format!("/restapis/{id}/stages");
-        let answer = client.send(&apigateway::SERVICE, "GET", &path, &[], Bytes::new()).await?;
+        let answer = client.send(service, "GET", &path, &[], Bytes::new()).await?;
         let stages: serde_json::Value =
             serde_json::from_slice(answer.body()).map_err(|e| Failure::Failed(format!("{path}: {e}")))?;
-        for stage in stages.get("item").and_then(serde_json::Value::as_array).into_iter().flatten() {
+        for stage in stages.get(member).and_then(serde_json::Value::as_array).into_iter().flatten() {
             let name = stage.get("stageName").and_then(serde_json::Value::as_str).unwrap_or_default();
             let (api, endpoint) = (&resource.logical_resource_id, client.endpoint());
             output::line(&format!("{api} is served at {endpoint}/restapis/{id}/{name}/_user_request_"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{apigateway, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
+use ropeway_api::{apigateway, apigatewayv2, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
@@ -73,8 +73,9 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let mut made = make_services(&core, &access, &blobs, &master, &services, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
-    let rest_apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
-    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&rest_apis))));
+    let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
+    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
+    made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
     services.set(made.dispatches);
     core.start_actors(made.actors);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
@@ -91,7 +92,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         host: settings.public_host(),
         sites: vec![
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
-            Arc::new(stages(rest_apis, &services, &roles)),
+            Arc::new(stages(apis, &services, &roles)),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
         ],
         signing_keys: SigningKeys::default(),
@@ -209,7 +210,7 @@ fn make_services(
     Made { dispatches, actors: actors.into() }
 }
 
-/// What serves the deployed stages of REST APIs.
+/// What serves the deployed stages of REST and HTTP APIs.
 fn stages(
     gateway: Arc<ropeway_apigateway::ApiGateway>,
     services: &Arc<Services>,

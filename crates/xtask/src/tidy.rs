@@ -125,7 +125,11 @@ fn unread_inputs(root: &Path, problems: &mut Vec<String>) -> Result<(), String> 
         let path = entry.path();
         let Some(id) = path.file_stem().and_then(|s| s.to_str()) else { continue };
         let api = read(&root.join(format!("crates/api/src/{id}.rs")))?;
-        let crate_dir = root.join("crates").join(if id == "sts" { "iam" } else { id });
+        let crate_dir = root.join("crates").join(match id {
+            "sts" => "iam",
+            "apigatewayv2" => "apigateway",
+            id => id,
+        });
         let mut code = String::new();
         collect(&crate_dir.join("src"), &mut code)?;
         // What an overlay makes condition keys and resources of is read by generated code.

@@ -25,7 +25,7 @@ use crate::model::{
     MethodResponse, Model, Settings, Stage, Texts, Validator,
 };
 use crate::patch::Patch;
-use crate::{errors, rows};
+use crate::{errors, rows, v2};
 
 pub use account::{AccountChange, AccountOutput, Allowance};
 pub use apis::{MAX_TAGS, check_policy, compression};
@@ -33,10 +33,10 @@ pub use domains::DomainChange;
 pub use imports::{check_definition, resource_of};
 pub use integrations::TIMEOUT;
 pub use responses::{TEMPLATE, TYPES};
-pub use stages::setting_key;
+pub use stages::{check_variables, setting_key};
 
 /// Rows of snapshots that one step removes.
-const CLEANED_AT_ONCE: usize = 500;
+pub const CLEANED_AT_ONCE: usize = 500;
 
 /// What can be asked of the machine. New variants and fields come last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,6 +96,13 @@ pub enum Command {
         name: String,
         /// the change, or what is read
         change: Box<DomainChange>,
+    },
+    /// Something of an HTTP API.
+    Http {
+        /// the API
+        api: ApiName,
+        /// what of it
+        command: Box<v2::Command>,
     },
 }
 
@@ -181,6 +188,10 @@ pub enum Output {
     Account(AccountOutput),
     /// a custom domain name as it is now
     Domain(Box<Domain>),
+    /// an HTTP API, and the id of what was made in it
+    Http(Box<v2::HttpApi>, Option<String>),
+    /// what a deployment of an HTTP API froze
+    HttpDefinition(Box<v2::Definition>),
 }
 
 /// What a change sees of its moment.
@@ -428,16 +439,18 @@ impl Machine for GatewayMachine {
             Command::Domain { scope, name, change } => {
                 domains::apply(tx, &self.live, &scope, &name, *change).await
             }
+            Command::Http { api, command } => v2::apply(&self.live, tx, &api, *command).await,
         }
     }
 
     fn grows(command: &Command) -> bool {
-        matches!(
-            command,
+        match command {
             Command::Create { .. }
-                | Command::Change { .. }
-                | Command::Account { .. }
-                | Command::Domain { .. }
-        )
+            | Command::Change { .. }
+            | Command::Account { .. }
+            | Command::Domain { .. } => true,
+            Command::Http { command, .. } => command.grows(),
+            _ => false,
+        }
     }
 }

@@ -32,7 +32,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_variables(variables: &Texts) -> Result<(), Error> {
+pub fn check_variables(variables: &Texts) -> Result<(), Error> {
     for (name, value) in variables {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return Err(bad("Stage variable names can only contain alphanumeric characters and underscores"));

@@ -172,7 +172,7 @@ pub(crate) fn unexpected() -> Error {
 }
 
 /// The caller's API of an id.
-fn named(cx: &Cx, id: &str) -> ApiName {
+pub(crate) fn named(cx: &Cx, id: &str) -> ApiName {
     ApiName::new(&cx.account, &cx.region, id)
 }
 
@@ -201,7 +201,7 @@ fn checked(patches: Option<Vec<api::PatchOperation>>) -> Result<Vec<Patch>, Erro
 }
 
 /// Names that begin with `aws:` are AWS's own: only what runs within the server, such as a stack, sets them.
-fn check_tags(cx: &Cx, tags: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(crate) fn check_tags(cx: &Cx, tags: &BTreeMap<String, String>) -> Result<(), Error> {
     let from_outside = cx.source_ip.is_some();
     if from_outside && tags.keys().any(|key| key.starts_with("aws:")) {
         return Err(bad("Invalid tag key: aws: prefixed tag key names are not allowed for external use"));
@@ -214,7 +214,7 @@ fn check_tags(cx: &Cx, tags: &BTreeMap<String, String>) -> Result<(), Error> {
 }
 
 /// A page: names behind `position`, at most `limit` of them, and where the next begins.
-fn page<T>(
+pub(crate) fn page<T>(
     items: impl Iterator<Item = (String, T)>,
     position: Option<&str>,
     limit: Option<i64>,
@@ -237,7 +237,7 @@ fn page<T>(
 }
 
 /// What a position says.
-fn place(position: &str) -> Result<String, Error> {
+pub(crate) fn place(position: &str) -> Result<String, Error> {
     let bytes = BASE64.decode(position).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     text.ok_or_else(|| bad("Invalid position parameter specified"))

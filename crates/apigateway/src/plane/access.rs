@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ropeway_core::Time;
+use ropeway_core::keys::Scope;
 use ropeway_wire::{AccessRequest, Cx, Keys, Principal};
 
 use super::Plane;
@@ -128,16 +129,19 @@ impl Plane {
     }
 
     /// What a throttle says, and where it says nothing, what holds of the whole account.
-    fn limits(&self, given: &Throttle) -> (f64, u32) {
+    pub fn limits(&self, given: &Throttle) -> (f64, u32) {
         let own = self.gateway.limits;
         (given.rate.unwrap_or(own.rate), given.burst.unwrap_or(own.burst))
     }
 
-    /// What all requests of an account in a region share.
-    fn throttle_account(&self, hit: &Hit<'_>) -> Result<(), Refusal> {
-        let scope = &hit.served.name.scope;
+    /// What all requests of an account in a region share: whether there is some of it left.
+    pub fn account_admits(&self, scope: &Scope, now: Time) -> bool {
         let name = format!("account/{}/{}", scope.account, scope.region);
-        match self.buckets.take(name, self.limits(&Throttle::default()), hit.request.cx.now) {
+        self.buckets.take(name, self.limits(&Throttle::default()), now)
+    }
+
+    fn throttle_account(&self, hit: &Hit<'_>) -> Result<(), Refusal> {
+        match self.account_admits(&hit.served.name.scope, hit.request.cx.now) {
             true => Ok(()),
             false => Err(throttled()),
         }

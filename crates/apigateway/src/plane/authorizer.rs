@@ -27,7 +27,7 @@ pub struct Verdict {
 }
 
 #[derive(Debug, Clone)]
-struct Statement {
+pub struct Statement {
     allows: bool,
     resources: Vec<String>,
 }
@@ -76,7 +76,7 @@ fn texts(json: Option<&Json>) -> Vec<String> {
 }
 
 /// The statements that say something of `execute-api:Invoke`.
-fn statements(policy: &Json) -> Result<Vec<Statement>, &'static str> {
+pub fn statements(policy: &Json) -> Result<Vec<Statement>, &'static str> {
     let said = policy.get("Statement").ok_or("there is no policy with statements")?;
     let all = match said {
         Json::Array(all) => all.clone(),
@@ -102,18 +102,22 @@ fn statements(policy: &Json) -> Result<Vec<Statement>, &'static str> {
     Ok(out)
 }
 
+/// What statements say of a method; `None`: nothing.
+pub fn allowed(statements: &[Statement], arn: &str) -> Option<bool> {
+    let about = |one: &&Statement| one.resources.iter().any(|r| fits(r.as_bytes(), arn.as_bytes()));
+    let mut about = statements.iter().filter(about).peekable();
+    about.peek()?;
+    Some(about.all(|one| one.allows))
+}
+
 impl Verdict {
     /// Whether a method may be called.
     fn decides(&self, arn: &str) -> Result<(), Refusal> {
-        let about = |one: &&Statement| one.resources.iter().any(|r| fits(r.as_bytes(), arn.as_bytes()));
-        let mut about = self.statements.iter().filter(about).peekable();
         let refuse = |message| Err(Refusal::new("ACCESS_DENIED", "AccessDeniedException", message));
-        if about.peek().is_none() {
-            return refuse("User is not authorized to access this resource");
-        }
-        match about.all(|one| one.allows) {
-            true => Ok(()),
-            false => refuse("User is not authorized to access this resource with an explicit deny"),
+        match allowed(&self.statements, arn) {
+            Some(true) => Ok(()),
+            None => refuse("User is not authorized to access this resource"),
+            Some(false) => refuse("User is not authorized to access this resource with an explicit deny"),
         }
     }
 }

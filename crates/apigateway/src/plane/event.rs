@@ -7,13 +7,13 @@ use super::hit::{Hit, Pairs};
 use crate::model::Texts;
 
 /// The last value of each name; null if there is none.
-fn single(pairs: &Pairs) -> Json {
+pub fn single(pairs: &Pairs) -> Json {
     let map: Map<String, Json> = pairs.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
     if map.is_empty() { Json::Null } else { Json::Object(map) }
 }
 
 /// All values of each name; null if there is none.
-fn multi(pairs: &Pairs) -> Json {
+pub fn multi(pairs: &Pairs) -> Json {
     let mut map = Map::new();
     for (name, value) in pairs {
         let values = map.entry(name.clone()).or_insert_with(|| Json::Array(Vec::new()));

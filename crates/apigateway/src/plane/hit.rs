@@ -2,9 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::percent_decode_str;
-use ropeway_core::Time;
-use ropeway_wire::gateway::SiteRequest;
+use ropeway_wire::gateway::{SiteRequest, payload};
 use ropeway_wire::{Principal, PrincipalKind};
 use serde_json::{Map, Value as Json, json};
 
@@ -63,20 +61,6 @@ pub fn title(name: &str) -> String {
     name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
-/// A text of a query string: `+` is a space.
-fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
-}
-
-/// The parameters of a query string.
-pub fn query(text: &str) -> Pairs {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect()
-}
-
 /// The headers of a request, and those that API Gateway adds.
 pub fn headers(request: &SiteRequest) -> Pairs {
     let given = request.headers.iter();
@@ -100,12 +84,6 @@ pub fn headers(request: &SiteRequest) -> Pairs {
     }
     out.sort_by(|a, b| a.0.cmp(&b.0));
     out
-}
-
-/// `21/Nov/2026:15:00:00 +0000`
-pub fn request_time(now: Time) -> String {
-    let at = jiff::Timestamp::from_millisecond(now.millis()).unwrap_or_default();
-    at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }
 
 /// The last value of a name, whatever its letters' case.
@@ -234,7 +212,7 @@ impl Hit<'_> {
         }
         put("httpMethod", self.request.method.as_str().into());
         put("extendedRequestId", self.extended_id.clone().into());
-        put("requestTime", request_time(now).into());
+        put("requestTime", payload::time(now).into());
         put(
             "path",
             match self.base {
@@ -269,7 +247,7 @@ mod tests {
         assert_eq!(title("x-amzn-trace-id"), "X-Amzn-Trace-Id");
         assert_eq!(title("host"), "Host");
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(query("a=1&b=x%20y+z&&c"), [pair("a", "1"), pair("b", "x y z"), pair("c", "")]);
-        assert_eq!(request_time(Time(0)), "01/Jan/1970:00:00:00 +0000");
+        assert_eq!(payload::pairs("a=1&b=x%20y+z&&c"), [pair("a", "1"), pair("b", "x y z"), pair("c", "")]);
+        assert_eq!(payload::time(ropeway_core::Time(0)), "01/Jan/1970:00:00:00 +0000");
     }
 }

@@ -15,9 +15,9 @@ use super::{Plane, answer};
 use crate::model::Integration;
 
 /// What of a query string is written as it is.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Headers that belong to one connection, or that the client makes itself.
-const HOP: [&str; 7] =
+pub const HOP: [&str; 7] =
     ["host", "content-length", "connection", "transfer-encoding", "keep-alive", "te", "upgrade"];
 
 /// The address with its variables filled in, and the query.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_api::lambda::{InvokeInput, InvokeOutput};
-use ropeway_wire::{AccessRequest, Cx, Error, Gate, Keys, Principal};
+use ropeway_wire::{AccessRequest, Cx, Gate, Keys, Principal};
 
 use super::Plane;
 use super::hit::Hit;
 use super::refusal::Refusal;
+use crate::keys::ApiName;
 use crate::mapping;
 use crate::model::Texts;
 
@@ -68,60 +69,113 @@ pub struct Order<'a> {
     pub event: bool,
 }
 
+/// Where a call comes from.
+pub struct Origin<'a> {
+    /// The request's.
+    pub cx: &'a Cx,
+    /// The API.
+    pub name: &'a ApiName,
+    /// The stage's variables.
+    pub variables: &'a Texts,
+}
+
+/// Why a function was not called.
+#[derive(Debug, Clone)]
+pub enum Uncalled {
+    /// The API is not set up as it ought to be: no such function, or no leave.
+    Configuration(String),
+    /// The event is larger than a function takes.
+    TooLarge,
+    /// There are too many calls at once.
+    Throttled,
+    /// The function's service failed with this status.
+    Failed(u16),
+}
+
+impl From<Uncalled> for Refusal {
+    fn from(why: Uncalled) -> Self {
+        let failed = |status: u16| {
+            Refusal::integration("Internal server error", 500)
+                .because(format!("Lambda invocation failed with status: {status}"))
+        };
+        match why {
+            Uncalled::Configuration(why) => Refusal::configuration().because(why),
+            Uncalled::TooLarge => {
+                Refusal::new("REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long")
+            }
+            Uncalled::Throttled => failed(429),
+            Uncalled::Failed(status) => failed(status),
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// The context of a call in the name of API Gateway, or of a session of a role.
+    pub fn within(&self, principal: Principal, source_arn: &str, region: &str) -> Cx {
+        let mut keys = Keys::default();
+        keys.add("aws:SourceArn", source_arn);
+        keys.add("aws:SourceAccount", &self.name.scope.account);
+        let gate = Arc::new(Behalf { gate: Arc::clone(&self.cx.gate), keys });
+        let mut within = Cx::from_within(gate, principal, region, &self.cx.trace, self.cx.now);
+        within.request_id.clone_from(&self.cx.request_id);
+        within
+    }
+}
+
 impl Plane {
     /// Invokes the function of an address.
     pub async fn invoke(&self, hit: &Hit<'_>, order: Order<'_>) -> Result<InvokeOutput, Refusal> {
-        let uri = with_variables(order.uri, &hit.served.stage.variables);
-        let Some(function) = mapping::function_of(&uri) else {
-            tracing::info!(api = hit.served.name.id, uri, "an integration's address names no function");
-            return Err(Refusal::configuration().because(format!("{uri} names no function")));
+        let served = hit.served;
+        let origin = Origin { cx: &hit.request.cx, name: &served.name, variables: &served.stage.variables };
+        Ok(self.invoke_for(&origin, order).await?)
+    }
+
+    /// Invokes the function of an address. API Gateway tells its caller little of a call that did not succeed; the
+    /// log says more.
+    pub async fn invoke_for(&self, origin: &Origin<'_>, order: Order<'_>) -> Result<InvokeOutput, Uncalled> {
+        let (api, scope) = (&origin.name.id, &origin.name.scope);
+        let uri = with_variables(order.uri, origin.variables);
+        let function =
+            if uri.starts_with("arn:aws:lambda:") { Some(&*uri) } else { mapping::function_of(&uri) };
+        let Some(function) = function else {
+            tracing::info!(api, uri, "an integration's address names no function");
+            return Err(Uncalled::Configuration(format!("{uri} names no function")));
         };
-        let scope = &hit.served.name.scope;
         let principal = match order.role {
             None => Principal::service(crate::PRINCIPAL, &scope.account),
-            Some(role) => self.assume(hit, role)?,
+            Some(role) => self.assume(origin, role)?,
         };
-        let mut keys = Keys::default();
-        keys.add("aws:SourceArn", &order.source_arn);
-        keys.add("aws:SourceAccount", &scope.account);
-        let gate = Arc::new(Behalf { gate: Arc::clone(&hit.request.cx.gate), keys });
-        let cx = &hit.request.cx;
         let region = function.split(':').nth(3).unwrap_or(&scope.region);
-        let mut within = Cx::from_within(gate, principal, region, &cx.trace, cx.now);
-        within.request_id.clone_from(&cx.request_id);
+        let within = origin.within(principal, &order.source_arn, region);
         let input = InvokeInput {
             function_name: function.to_owned(),
             invocation_type: order.event.then(|| "Event".to_owned()),
             payload: Some(order.payload),
             ..InvokeInput::default()
         };
-        self.services.call(within, input).await.map_err(|error| failed(hit, &error))
+        self.services.call(within, input).await.map_err(|error| {
+            tracing::info!(api, code = %error.code, why = error.message, "a function could not be invoked");
+            match error.status {
+                403 => Uncalled::Configuration("Invalid permissions on Lambda function".to_owned()),
+                413 => Uncalled::TooLarge,
+                429 => Uncalled::Throttled,
+                500.. => Uncalled::Failed(error.status),
+                _ => Uncalled::Configuration(error.message),
+            }
+        })
     }
 
     /// The session in which API Gateway acts as a role.
-    fn assume(&self, hit: &Hit<'_>, role: &str) -> Result<Principal, Refusal> {
+    pub fn assume(&self, origin: &Origin<'_>, role: &str) -> Result<Principal, Uncalled> {
         let mut keys = Keys::default();
-        keys.add("aws:SourceArn", &hit.served.name.execute_arn());
-        keys.add("aws:SourceAccount", &hit.served.name.scope.account);
+        keys.add("aws:SourceArn", &origin.name.execute_arn());
+        keys.add("aws:SourceAccount", &origin.name.scope.account);
         let session = "BackplaneAssumeRoleSession";
         self.roles.assume_for_service(role, crate::PRINCIPAL, session, &keys).map_err(|why| {
-            tracing::info!(api = hit.served.name.id, role, why, "an integration's role cannot be assumed");
-            Refusal::configuration()
-                .because("API Gateway does not have permission to assume the provided role")
+            tracing::info!(api = origin.name.id, role, why, "an integration's role cannot be assumed");
+            let why = "API Gateway does not have permission to assume the provided role";
+            Uncalled::Configuration(why.to_owned())
         })
-    }
-}
-
-/// API Gateway tells its caller little of a call that did not succeed; the log says more.
-fn failed(hit: &Hit<'_>, error: &Error) -> Refusal {
-    let api = &hit.served.name.id;
-    tracing::info!(api, code = %error.code, why = error.message, "a function could not be invoked");
-    match error.status {
-        429 | 500.. => Refusal::integration("Internal server error", 500)
-            .because(format!("Lambda invocation failed with status: {}", error.status)),
-        413 => Refusal::new("REQUEST_TOO_LARGE", "RequestTooLargeException", "Request Too Long"),
-        403 => Refusal::configuration().because("Invalid permissions on Lambda function"),
-        _ => Refusal::configuration().because(error.message.clone()),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::commands::{AccountChange, AccountOutput};
 const MAX_LINE: usize = 3 * 1024;
 
 /// The group of an access log's destination.
-fn group(arn: &str) -> Option<&str> {
+pub fn group(arn: &str) -> Option<&str> {
     let name = arn.strip_prefix("arn:aws:logs:")?.splitn(4, ':').nth(3)?;
     Some(name.strip_suffix(":*").unwrap_or(name)).filter(|name| !name.is_empty())
 }
@@ -70,11 +70,15 @@ fn line(hit: &Hit<'_>, format: &str, answer: &Answer, refusal: Option<&Refusal>,
         });
         put("error", error);
     }
-    let mut text = filled(format, &serde_json::json!({ "context": context }), "-");
-    while text.len() > MAX_LINE {
-        text.pop();
+    cut(filled(format, &serde_json::json!({ "context": context }), "-"))
+}
+
+/// Cuts a line where AWS does.
+pub fn cut(mut line: String) -> String {
+    while line.len() > MAX_LINE {
+        line.pop();
     }
-    text
+    line
 }
 
 /// Where lines go.
@@ -130,7 +134,12 @@ impl Plane {
         lines: Vec<String>,
     ) -> Result<(), Error> {
         let within = self.as_role(hit).await?;
-        let timestamp = hit.request.cx.now.millis();
+        self.put_within(within, target, lines).await
+    }
+
+    /// Puts lines in the name of whoever the context says.
+    pub async fn put_within(&self, within: Cx, target: Target<'_>, lines: Vec<String>) -> Result<(), Error> {
+        let timestamp = within.now.millis();
         let events: Vec<InputLogEvent> =
             lines.into_iter().map(|message| InputLogEvent { timestamp, message }).collect();
         let input = PutLogEventsInput {

@@ -3,19 +3,19 @@
 //! `<id>.execute-api.<region>.<domain>/<stage>/…`, `/restapis/<id>/<stage>/_user_request_/…`, and custom domain
 //! names.
 
-mod access;
-mod address;
-mod answer;
-mod authorizer;
+pub mod access;
+pub mod address;
+pub mod answer;
+pub mod authorizer;
 mod custom;
-mod event;
-mod hit;
-mod http_endpoint;
+pub mod event;
+pub mod hit;
+pub mod http_endpoint;
 mod integrate;
 mod journal;
-mod lambda;
-mod log;
-mod refusal;
+pub mod lambda;
+pub mod log;
+pub mod refusal;
 mod router;
 mod validate;
 
@@ -27,12 +27,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderValue;
 use ropeway_core::keys::Scope;
 use ropeway_core::{Fault, Trace, directory};
-use ropeway_wire::gateway::{Site, SiteRequest};
+use ropeway_wire::gateway::{Site, SiteRequest, payload};
 use ropeway_wire::{Answer, BoxFuture, Cx, Error, Roles, Services};
 
 use crate::keys::{self, ApiName};
 use crate::model::{Definition, Settings, Stage};
 use crate::ops::ApiGateway;
+use crate::v2::Issuers;
 use address::Address;
 use hit::Hit;
 use journal::Journal;
@@ -41,7 +42,7 @@ use router::Router;
 
 /// Largest body of a request, in bytes:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
-const MAX_BODY: usize = 10 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// A stage, ready to serve.
 pub struct Served {
@@ -83,11 +84,12 @@ pub struct Parts {
 
 /// Serves deployed stages: a site of the gateway.
 pub struct Plane {
-    gateway: Arc<ApiGateway>,
-    services: Arc<Services>,
-    roles: Arc<dyn Roles>,
-    outgoing: Arc<dyn Outgoing>,
-    buckets: access::Buckets,
+    pub(crate) gateway: Arc<ApiGateway>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) roles: Arc<dyn Roles>,
+    pub(crate) outgoing: Arc<dyn Outgoing>,
+    pub(crate) buckets: access::Buckets,
+    pub(crate) issuers: Issuers,
 }
 
 /// Calls HTTP endpoints: what this crate leaves to the server.
@@ -106,17 +108,24 @@ impl Plane {
     /// The site of a service.
     pub fn new(parts: Parts) -> Self {
         let Parts { gateway, services, roles, outgoing } = parts;
-        Plane { gateway, services, roles, outgoing, buckets: access::Buckets::default() }
+        Plane {
+            gateway,
+            services,
+            roles,
+            outgoing,
+            buckets: access::Buckets::default(),
+            issuers: Issuers::default(),
+        }
     }
 
-    /// Whose an API is.
-    async fn whose(&self, trace: &Trace, id: &str) -> Result<Option<ApiName>, Error> {
-        let command = directory::Command::Read {
-            list: keys::id_list(id),
-            prefix: id.to_owned(),
-            after: None,
-            limit: 1,
-        };
+    /// Whose an API is, by the list of its kind.
+    pub(crate) async fn whose(
+        &self,
+        trace: &Trace,
+        list: String,
+        id: &str,
+    ) -> Result<Option<ApiName>, Error> {
+        let command = directory::Command::Read { list, prefix: id.to_owned(), after: None, limit: 1 };
         let found = directory::apply(&self.gateway.core, trace, command).await?;
         match found.names.into_iter().next() {
             Some((name, place)) if name == id => {
@@ -134,7 +143,7 @@ impl Plane {
             Ok(served) => return Ok(Some(served)),
             Err(epoch) => epoch,
         };
-        let Some(name) = self.whose(trace, id).await? else { return Ok(None) };
+        let Some(name) = self.whose(trace, keys::id_list(id), id).await? else { return Ok(None) };
         let api = match self.gateway.read(trace, &name).await {
             Ok(api) => api,
             Err(error) if error.code == "NotFoundException" => return Ok(None),
@@ -191,7 +200,7 @@ impl Plane {
             verb: request.method.as_str(),
             journal: Journal::default(),
             path_params: Default::default(),
-            query: hit::query(&request.query),
+            query: payload::pairs(&request.query),
             headers: hit::headers(request),
             extended_id: extended_id.to_owned(),
             caller: None,
@@ -240,15 +249,20 @@ impl Site for Plane {
             let mut random = [0; 11];
             self.gateway.core.ids().fill(&mut random);
             let extended_id = BASE64.encode(random);
-            let mut answer = self.serve(&request, &extended_id).await;
-            let headers = answer.headers_mut();
-            for (name, value) in [
-                ("x-amzn-requestid", request.cx.request_id.clone()),
-                ("x-amz-apigw-id", extended_id),
-                ("x-amzn-trace-id", format!("Root={}", request.cx.trace)),
-            ] {
+            let (mut answer, own) = match self.http_answer(&request, &extended_id).await {
+                Some(answer) => (answer, vec![("apigw-requestid", extended_id)]),
+                None => (
+                    self.serve(&request, &extended_id).await,
+                    vec![
+                        ("x-amzn-requestid", request.cx.request_id.clone()),
+                        ("x-amz-apigw-id", extended_id),
+                        ("x-amzn-trace-id", format!("Root={}", request.cx.trace)),
+                    ],
+                ),
+            };
+            for (name, value) in own {
                 if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.insert(name, value);
+                    answer.headers_mut().insert(name, value);
                 }
             }
             if request.method == http::Method::HEAD {

@@ -45,7 +45,8 @@ pub async fn download(services: &Services, cx: &Cx, url: &str) -> Result<String,
         .map_err(|_| error::validation("Template format error: the template is not UTF-8."))
 }
 
-async fn read(body: ByteStream) -> Result<Vec<u8>, Error> {
+/// Reads a document of an object's whole.
+pub async fn read(body: ByteStream) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let Some(mut chunks) = body.take() else { return Ok(bytes) };
     while let Some(chunk) = chunks.next().await {

@@ -9,6 +9,8 @@ mod apigateway;
 mod apigateway_domains;
 mod apigateway_keys;
 mod apigateway_methods;
+mod apigateway_v2;
+mod apigateway_v2_stage;
 mod custom;
 mod firehose;
 mod iam;
@@ -198,6 +200,12 @@ static PROVIDERS: &[&dyn Provider] = &[
     &apigateway_methods::Method,
     &apigateway_methods::Model,
     &apigateway_methods::RequestValidator,
+    &apigateway_v2::Api,
+    &apigateway_v2::Authorizer,
+    &apigateway_v2::Deployment,
+    &apigateway_v2::Integration,
+    &apigateway_v2::Route,
+    &apigateway_v2_stage::Stage,
     &firehose::DeliveryStream,
     &iam::Group,
     &iam::ManagedPolicy,

@@ -2,6 +2,7 @@
 
 mod digest;
 mod metrics;
+pub mod payload;
 mod route;
 mod site;
 

@@ -69,7 +69,7 @@ pub(super) fn route(
     if parts.headers.get("smithy-protocol").is_some_and(|v| v.as_bytes() == b"rpc-v2-cbor") {
         return by_rpc_path(services, parts.uri.path());
     }
-    let named = scope.and_then(|scope| services.iter().find(|d| d.service().signing_name == scope.service));
+    let named = scope.and_then(|scope| by_signing_name(services, &scope.service, parts));
     let action = query_value(parts.uri.query().unwrap_or_default(), "Action").is_some() || is_form(parts);
     let dispatch = match named {
         Some(dispatch) => dispatch,
@@ -96,6 +96,23 @@ pub(super) fn route(
     let bucket = if service.id == "s3" { bucket_of_host(&host, own_host) } else { None };
     let found = by_uri(service, parts, bucket);
     Ok(Route { dispatch: Arc::clone(dispatch), protocol: *protocol, found })
+}
+
+/// The service of a signing name. Of several that share one (API Gateway's versions), the one that has the path.
+fn by_signing_name<'a>(services: &'a Services, name: &str, parts: &Parts) -> Option<&'a Arc<dyn Dispatch>> {
+    let mut named = services.iter().filter(|d| d.service().signing_name == name);
+    let first = named.next()?;
+    let mut others = named.peekable();
+    if others.peek().is_none() {
+        return Some(first);
+    }
+    let keys = query_keys(parts.uri.query().unwrap_or_default());
+    let has_path = |service: &Service| {
+        let listed = service.operations.iter().map(|operation| (operation.method, operation.uri));
+        let refused = service.refused_operations.iter().map(|refused| (refused.method, refused.uri));
+        listed.chain(refused).any(|(method, uri)| fits(method, uri, parts, parts.uri.path(), &keys).is_some())
+    };
+    Some(std::iter::once(first).chain(others).find(|d| has_path(d.service())).unwrap_or(first))
 }
 
 fn unknown_service(scope: Option<&Scope>) -> Error {

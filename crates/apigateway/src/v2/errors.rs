@@ -1,0 +1,47 @@
+//! The service's errors. Their words: AWS's where public test suites recorded them
+//! (getmoto/moto, `moto/apigatewayv2/exceptions.py`).
+
+use ropeway_api::apigatewayv2::error;
+use ropeway_wire::Error;
+
+use crate::keys::ApiName;
+
+/// `BadRequestException`
+pub fn bad(why: impl Into<String>) -> Error {
+    error::bad_request_exception(why)
+}
+
+/// `ConflictException`
+pub fn conflict(why: impl Into<String>) -> Error {
+    error::conflict_exception(why)
+}
+
+/// `TooManyRequestsException`: a limit of the account's
+pub fn limit(why: impl Into<String>) -> Error {
+    error::too_many_requests_exception(why)
+}
+
+/// `NotFoundException`
+pub fn missing(why: impl Into<String>) -> Error {
+    error::not_found_exception(why)
+}
+
+/// No such API.
+pub fn no_api(api: &ApiName) -> Error {
+    missing(format!("Invalid API identifier specified {}:{}", api.scope.account, api.id))
+}
+
+/// No such route, integration, …
+pub fn no(what: &str, id: &str) -> Error {
+    missing(format!("Invalid {what} identifier specified {id}"))
+}
+
+/// No such stage.
+pub fn no_stage() -> Error {
+    missing("Invalid stage identifier specified")
+}
+
+/// What isn't implemented is refused by its name.
+pub fn unimplemented(what: &str) -> Error {
+    bad(format!("{what} is not implemented"))
+}
