@@ -34,6 +34,8 @@ mod kind {
     pub const ASK: u8 = 10;
     /// name, id, logical id → [`crate::model::Signals`].
     pub const SIGNALS: u8 = 11;
+    /// macro's name → [`crate::model::Macro`]; in the shard of the exports.
+    pub const MACRO: u8 = 12;
 }
 
 /// Which stack: its account and region, its name, and the random end of its ARN.
@@ -93,6 +95,11 @@ pub fn export(scope: &Scope, name: &str) -> KeyBuilder {
 /// Every export's row.
 pub fn exports(scope: &Scope) -> KeyBuilder {
     KeyBuilder::new(Space::CloudFormation, kind::EXPORT, scope)
+}
+
+/// A macro's row.
+pub fn transform(scope: &Scope, name: &str) -> KeyBuilder {
+    KeyBuilder::new(Space::CloudFormation, kind::MACRO, scope).text(name)
 }
 
 /// Every import of an export.

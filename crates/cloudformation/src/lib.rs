@@ -16,7 +16,7 @@
 //! - The [machine](commands::Stacks) evaluates no template: [operations](ops) and the [deployer](runner::Deployer) do, outside of the shard's loop.
 //! - [`template`] is the language, as pure functions; [`providers`] hold a table and four calls for each type.
 //!
-//! Not there, and refused by name: stack sets, transforms but SAM's and the language extensions, rollback triggers,
+//! Not there, and refused by name: stack sets, rollback triggers,
 //! notifications, drift, registered types.
 
 pub mod commands;

@@ -450,6 +450,15 @@ pub struct Signals {
     pub received: BTreeMap<String, Signal>,
 }
 
+/// A macro: a function that transforms templates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Macro {
+    /// The stack that has it, and its logical id there.
+    pub owner: (StackKey, String),
+    /// The function's name or ARN.
+    pub function: String,
+}
+
 /// A signal to a wait condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {

@@ -9,84 +9,132 @@ use crate::template::{
 
 /// The capability that acknowledges transforms.
 pub const AUTO_EXPAND: &str = "CAPABILITY_AUTO_EXPAND";
+/// The transform that takes in an object.
+pub const INCLUDE: &str = "AWS::Include";
+/// The key of a transform within a template.
+pub const SNIPPET: &str = "Fn::Transform";
 
 type Result<T> = std::result::Result<T, TemplateError>;
+
+/// A transform that a template declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// Its parameters, not evaluated.
+    pub parameters: Map,
+}
+
+/// Reads the declaration of a transform: its name, or an object of its name and parameters.
+///
+/// # Errors
+/// What is none.
+pub fn declaration(value: &Value) -> Result<Declared> {
+    let wrong = || {
+        TemplateError::new("Template format error: Transform must be a string, an object or a list of them.")
+    };
+    match value {
+        Value::String(name) => Ok(Declared { name: name.clone(), parameters: Map::new() }),
+        Value::Map(map) if map.keys().all(|key| ["Name", "Parameters"].contains(&key.as_str())) => {
+            let name = map.get("Name").and_then(Value::as_str).ok_or_else(wrong)?.to_owned();
+            match map.get("Parameters") {
+                None => Ok(Declared { name, parameters: Map::new() }),
+                Some(Value::Map(parameters)) => Ok(Declared { name, parameters: parameters.clone() }),
+                Some(_) => Err(wrong()),
+            }
+        }
+        _ => Err(wrong()),
+    }
+}
 
 /// The transforms that a template declares, in order.
 ///
 /// # Errors
-/// Those that do not exist, by name; a section that is none.
-pub fn declared(map: &Map) -> Result<Vec<String>> {
-    let wrong = || {
-        TemplateError::new("Template format error: Transform must be a string, an object or a list of them.")
-    };
-    let name = |transform: &Value| match transform {
-        Value::String(name) => Ok(name.clone()),
-        Value::Map(map) if map.len() == 1 => match map.get("Name") {
-            Some(Value::String(name)) => Ok(name.clone()),
-            _ => Err(wrong()),
-        },
-        // A macro with parameters; the one that there is takes none.
-        Value::Map(map) => match map.get("Name").and_then(Value::as_str) {
-            Some(name) => Err(TemplateError::new(format!("The transform {name} takes no parameters"))),
-            None => Err(wrong()),
-        },
-        _ => Err(wrong()),
-    };
-    let names: Vec<String> = match map.get("Transform") {
+/// Those of AWS's that do not exist here, by name; a section that is none.
+pub fn declared(map: &Map) -> Result<Vec<Declared>> {
+    let all: Vec<Declared> = match map.get("Transform") {
         None => Vec::new(),
-        Some(Value::List(items)) => items.iter().map(name).collect::<Result<_>>()?,
-        Some(one) => vec![name(one)?],
+        Some(Value::List(items)) => items.iter().map(declaration).collect::<Result<_>>()?,
+        Some(one) => vec![declaration(one)?],
     };
-    let known = [sam::NAME, LANGUAGE_EXTENSIONS];
-    let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let known = [sam::NAME, LANGUAGE_EXTENSIONS, INCLUDE];
+    let of_aws = all.iter().map(|declared| declared.name.as_str()).filter(|name| name.starts_with("AWS::"));
+    let unknown: Vec<&str> = of_aws.filter(|name| !known.contains(name)).collect();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
         return Err(TemplateError::new(format!(
             "Template format error: Transform [{unknown}] is not supported"
         )));
     }
-    Ok(names)
+    Ok(all)
 }
 
-/// Whether a template's body declares transforms.
+/// Whether a template's body declares transforms, or has any in it.
 ///
 /// # Errors
 /// A body that is no template, and transforms that do not exist.
 pub fn is_transformed(body: &str) -> Result<bool> {
     match parse(body)? {
-        Value::Map(map) => Ok(!declared(&map)?.is_empty()),
+        Value::Map(map) => Ok(!declared(&map)?.is_empty() || map.values().any(has_snippets)),
         _ => Ok(false),
     }
 }
 
-/// The template that transforms make of a body, which it remains if it declares none.
+/// Whether a transform stands somewhere in a value.
+pub fn has_snippets(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => map.contains_key(SNIPPET) || map.values().any(has_snippets),
+        Value::List(items) => items.iter().any(has_snippets),
+        _ => false,
+    }
+}
+
+/// The template that AWS's own transforms make of one.
 ///
 /// # Errors
 /// Everything that is wrong with the template, in the words of the transform that found it.
-pub fn expand(body: &str, parameters: &ParameterValues, environment: &Environment) -> Result<Template> {
-    let Value::Map(mut map) = parse(body)? else { return Template::parse(body) };
-    let names = declared(&map)?;
-    if names.is_empty() {
-        return Template::from_map(body, &map);
+pub fn built_in(
+    name: &str,
+    map: &Map,
+    parameters: &ParameterValues,
+    environment: &Environment,
+) -> Result<Map> {
+    if name == LANGUAGE_EXTENSIONS {
+        return unroll(map, parameters, environment);
     }
-    let has = |name: &str| names.iter().any(|declared| declared == name);
-    // Wherever it stands in the list: SAM knows no loops.
-    if has(LANGUAGE_EXTENSIONS) {
-        map = unroll(&map, parameters, environment)?;
-    }
-    if has(sam::NAME) {
-        let around = sam::Surroundings { parameters, region: &environment.region };
-        map = sam::transform(&map, &around).map_err(|message| {
-            TemplateError::new(format!("Transform {} failed with: {message}", sam::NAME))
-        })?;
-    }
+    let around = sam::Surroundings { parameters, region: &environment.region };
+    sam::transform(map, &around)
+        .map_err(|message| TemplateError::new(format!("Transform {} failed with: {message}", sam::NAME)))
+}
+
+/// The template after all of its transforms.
+///
+/// # Errors
+/// What is wrong with its sections.
+pub fn transformed(mut map: Map, is_extended: bool) -> Result<Template> {
     map.shift_remove("Transform");
-    if has(LANGUAGE_EXTENSIONS) {
+    if is_extended {
         map.insert("Transform".to_owned(), LANGUAGE_EXTENSIONS.into());
     }
     let json: Json = Value::Map(map).to_json();
     Template::parse(&json.to_string())
+}
+
+/// Takes the transforms out of a value, and notes their names.
+fn strip(value: &mut Value, names: &mut Vec<String>) {
+    match value {
+        Value::Map(map) => {
+            if let Some(snippet) = map.shift_remove(SNIPPET)
+                && let Ok(declared) = declaration(&snippet)
+                && !names.contains(&declared.name)
+            {
+                names.push(declared.name);
+            }
+            map.values_mut().for_each(|value| strip(value, names));
+        }
+        Value::List(items) => items.iter_mut().for_each(|item| strip(item, names)),
+        _ => {}
+    }
 }
 
 /// A template's loops unrolled by its defaults, or left out where those do not say enough.
@@ -110,7 +158,9 @@ fn without_loops(map: Map) -> Map {
 /// What is wrong with its sections.
 pub fn unexpanded(body: &str) -> Result<(Template, Vec<String>)> {
     let Value::Map(mut map) = parse(body)? else { return Ok((Template::parse(body)?, Vec::new())) };
-    let names = declared(&map)?;
+    let names: Vec<String> = declared(&map)?.into_iter().map(|declared| declared.name).collect();
+    let mut names = names;
+    map.values_mut().for_each(|value| strip(value, &mut names));
     if names.iter().any(|name| name == LANGUAGE_EXTENSIONS) {
         map = without_loops(map);
     }

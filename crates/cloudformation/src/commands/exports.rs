@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::Output;
 use crate::keys::StackKey;
-use crate::model::Export;
+use crate::model::{Export, Macro};
 use crate::{error, keys, rows};
 
 /// Makes `values` the exports of a stack. All or nothing: a name that another stack exports, and the
@@ -85,6 +85,30 @@ pub async fn set_imports(tx: &mut Tx, stack: &StackKey, kept: &BTreeSet<String>)
         match page.rows.last() {
             Some((key, _)) if page.more => after = Some(key.clone()),
             _ => return Ok(Output::Done),
+        }
+    }
+}
+
+/// Makes a function a macro, or none any longer. A macro that another resource has is not touched.
+pub async fn set_macro(
+    tx: &mut Tx,
+    owner: (StackKey, String),
+    name: &str,
+    function: Option<String>,
+) -> Result<Output, Error> {
+    let row = keys::transform(&owner.0.scope, name);
+    let found: Option<Macro> = rows::read(tx, &row).await?;
+    let is_anothers = found.is_some_and(|found| found.owner != owner);
+    match function {
+        Some(_) if is_anothers => Err(error::validation(format!("Macro {name} already exists"))),
+        Some(function) => {
+            rows::write(tx, &row, &Macro { owner, function }).await?;
+            Ok(Output::Done)
+        }
+        None if is_anothers => Ok(Output::Done),
+        None => {
+            rows::delete(tx, &row).await?;
+            Ok(Output::Done)
         }
     }
 }

@@ -105,6 +105,10 @@ pub enum Command {
     Release(StackKey, bool),
     /// Gives the stack a policy.
     SetPolicy(StackKey, String),
+    /// Makes a function a macro of this name; none: it is one no longer.
+    SetMacro(StackKey, String, String, Option<String>),
+    /// The function of a macro.
+    Macro(Scope, String),
 }
 
 /// Something that an operation did.
@@ -231,6 +235,9 @@ impl Machine for Stacks {
             }
             Command::Release(key, stays) => stacks::release(tx, &key, stays).await,
             Command::SetPolicy(key, policy) => stacks::set_policy(tx, &key, policy).await,
+            Command::SetMacro(key, id, name, function) => {
+                exports::set_macro(tx, (key, id), &name, function).await
+            }
             Command::SetExports(key, values) => exports::set(tx, &key, values).await,
             Command::Import(key, name) => exports::import(tx, &key, &name).await,
             Command::SetImports(key, kept) => exports::set_imports(tx, &key, &kept).await,

@@ -10,7 +10,7 @@ use super::exports::arn_of;
 use super::record::stack as read_stack;
 use super::{Command, Output, Snapshot};
 use crate::keys::StackKey;
-use crate::model::{DEPLOYED, Definition, Event, Export, Operation, PLANNED, Phase, change_set_slot};
+use crate::model::{DEPLOYED, Definition, Event, Export, Macro, Operation, PLANNED, Phase, change_set_slot};
 use crate::{keys, rows};
 
 pub async fn read(tx: &Tx, command: Command) -> Result<Output, Error> {
@@ -47,6 +47,10 @@ pub async fn read(tx: &Tx, command: Command) -> Result<Output, Error> {
         Command::Export(scope, name) => {
             let found: Option<Export> = rows::read(tx, &keys::export(&scope, &name)).await?;
             Output::Value(found.map(|export| export.value))
+        }
+        Command::Macro(scope, name) => {
+            let found: Option<Macro> = rows::read(tx, &keys::transform(&scope, &name)).await?;
+            Output::Value(found.map(|found| found.function))
         }
         Command::Signals(key, id) => {
             Output::Signals(rows::read(tx, &key.signals(&id)).await?.unwrap_or_default())

@@ -84,7 +84,7 @@ pub async fn create_change_set(
         before: (!base.creates).then_some(&base.before),
         expands: false,
     };
-    let (definition, changes, reason) = match define(&base.key, asked)? {
+    let (definition, changes, reason) = match define(service, cx, &base.key, asked).await? {
         Defined::Whole(definition) => {
             let (changes, is_empty) = changes(service, cx, &base, &definition, &imports).await?;
             let none = if definition.original.is_some() { NO_UPDATES } else { NO_CHANGES };

@@ -5,6 +5,7 @@ mod changes;
 mod describe;
 mod exports;
 mod imports;
+mod macros;
 mod page;
 mod plan;
 mod policies;

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use ropeway_api::cloudformation::{Parameter, SERVICE, Tag};
 use ropeway_wire::{Cx, Error};
 
+use super::CloudFormation;
+use super::macros::Transforms;
 use crate::error;
 use crate::keys::StackKey;
 use crate::model::{Caller, Definition, OnFailure, Operation, OperationKind, ParameterValue, Phase};
 use crate::providers::Registry;
 use crate::runner::{HOST, environment};
-use crate::template::{Evaluation, Resource, Template, TemplateError, Types, check};
-use crate::transforms::{AUTO_EXPAND, expand, is_transformed, unexpanded};
+use crate::template::{Evaluation, Resource, Template, Types, check};
+use crate::transforms::{AUTO_EXPAND, is_transformed, unexpanded};
 
 /// Tags of a stack at most. Source: CloudFormation's quotas.
 const MAX_TAGS: usize = 50;
@@ -74,20 +76,35 @@ impl Defined {
 /// # Errors
 /// `ValidationError` with everything that is wrong with the template, or with parameters and tags;
 /// `InsufficientCapabilitiesException`.
-pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Defined, Error> {
+pub async fn define(
+    service: &CloudFormation,
+    cx: &Cx,
+    key: &StackKey,
+    asked: Asked<'_>,
+) -> Result<Defined, Error> {
     let values = values(asked.parameters.unwrap_or_default(), asked.before)?;
     let is_expanded = is_transformed(&asked.body)?;
     let acknowledged = asked.capabilities.iter().any(|given| given == AUTO_EXPAND);
     if is_expanded && asked.expands && !acknowledged {
         return Err(error::insufficient_capabilities(AUTO_EXPAND));
     }
-    let template = match expand(&asked.body, &values, &environment(key)) {
+    let transforms = Transforms {
+        core: &service.core,
+        services: &service.services,
+        cx,
+        key,
+        environment: environment(key),
+        values: &values,
+    };
+    let template = match transforms.expand(&asked.body).await {
         Ok(template) => template,
-        Err(error) if is_expanded => return Ok(failed(asked.body, String::new(), &error)),
-        Err(error) => return Err(error.into()),
+        Err(error) if is_expanded && error.status < 500 => {
+            return Ok(failed(asked.body, String::new(), &error.message));
+        }
+        Err(error) => return Err(error),
     };
     match check(&template, &Registry) {
-        Err(error) if is_expanded => return Ok(failed(asked.body, template.body, &error)),
+        Err(error) if is_expanded => return Ok(failed(asked.body, template.body, error.message())),
         checked => checked?,
     }
     Evaluation::new(&template, environment(key), &values)?.check_rules()?;
@@ -113,8 +130,8 @@ pub fn define(key: &StackKey, asked: Asked<'_>) -> Result<Defined, Error> {
 }
 
 /// What is kept of a template whose transforms failed, or whose transformed form is wrong.
-fn failed(given: String, template: String, error: &TemplateError) -> Defined {
-    let mut reason = error.message().to_owned();
+fn failed(given: String, template: String, why: &str) -> Defined {
+    let mut reason = why.to_owned();
     if template.is_empty() {
         reason.push_str(&unrecognized(&given));
     }

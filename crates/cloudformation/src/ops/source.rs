@@ -32,9 +32,24 @@ pub async fn template(
     }
 }
 
+/// The text of an object at `s3://bucket/key`, or at a URL.
+///
+/// # Errors
+/// As those of [`template`].
+pub async fn object_at(services: &Services, cx: &Cx, location: &str) -> Result<String, Error> {
+    match location.strip_prefix("s3://").and_then(|rest| rest.split_once('/')) {
+        Some((bucket, key)) => read_object(services, cx, bucket.to_owned(), key.to_owned()).await,
+        None => download(services, cx, location).await,
+    }
+}
+
 pub async fn download(services: &Services, cx: &Cx, url: &str) -> Result<String, Error> {
     let (bucket, key) = object(url, &cx.endpoint)
         .ok_or_else(|| error::validation("TemplateURL must be a supported URL: one of an object in S3."))?;
+    read_object(services, cx, bucket, key).await
+}
+
+async fn read_object(services: &Services, cx: &Cx, bucket: String, key: String) -> Result<String, Error> {
     let input = GetObjectInput { bucket, key, ..GetObjectInput::default() };
     let found = services.call(cx.clone(), input).await;
     let found = found.map_err(|e| {

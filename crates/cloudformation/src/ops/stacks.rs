@@ -68,7 +68,7 @@ pub async fn create_stack(
     let capabilities = input.capabilities.unwrap_or_default();
     let (parameters, tags) = (input.parameters, input.tags);
     let asked = Asked { body, parameters, tags, capabilities, before: None, expands: true };
-    let definition = define(&stack.key, asked)?.whole()?;
+    let definition = define(service, cx, &stack.key, asked).await?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone();
     let mut operation = operation(cx, id, OperationKind::Create, role, input.client_request_token)?;
@@ -140,7 +140,7 @@ pub async fn update_stack(
         before: Some(&before),
         expands: true,
     };
-    let definition = define(&key, asked)?.whole()?;
+    let definition = define(service, cx, &key, asked).await?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone().or(stack.role_arn.clone());
     let mut operation = operation(cx, id, OperationKind::Update, role, input.client_request_token)?;

@@ -27,6 +27,7 @@ mod queue_policies;
 mod s3;
 mod sns;
 mod sqs;
+mod transform;
 mod wait;
 
 pub use custom::NO_ECHO;
@@ -235,6 +236,7 @@ static PROVIDERS: &[&dyn Provider] = &[
     &sns::Topic,
     &sns::TopicPolicy,
     &sqs::Queue,
+    &transform::Macro,
     &custom::CustomResource,
     &nested::Stack,
     &wait::CdkMetadata,

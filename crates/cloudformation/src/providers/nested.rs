@@ -154,7 +154,7 @@ async fn defined(
         before,
         expands: true,
     };
-    define(key, asked)?.whole()
+    define(&service(subject), subject.cx, key, asked).await?.whole()
 }
 
 /// The operation of a nested stack, in the name of its parent's.

@@ -150,8 +150,11 @@ async fn summaries_are_of_the_template_as_it_was_given() {
     let valid = world.cfn.validate_template(&world.cx, input).await.unwrap();
     assert_eq!(valid.capabilities, Some(vec!["CAPABILITY_AUTO_EXPAND".to_owned()]));
 
-    let other = PLAIN.replace("AWS::Serverless-2016-10-31", "AWS::Include");
+    let other = PLAIN.replace("AWS::Serverless-2016-10-31", "AWS::CodeDeployBlueGreen");
     let input = ValidateTemplateInput { template_body: Some(other), template_url: None };
     let refused = world.cfn.validate_template(&world.cx, input).await.unwrap_err();
-    assert_eq!(refused.message, "Template format error: Transform [AWS::Include] is not supported");
+    assert_eq!(
+        refused.message,
+        "Template format error: Transform [AWS::CodeDeployBlueGreen] is not supported"
+    );
 }
