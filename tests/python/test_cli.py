@@ -253,3 +253,40 @@ def test_tls_by_a_local_authority(tmp_path):
         assert done.returncode != 0  # who does not know the authority does not trust it
     finally:
         server.kill()
+
+
+# ---- ropeway trace --------------------------------------------------------------------------------------
+
+
+def test_a_message_s_way_is_shown(own):
+    server = own
+    sns, sqs = server.client("sns"), server.client("sqs")
+    topic = sns.create_topic(Name="way")["TopicArn"]
+    for queue in ["one", "two", "deaf"]:
+        url = sqs.create_queue(QueueName=queue)["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
+        if queue != "deaf":
+            policy = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}}
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    request = sns.publish(TopicArn=topic, Message="x")["ResponseMetadata"]["RequestId"]
+
+    def hops():
+        done = server.run(BINARY, "trace", request, "--json", check=False)
+        found = json.loads(done.stdout)["hops"] if done.returncode == 0 else []
+        return len(found) == 3 and found
+
+    found = eventually(hops)
+    assert {(hop["from"], hop["to"]) for hop in found} == {("sns", "sqs")}
+    assert {hop["lane"].rsplit(":", 1)[1] for hop in found} == {"one", "two", "deaf"}
+    refused, = [hop for hop in found if "refused" in hop]
+    assert refused["lane"].endswith("deaf") and refused["ended"] >= refused["posted"]
+    printed = server.run(BINARY, "trace", found[0]["trace"]).stdout.splitlines()
+    assert len(printed) == 3 and all("sns → sqs" in line for line in printed)
+    server.stop()
+    server.start()
+    assert hops()
+    alone = sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="one")["QueueUrl"], MessageBody="x")
+    done = server.run(BINARY, "trace", alone["ResponseMetadata"]["RequestId"], check=False)
+    assert done.returncode == 1 and "no effect" in done.stderr
+    assert server.run(BINARY, "trace", "not a trace", check=False).returncode == 2

@@ -9,6 +9,7 @@ use crate::host::Shared;
 use crate::keys::Space;
 use crate::outbox::{Ended, Item, Target};
 use crate::tasks::{Deliver, Delivered, Settle, Take};
+use crate::trail::Hop;
 use crate::{Fault, Outcome, ShardId};
 
 /// Shortest pause after a failure, in milliseconds.
@@ -73,6 +74,7 @@ impl Dispatcher {
         let take = Take { lane: self.lane.clone(), dispatcher: self.number };
         let mut items = self.shared.run(self.shard, take).await?;
         let Some(first) = items.first() else { return Ok(Step::Empty) };
+        let hops = self.hops(&items);
         let (results, step) = match first.delivery.target {
             Target::Machine { space, shard } => {
                 let done = self.to_machine(space, ShardId(shard), items).await?;
@@ -86,9 +88,40 @@ impl Dispatcher {
         };
         if !results.is_empty() {
             self.pause = 0;
+            let refusals: Vec<Option<String>> =
+                results.iter().map(|(_, result)| result.as_ref().err().cloned()).collect();
             self.settle(results).await?;
+            self.tell(hops, refusals);
         }
         Ok(step)
+    }
+
+    /// What there will be to tell of some deliveries.
+    fn hops(&self, items: &[Item]) -> Vec<Hop> {
+        if self.shared.witness.is_none() {
+            return Vec::new();
+        }
+        let hop = |Item { delivery, .. }: &Item| Hop {
+            trace: delivery.trace.clone(),
+            from: delivery.from,
+            to: match delivery.target {
+                Target::Machine { space, .. } | Target::Actor { space } => space,
+            },
+            lane: self.lane.clone(),
+            posted: delivery.posted,
+            ended: delivery.posted,
+            refused: None,
+        };
+        items.iter().map(hop).collect()
+    }
+
+    /// Tells of the first deliveries of a step, which came to their ends.
+    fn tell(&self, hops: Vec<Hop>, refusals: Vec<Option<String>>) {
+        let Some(witness) = &self.shared.witness else { return };
+        let ended = self.shared.clock.now();
+        for (hop, refused) in hops.into_iter().zip(refusals) {
+            witness(Hop { ended, refused, ..hop });
+        }
     }
 
     async fn to_machine(

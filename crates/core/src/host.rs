@@ -15,6 +15,7 @@ use crate::machine::{Actor, Machine};
 use crate::machines::{AnyMachine, Machines};
 use crate::shard::{Envelope, INBOX, Loop, Own, Typed};
 use crate::tasks::Task;
+use crate::trail::Witness;
 use crate::tx::Trace;
 use crate::{Clock, Fault, Ids, ShardId, Signals};
 
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     inboxes: Inboxes,
     runtimes: Vec<Handle>,
     pub homes: Homes,
+    pub witness: Option<Witness>,
     /// One for each step of a lane that has deliveries in memory.
     pub steps: Semaphore,
     stopping: watch::Sender<bool>,
@@ -50,18 +52,27 @@ pub struct Builder {
     clock: Clock,
     ids: Ids,
     factories: Vec<Factory>,
+    witness: Option<Witness>,
 }
 
 impl Builder {
     /// A core over a store.
     pub fn new(store: Arc<dyn Store>, clock: Clock, ids: Ids) -> Self {
-        Builder { store, clock, ids, factories: Vec::new() }.machine(crate::directory::Directory::new)
+        Builder { store, clock, ids, factories: Vec::new(), witness: None }
+            .machine(crate::directory::Directory::new)
     }
 
     /// Adds a service's machine; `make` makes the one of a shard.
     #[must_use]
     pub fn machine<M: Machine>(mut self, make: impl Fn(ShardId) -> M + Send + Sync + 'static) -> Self {
         self.factories.push(Box::new(move |shard| Box::new(make(shard))));
+        self
+    }
+
+    /// Has every delivery told that came to its end.
+    #[must_use]
+    pub fn witness(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
         self
     }
 
@@ -77,6 +88,7 @@ impl Builder {
             actors: OnceLock::new(),
             inboxes: RwLock::default(),
             homes: Homes::start(&runtimes),
+            witness: self.witness,
             runtimes,
             steps: Semaphore::new(MAX_STEPS),
             stopping: watch::Sender::new(false),

@@ -26,6 +26,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trail;
 mod tx;
 
 pub use clock::Clock;
@@ -36,4 +37,5 @@ pub use machine::{Actor, Machine, MachineError, Outcome, Settled};
 pub use ropeway_store::{BoxFuture, ShardId};
 pub use signals::Signals;
 pub use time::Time;
+pub use trail::{Hop, Witness};
 pub use tx::{MAX_COMMAND_BYTES, MAX_COMMAND_ROWS, Rows, Trace, Tx};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{self, KeyBuilder, Space};
 use crate::tx::{Trace, Tx};
-use crate::{Fault, ShardId};
+use crate::{Fault, ShardId, Time};
 
 /// Deliveries of a lane that wait at most; past it, its senders are throttled. Those that were there
 /// before the last start count only once they are read.
@@ -65,6 +65,8 @@ pub(crate) struct Delivery {
     pub from: Space,
     pub target: Target,
     pub trace: String,
+    /// When its cause was applied.
+    pub posted: Time,
     /// The payload; in the row only what has room there.
     pub payload: Bytes,
     /// Number of rows with the rest of the payload.
@@ -168,6 +170,7 @@ impl Lanes {
         lane: &str,
         target: Target,
         trace: &Trace,
+        posted: Time,
         payload: Vec<u8>,
     ) -> Result<Vec<(Bytes, Bytes)>, Fault> {
         let waiting = self.lanes.get(lane).map_or(0, |l| l.pending);
@@ -184,8 +187,8 @@ impl Lanes {
             .map(|(part, chunk)| (part_key(lane, seq, part), rest.slice_ref(chunk)))
             .collect();
         let parts = rows.len() as u32;
-        let mut delivery =
-            Delivery { from: self.sender, target, trace: trace.to_string(), payload: first, parts };
+        let trace = trace.to_string();
+        let mut delivery = Delivery { from: self.sender, target, trace, posted, payload: first, parts };
         rows.push((row_key(lane, seq), Bytes::from(postcard::to_stdvec(&delivery)?)));
         delivery.payload = payload;
         self.staged.push(Change::Posted(lane.to_owned(), Item { seq, delivery }));

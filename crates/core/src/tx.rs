@@ -232,7 +232,7 @@ impl Tx {
     }
 
     fn post(&mut self, lane: &str, target: Target, payload: Vec<u8>) -> Result<(), Fault> {
-        for (key, value) in self.lanes.post(lane, target, &self.trace, payload)? {
+        for (key, value) in self.lanes.post(lane, target, &self.trace, self.now, payload)? {
             self.put(key, value);
         }
         Ok(())

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Print the log of a function or of a log group; of neither, the server's own.
     Logs(LogsArgs),
+    /// Show which way a message went: each delivery that a request caused.
+    Trace(TraceArgs),
     /// Check that this machine and data directory are fit to serve.
     Doctor(DoctorArgs),
     /// Add functions' runtimes to this machine, or list them.
@@ -158,6 +160,14 @@ pub(crate) struct StackArgs {
 pub(crate) struct LsArgs {
     /// A stack: its resources are listed.
     pub stack: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The id of the request that began it (`x-amzn-requestid` of its answer), or the trace's (`1-…`).
+    pub id: String,
     #[command(flatten)]
     pub server: ServerArgs,
 }

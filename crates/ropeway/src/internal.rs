@@ -1,4 +1,4 @@
-//! What is the server's own, under `/_ropeway/`: health, metrics, log, clock, reset.
+//! What is the server's own, under `/_ropeway/`: health, metrics, log, trail, clock, reset.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::running::Switch;
+use crate::trail;
 
-/// Answers `/_ropeway/…`. The log is for loopback alone; clock and reset are there with `--dev`.
+/// Answers `/_ropeway/…`. Log and trail are for loopback alone; clock and reset are there with `--dev`.
 pub(crate) struct Own {
     pub switch: Arc<Switch>,
 }
@@ -39,6 +40,9 @@ impl Internal for Own {
                 ("GET" | "HEAD", "health") => self.health(),
                 ("GET", "metrics") => text(StatusCode::OK, self.switch.metrics().text()),
                 ("GET", log) if log.starts_with("log/") && conn.remote.ip().is_loopback() => self.log(log),
+                ("GET", trail) if trail.starts_with("trail/") && conn.remote.ip().is_loopback() => {
+                    self.trail(trail.trim_start_matches("trail/")).await
+                }
                 ("GET", "clock") => self.clock(),
                 ("POST", "clock") => self.move_clock(&body),
                 ("POST", "reset") => self.reset().await,
@@ -67,6 +71,22 @@ impl Own {
         let from = name.trim_start_matches("log/").parse().unwrap_or(0);
         let (lines, next) = self.switch.recent_log().since(from);
         json_answer(StatusCode::OK, json!({ "lines": lines, "next": next }))
+    }
+
+    /// The hops of a trace, or of a request by its id.
+    async fn trail(&self, id: &str) -> Response<Bytes> {
+        let Some(trace) = trail::trace_of(id) else {
+            return json_answer(StatusCode::BAD_REQUEST, json!({ "message": trail::WHICH }));
+        };
+        let Some(running) = self.switch.running() else {
+            return json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "message": "starting" }));
+        };
+        match running.trail.find(trace).await {
+            Ok(hops) => json_answer(StatusCode::OK, json!({ "hops": hops })),
+            Err(error) => {
+                json_answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "message": error.to_string() }))
+            }
+        }
     }
 
     fn clock(&self) -> Response<Bytes> {

@@ -15,6 +15,7 @@ mod runtime_cmd;
 mod settings;
 mod start;
 mod tail;
+mod trail;
 mod wiring;
 
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ async fn remote(command: Command) -> Result<(), Failure> {
         Command::Outputs(arguments) => deploy::outputs(arguments).await,
         Command::Ls(arguments) => deploy::ls(arguments).await,
         Command::Logs(arguments) => log::follow(arguments).await,
+        Command::Trace(arguments) => trail::print(arguments).await,
         Command::Start(_) | Command::Doctor(_) | Command::Runtime(_) => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::log::Recent;
 use crate::settings::Settings;
+use crate::trail::{TRAIL_DIR, Trail};
 use crate::{Failure, functions, wiring};
 
 /// Services over an open store.
@@ -29,6 +30,8 @@ pub(crate) struct Running {
     pub sink: ropeway_logs::Sink,
     /// Runs functions.
     pub runner: Arc<Runtime>,
+    /// Which way effects went.
+    pub trail: Trail,
     /// Lines that tell how to use the root credentials, when they were made at this start.
     pub root_credentials: Option<(String, String)>,
 }
@@ -103,6 +106,7 @@ impl Switch {
             running.runner.stop().await;
             running.sink.flush().await;
             running.core.stop().await?;
+            running.trail.sync().await?;
         }
         Ok(())
     }
@@ -122,7 +126,7 @@ impl Switch {
     pub async fn reset(self: Arc<Self>) -> Result<(), String> {
         let _alone = self.moving.lock().await;
         self.stop().await.map_err(|e| format!("{e:?}"))?;
-        for name in [wiring::STORE_DIR, wiring::BLOBS_DIR, functions::RUNNER_DIR, OFFSET_FILE] {
+        for name in [wiring::STORE_DIR, wiring::BLOBS_DIR, functions::RUNNER_DIR, TRAIL_DIR, OFFSET_FILE] {
             remove(&self.settings.data_dir.join(name)).map_err(|e| format!("{name}: {e}"))?;
         }
         std::fs::File::open(&self.settings.data_dir)

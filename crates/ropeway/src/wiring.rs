@@ -20,6 +20,7 @@ use crate::internal::Own;
 use crate::outside::Outside;
 use crate::running::{Running, Switch, read_offset};
 use crate::settings::Settings;
+use crate::trail::{TRAIL_DIR, Trail};
 use crate::{Failure, functions, output};
 
 /// The store's folder in the data directory.
@@ -46,7 +47,9 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let roles: Arc<dyn Roles> = access.clone();
     let concurrency = ropeway_lambda::Concurrency::default();
     let live = ropeway_apigateway::Live::default();
+    let trail = Trail::open(settings.data_dir.join(TRAIL_DIR), clock.clone())?;
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
+        .witness(trail.witness())
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
         .machine(ropeway_sns::machine(Arc::clone(&gate)))
@@ -98,7 +101,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
-    Ok(Running { core, services, gateway, sink, runner: functions.runner, root_credentials })
+    Ok(Running { core, services, gateway, sink, runner: functions.runner, trail, root_credentials })
 }
 
 fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {

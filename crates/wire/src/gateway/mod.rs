@@ -254,7 +254,7 @@ impl Gateway {
             region: region.unwrap_or("us-east-1").to_owned(),
             principal,
             request_id: request_id.to_owned(),
-            trace: self.trace(header("x-amzn-trace-id")),
+            trace: trace(header("x-amzn-trace-id"), request_id, self.clock.machine_time()),
             endpoint: format!("{}://{host}", if origin.tls { "https" } else { "http" }),
             source_ip: Some(origin.remote.ip()),
             secure: origin.tls,
@@ -263,20 +263,20 @@ impl Gateway {
             gate: Arc::clone(&self.gate),
         }
     }
+}
 
-    /// The trace that the client names, or a new one: `1-<8 hex digits of the time>-<24 random ones>`.
-    fn trace(&self, header: &str) -> Trace {
-        let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="));
-        let usable = root.filter(|r| r.len() <= 64 && r.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
-        usable.map_or_else(
-            || {
-                let mut random = [0u8; 12];
-                self.ids.fill(&mut random);
-                Trace::from(format!("1-{:08x}-{}", self.clock.machine_time().secs(), hex::encode(random)))
-            },
-            Trace::from,
-        )
-    }
+/// The trace that the client names, or a new one: `1-<8 hex digits of the time>-<24 of the request id>`, so that it can
+/// be found by that.
+fn trace(header: &str, request_id: &str, now: ropeway_core::Time) -> Trace {
+    let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="));
+    let usable = root.filter(|r| r.len() <= 64 && r.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
+    usable.map_or_else(
+        || {
+            let digits: String = request_id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
+            Trace::from(format!("1-{:08x}-{digits}", now.secs()))
+        },
+        Trace::from,
+    )
 }
 
 /// A body that came as a stream, in the form that the operation takes.
