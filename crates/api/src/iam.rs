@@ -69,8 +69,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "GetAccountPasswordPolicy", method: "POST", uri: "/" },
         RefusedOperation { name: "GetAccountProperties", method: "POST", uri: "/" },
         RefusedOperation { name: "GetAccountSummary", method: "POST", uri: "/" },
-        RefusedOperation { name: "GetContextKeysForCustomPolicy", method: "POST", uri: "/" },
-        RefusedOperation { name: "GetContextKeysForPrincipalPolicy", method: "POST", uri: "/" },
         RefusedOperation { name: "GetCredentialReport", method: "POST", uri: "/" },
         RefusedOperation { name: "GetDelegationRequest", method: "POST", uri: "/" },
         RefusedOperation { name: "GetHumanReadableSummary", method: "POST", uri: "/" },
@@ -115,8 +113,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "ResyncMFADevice", method: "POST", uri: "/" },
         RefusedOperation { name: "SendDelegationToken", method: "POST", uri: "/" },
         RefusedOperation { name: "SetSecurityTokenServicePreferences", method: "POST", uri: "/" },
-        RefusedOperation { name: "SimulateCustomPolicy", method: "POST", uri: "/" },
-        RefusedOperation { name: "SimulatePrincipalPolicy", method: "POST", uri: "/" },
         RefusedOperation { name: "TagInstanceProfile", method: "POST", uri: "/" },
         RefusedOperation { name: "TagMFADevice", method: "POST", uri: "/" },
         RefusedOperation { name: "TagOpenIDConnectProvider", method: "POST", uri: "/" },
@@ -411,6 +407,40 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("iam:DetachUserPolicy"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetContextKeysForCustomPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new(
+            "GetContextKeysForCustomPolicyRequest",
+            &schemas::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST,
+        ),
+        output: Member::new(
+            "GetContextKeysForPolicyResponse",
+            &schemas::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE,
+        ),
+        result_wrapper: Some("GetContextKeysForCustomPolicyResult"),
+        action: Some("iam:GetContextKeysForCustomPolicy"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetContextKeysForPrincipalPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new(
+            "GetContextKeysForPrincipalPolicyRequest",
+            &schemas::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST,
+        ),
+        output: Member::new(
+            "GetContextKeysForPolicyResponse",
+            &schemas::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE,
+        ),
+        result_wrapper: Some("GetContextKeysForPrincipalPolicyResult"),
+        action: Some("iam:GetContextKeysForPrincipalPolicy"),
         checksum_required: false,
     },
     Operation {
@@ -773,6 +803,28 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "SimulateCustomPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("SimulateCustomPolicyRequest", &schemas::SIMULATE_CUSTOM_POLICY_REQUEST),
+        output: Member::new("SimulatePolicyResponse", &schemas::SIMULATE_POLICY_RESPONSE),
+        result_wrapper: Some("SimulateCustomPolicyResult"),
+        action: Some("iam:SimulateCustomPolicy"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "SimulatePrincipalPolicy",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("SimulatePrincipalPolicyRequest", &schemas::SIMULATE_PRINCIPAL_POLICY_REQUEST),
+        output: Member::new("SimulatePolicyResponse", &schemas::SIMULATE_POLICY_RESPONSE),
+        result_wrapper: Some("SimulatePrincipalPolicyResult"),
+        action: Some("iam:SimulatePrincipalPolicy"),
+        checksum_required: false,
+    },
+    Operation {
         name: "TagPolicy",
         method: "POST",
         uri: "/",
@@ -1028,6 +1080,16 @@ pub trait Iam: Send + Sync + 'static {
         cx: &Cx,
         input: DetachUserPolicyInput,
     ) -> impl Future<Output = Result<DetachUserPolicyOutput, ropeway_wire::Error>> + Send;
+    fn get_context_keys_for_custom_policy(
+        &self,
+        cx: &Cx,
+        input: GetContextKeysForCustomPolicyInput,
+    ) -> impl Future<Output = Result<GetContextKeysForCustomPolicyOutput, ropeway_wire::Error>> + Send;
+    fn get_context_keys_for_principal_policy(
+        &self,
+        cx: &Cx,
+        input: GetContextKeysForPrincipalPolicyInput,
+    ) -> impl Future<Output = Result<GetContextKeysForPrincipalPolicyOutput, ropeway_wire::Error>> + Send;
     fn get_group(
         &self,
         cx: &Cx,
@@ -1183,6 +1245,16 @@ pub trait Iam: Send + Sync + 'static {
         cx: &Cx,
         input: SetDefaultPolicyVersionInput,
     ) -> impl Future<Output = Result<SetDefaultPolicyVersionOutput, ropeway_wire::Error>> + Send;
+    fn simulate_custom_policy(
+        &self,
+        cx: &Cx,
+        input: SimulateCustomPolicyInput,
+    ) -> impl Future<Output = Result<SimulateCustomPolicyOutput, ropeway_wire::Error>> + Send;
+    fn simulate_principal_policy(
+        &self,
+        cx: &Cx,
+        input: SimulatePrincipalPolicyInput,
+    ) -> impl Future<Output = Result<SimulatePrincipalPolicyOutput, ropeway_wire::Error>> + Send;
     fn tag_policy(
         &self,
         cx: &Cx,
@@ -1378,6 +1450,18 @@ impl<S: Iam> Dispatch for IamDispatch<S> {
                     service.detach_user_policy(&cx, input).await
                 }))
             }
+            "GetContextKeysForCustomPolicy" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetContextKeysForCustomPolicyInput| async move {
+                    service.get_context_keys_for_custom_policy(&cx, input).await
+                },
+            )),
+            "GetContextKeysForPrincipalPolicy" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetContextKeysForPrincipalPolicyInput| async move {
+                    service.get_context_keys_for_principal_policy(&cx, input).await
+                },
+            )),
             "GetGroup" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetGroupInput| async move {
                 service.get_group(&cx, input).await
             })),
@@ -1525,6 +1609,17 @@ impl<S: Iam> Dispatch for IamDispatch<S> {
                 call,
                 move |cx, input: SetDefaultPolicyVersionInput| async move {
                     service.set_default_policy_version(&cx, input).await
+                },
+            )),
+            "SimulateCustomPolicy" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: SimulateCustomPolicyInput| async move {
+                    service.simulate_custom_policy(&cx, input).await
+                }))
+            }
+            "SimulatePrincipalPolicy" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: SimulatePrincipalPolicyInput| async move {
+                    service.simulate_principal_policy(&cx, input).await
                 },
             )),
             "TagPolicy" => Box::pin(ropeway_wire::exec(call, move |cx, input: TagPolicyInput| async move {
@@ -1711,6 +1806,18 @@ impl<S: Iam> Dispatch for IamDispatch<S> {
                     service.detach_user_policy(&cx, input).await
                 }))
             }
+            "GetContextKeysForCustomPolicy" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetContextKeysForCustomPolicyInput| async move {
+                    service.get_context_keys_for_custom_policy(&cx, input).await
+                },
+            )),
+            "GetContextKeysForPrincipalPolicy" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetContextKeysForPrincipalPolicyInput| async move {
+                    service.get_context_keys_for_principal_policy(&cx, input).await
+                },
+            )),
             "GetGroup" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetGroupInput| async move {
                     service.get_group(&cx, input).await
@@ -1876,6 +1983,18 @@ impl<S: Iam> Dispatch for IamDispatch<S> {
                     service.set_default_policy_version(&cx, input).await
                 },
             )),
+            "SimulateCustomPolicy" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: SimulateCustomPolicyInput| async move {
+                    service.simulate_custom_policy(&cx, input).await
+                },
+            )),
+            "SimulatePrincipalPolicy" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: SimulatePrincipalPolicyInput| async move {
+                    service.simulate_principal_policy(&cx, input).await
+                },
+            )),
             "TagPolicy" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagPolicyInput| async move {
                     service.tag_policy(&cx, input).await
@@ -1977,6 +2096,10 @@ pub mod error {
 
     pub fn no_such_entity_exception(message: impl Into<String>) -> Error {
         Error::new(404, "NoSuchEntity", message)
+    }
+
+    pub fn policy_evaluation_exception(message: impl Into<String>) -> Error {
+        Error::new(500, "PolicyEvaluation", message)
     }
 
     pub fn policy_not_attachable_exception(message: impl Into<String>) -> Error {
@@ -2231,6 +2354,39 @@ impl Encode for AttachedPolicy {
         e.structure(&[
             self.policy_name.as_ref().map(|v| v as &dyn Encode),
             self.policy_arn.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ContextEntry {
+    pub context_key_name: Option<String>,
+    pub context_key_values: Option<Vec<String>>,
+    pub context_key_type: Option<String>,
+}
+
+impl Decode for ContextEntry {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.context_key_name = Some(Decode::decode(d)?),
+                1 => out.context_key_values = Some(Decode::decode(d)?),
+                2 => out.context_key_type = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ContextEntry {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.context_key_name.as_ref().map(|v| v as &dyn Encode),
+            self.context_key_values.as_ref().map(|v| v as &dyn Encode),
+            self.context_key_type.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -2953,6 +3109,141 @@ impl Decode for DetachUserPolicyInput {
 impl Encode for DetachUserPolicyInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.user_name), Some(&self.policy_arn)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EvaluationResult {
+    pub eval_action_name: String,
+    pub eval_resource_name: Option<String>,
+    pub eval_decision: String,
+    pub matched_statements: Option<Vec<Statement>>,
+    pub missing_context_values: Option<Vec<String>>,
+    pub organizations_decision_detail: Option<OrganizationsDecisionDetail>,
+    pub permissions_boundary_decision_detail: Option<PermissionsBoundaryDecisionDetail>,
+    pub eval_decision_details: Option<std::collections::BTreeMap<String, String>>,
+    pub resource_specific_results: Option<Vec<ResourceSpecificResult>>,
+}
+
+impl Decode for EvaluationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.eval_action_name = Decode::decode(d)?,
+                1 => out.eval_resource_name = Some(Decode::decode(d)?),
+                2 => out.eval_decision = Decode::decode(d)?,
+                3 => out.matched_statements = Some(Decode::decode(d)?),
+                4 => out.missing_context_values = Some(Decode::decode(d)?),
+                5 => out.organizations_decision_detail = Some(Decode::decode(d)?),
+                6 => out.permissions_boundary_decision_detail = Some(Decode::decode(d)?),
+                7 => out.eval_decision_details = Some(Decode::decode(d)?),
+                8 => out.resource_specific_results = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for EvaluationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.eval_action_name),
+            self.eval_resource_name.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.eval_decision),
+            self.matched_statements.as_ref().map(|v| v as &dyn Encode),
+            self.missing_context_values.as_ref().map(|v| v as &dyn Encode),
+            self.organizations_decision_detail.as_ref().map(|v| v as &dyn Encode),
+            self.permissions_boundary_decision_detail.as_ref().map(|v| v as &dyn Encode),
+            self.eval_decision_details.as_ref().map(|v| v as &dyn Encode),
+            self.resource_specific_results.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetContextKeysForCustomPolicyInput {
+    pub policy_input_list: Vec<String>,
+}
+
+impl Decode for GetContextKeysForCustomPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.policy_input_list = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetContextKeysForCustomPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.policy_input_list)]);
+    }
+}
+
+pub type GetContextKeysForCustomPolicyOutput = GetContextKeysForPolicyResponse;
+
+pub type GetContextKeysForPrincipalPolicyOutput = GetContextKeysForPolicyResponse;
+
+#[derive(Debug, Clone, Default)]
+pub struct GetContextKeysForPolicyResponse {
+    pub context_key_names: Option<Vec<String>>,
+}
+
+impl Decode for GetContextKeysForPolicyResponse {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.context_key_names = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetContextKeysForPolicyResponse {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.context_key_names.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetContextKeysForPrincipalPolicyInput {
+    pub policy_source_arn: String,
+    pub policy_input_list: Option<Vec<String>>,
+}
+
+impl Decode for GetContextKeysForPrincipalPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.policy_source_arn = Decode::decode(d)?,
+                1 => out.policy_input_list = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetContextKeysForPrincipalPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.policy_source_arn),
+            self.policy_input_list.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -4509,6 +4800,56 @@ impl Encode for ListUsersOutput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct OrganizationsDecisionDetail {
+    pub allowed_by_organizations: Option<bool>,
+}
+
+impl Decode for OrganizationsDecisionDetail {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.allowed_by_organizations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for OrganizationsDecisionDetail {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.allowed_by_organizations.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PermissionsBoundaryDecisionDetail {
+    pub allowed_by_permissions_boundary: Option<bool>,
+}
+
+impl Decode for PermissionsBoundaryDecisionDetail {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.allowed_by_permissions_boundary = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PermissionsBoundaryDecisionDetail {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.allowed_by_permissions_boundary.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     pub policy_name: Option<String>,
     pub policy_id: Option<String>,
@@ -4600,6 +4941,36 @@ impl Encode for PolicyVersion {
             self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.is_default_version.as_ref().map(|v| v as &dyn Encode),
             self.create_date.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Position {
+    pub line: Option<i64>,
+    pub column: Option<i64>,
+}
+
+impl Decode for Position {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.line = Some(Decode::decode(d)?),
+                1 => out.column = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Position {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.line.as_ref().map(|v| v as &dyn Encode),
+            self.column.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4773,6 +5144,48 @@ impl Encode for RemoveUserFromGroupInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ResourceSpecificResult {
+    pub eval_resource_name: String,
+    pub eval_resource_decision: String,
+    pub matched_statements: Option<Vec<Statement>>,
+    pub missing_context_values: Option<Vec<String>>,
+    pub eval_decision_details: Option<std::collections::BTreeMap<String, String>>,
+    pub permissions_boundary_decision_detail: Option<PermissionsBoundaryDecisionDetail>,
+}
+
+impl Decode for ResourceSpecificResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.eval_resource_name = Decode::decode(d)?,
+                1 => out.eval_resource_decision = Decode::decode(d)?,
+                2 => out.matched_statements = Some(Decode::decode(d)?),
+                3 => out.missing_context_values = Some(Decode::decode(d)?),
+                4 => out.eval_decision_details = Some(Decode::decode(d)?),
+                5 => out.permissions_boundary_decision_detail = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ResourceSpecificResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.eval_resource_name),
+            Some(&self.eval_resource_decision),
+            self.matched_statements.as_ref().map(|v| v as &dyn Encode),
+            self.missing_context_values.as_ref().map(|v| v as &dyn Encode),
+            self.eval_decision_details.as_ref().map(|v| v as &dyn Encode),
+            self.permissions_boundary_decision_detail.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Role {
     pub path: String,
     pub role_name: String,
@@ -4890,6 +5303,158 @@ impl Encode for SetDefaultPolicyVersionInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct SimulateCustomPolicyInput {
+    pub policy_input_list: Vec<String>,
+    pub permissions_boundary_policy_input_list: Option<Vec<String>>,
+    pub action_names: Vec<String>,
+    pub resource_arns: Option<Vec<String>>,
+    pub resource_policy: Option<String>,
+    pub resource_owner: Option<String>,
+    pub caller_arn: Option<String>,
+    pub context_entries: Option<Vec<ContextEntry>>,
+    pub max_items: Option<i64>,
+    pub marker: Option<String>,
+}
+
+impl Decode for SimulateCustomPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.policy_input_list = Decode::decode(d)?,
+                1 => out.permissions_boundary_policy_input_list = Some(Decode::decode(d)?),
+                3 => out.action_names = Decode::decode(d)?,
+                4 => out.resource_arns = Some(Decode::decode(d)?),
+                5 => out.resource_policy = Some(Decode::decode(d)?),
+                6 => out.resource_owner = Some(Decode::decode(d)?),
+                7 => out.caller_arn = Some(Decode::decode(d)?),
+                8 => out.context_entries = Some(Decode::decode(d)?),
+                10 => out.max_items = Some(Decode::decode(d)?),
+                11 => out.marker = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SimulateCustomPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.policy_input_list),
+            self.permissions_boundary_policy_input_list.as_ref().map(|v| v as &dyn Encode),
+            None,
+            Some(&self.action_names),
+            self.resource_arns.as_ref().map(|v| v as &dyn Encode),
+            self.resource_policy.as_ref().map(|v| v as &dyn Encode),
+            self.resource_owner.as_ref().map(|v| v as &dyn Encode),
+            self.caller_arn.as_ref().map(|v| v as &dyn Encode),
+            self.context_entries.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.max_items.as_ref().map(|v| v as &dyn Encode),
+            self.marker.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+pub type SimulateCustomPolicyOutput = SimulatePolicyResponse;
+
+pub type SimulatePrincipalPolicyOutput = SimulatePolicyResponse;
+
+#[derive(Debug, Clone, Default)]
+pub struct SimulatePolicyResponse {
+    pub evaluation_results: Option<Vec<EvaluationResult>>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+
+impl Decode for SimulatePolicyResponse {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.evaluation_results = Some(Decode::decode(d)?),
+                1 => out.is_truncated = Some(Decode::decode(d)?),
+                2 => out.marker = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SimulatePolicyResponse {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.evaluation_results.as_ref().map(|v| v as &dyn Encode),
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.marker.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SimulatePrincipalPolicyInput {
+    pub policy_source_arn: String,
+    pub policy_input_list: Option<Vec<String>>,
+    pub permissions_boundary_policy_input_list: Option<Vec<String>>,
+    pub action_names: Vec<String>,
+    pub resource_arns: Option<Vec<String>>,
+    pub resource_policy: Option<String>,
+    pub resource_owner: Option<String>,
+    pub caller_arn: Option<String>,
+    pub context_entries: Option<Vec<ContextEntry>>,
+    pub max_items: Option<i64>,
+    pub marker: Option<String>,
+}
+
+impl Decode for SimulatePrincipalPolicyInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.policy_source_arn = Decode::decode(d)?,
+                1 => out.policy_input_list = Some(Decode::decode(d)?),
+                2 => out.permissions_boundary_policy_input_list = Some(Decode::decode(d)?),
+                4 => out.action_names = Decode::decode(d)?,
+                5 => out.resource_arns = Some(Decode::decode(d)?),
+                6 => out.resource_policy = Some(Decode::decode(d)?),
+                7 => out.resource_owner = Some(Decode::decode(d)?),
+                8 => out.caller_arn = Some(Decode::decode(d)?),
+                9 => out.context_entries = Some(Decode::decode(d)?),
+                11 => out.max_items = Some(Decode::decode(d)?),
+                12 => out.marker = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SimulatePrincipalPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.policy_source_arn),
+            self.policy_input_list.as_ref().map(|v| v as &dyn Encode),
+            self.permissions_boundary_policy_input_list.as_ref().map(|v| v as &dyn Encode),
+            None,
+            Some(&self.action_names),
+            self.resource_arns.as_ref().map(|v| v as &dyn Encode),
+            self.resource_policy.as_ref().map(|v| v as &dyn Encode),
+            self.resource_owner.as_ref().map(|v| v as &dyn Encode),
+            self.caller_arn.as_ref().map(|v| v as &dyn Encode),
+            self.context_entries.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.max_items.as_ref().map(|v| v as &dyn Encode),
+            self.marker.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct SourceRoleTemplate {
     pub template_arn: String,
     pub template_minor_version: i64,
@@ -4913,6 +5478,42 @@ impl Decode for SourceRoleTemplate {
 impl Encode for SourceRoleTemplate {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.template_arn), Some(&self.template_minor_version)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Statement {
+    pub source_policy_id: Option<String>,
+    pub source_policy_type: Option<String>,
+    pub start_position: Option<Position>,
+    pub end_position: Option<Position>,
+}
+
+impl Decode for Statement {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.source_policy_id = Some(Decode::decode(d)?),
+                1 => out.source_policy_type = Some(Decode::decode(d)?),
+                2 => out.start_position = Some(Decode::decode(d)?),
+                3 => out.end_position = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Statement {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.source_policy_id.as_ref().map(|v| v as &dyn Encode),
+            self.source_policy_type.as_ref().map(|v| v as &dyn Encode),
+            self.start_position.as_ref().map(|v| v as &dyn Encode),
+            self.end_position.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -5937,6 +6538,30 @@ impl Input for DetachUserPolicyInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetContextKeysForCustomPolicyInput {
+    type Output = GetContextKeysForCustomPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetContextKeysForCustomPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec!["*".to_owned()]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetContextKeysForPrincipalPolicyInput {
+    type Output = GetContextKeysForPrincipalPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetContextKeysForPrincipalPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetGroupInput {
     type Output = GetGroupOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6414,6 +7039,30 @@ impl Input for SetDefaultPolicyVersionInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for SimulateCustomPolicyInput {
+    type Output = SimulateCustomPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SimulateCustomPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec!["*".to_owned()]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for SimulatePrincipalPolicyInput {
+    type Output = SimulatePrincipalPolicyOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SimulatePrincipalPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct TagPolicyOutput {}
 impl Decode for TagPolicyOutput {
@@ -6741,6 +7390,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ACTION_NAME_LIST_TYPE: Schema = Schema {
+        name: "ActionNameListType",
+        kind: Kind::List { element: Member::new("member", &schemas::ACTION_NAME_TYPE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ACTION_NAME_TYPE: Schema = Schema {
+        name: "ActionNameType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(3), max: Some(128), pattern: None, values: &[] },
+    };
+
     pub static ADD_USER_TO_GROUP_REQUEST: Schema = Schema {
         name: "AddUserToGroupRequest",
         kind: Kind::Structure {
@@ -6810,6 +7471,67 @@ pub mod schemas {
             ],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CONTEXT_ENTRY: Schema = Schema {
+        name: "ContextEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ContextKeyName", &schemas::CONTEXT_KEY_NAME_TYPE),
+                Member::new("ContextKeyValues", &schemas::CONTEXT_KEY_VALUE_LIST_TYPE),
+                Member::new("ContextKeyType", &schemas::CONTEXT_KEY_TYPE_ENUM),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CONTEXT_ENTRY_LIST_TYPE: Schema = Schema {
+        name: "ContextEntryListType",
+        kind: Kind::List { element: Member::new("member", &schemas::CONTEXT_ENTRY) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CONTEXT_KEY_NAME_TYPE: Schema = Schema {
+        name: "ContextKeyNameType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(5), max: Some(256), pattern: None, values: &[] },
+    };
+
+    pub static CONTEXT_KEY_NAMES_RESULT_LIST_TYPE: Schema = Schema {
+        name: "ContextKeyNamesResultListType",
+        kind: Kind::List { element: Member::new("member", &schemas::CONTEXT_KEY_NAME_TYPE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CONTEXT_KEY_TYPE_ENUM: Schema = Schema {
+        name: "ContextKeyTypeEnum",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[
+                "string",
+                "stringList",
+                "numeric",
+                "numericList",
+                "boolean",
+                "booleanList",
+                "ip",
+                "ipList",
+                "binary",
+                "binaryList",
+                "date",
+                "dateList",
+            ],
+        },
+    };
+
+    pub static CONTEXT_KEY_VALUE_LIST_TYPE: Schema = Schema {
+        name: "ContextKeyValueListType",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
         constraints: Constraints::NONE,
     };
 
@@ -7079,6 +7801,79 @@ pub mod schemas {
             members: &[
                 Member::new("UserName", &schemas::USER_NAME_TYPE).required(),
                 Member::new("PolicyArn", &schemas::ARN_TYPE).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static EVAL_DECISION_DETAILS_TYPE: Schema = Schema {
+        name: "EvalDecisionDetailsType",
+        kind: Kind::Map {
+            key: Member::new("key", &schemas::EVAL_DECISION_SOURCE_TYPE),
+            value: Member::new("value", &schemas::POLICY_EVALUATION_DECISION_TYPE),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static EVAL_DECISION_SOURCE_TYPE: Schema = Schema {
+        name: "EvalDecisionSourceType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(3), max: Some(256), pattern: None, values: &[] },
+    };
+
+    pub static EVALUATION_RESULT: Schema = Schema {
+        name: "EvaluationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EvalActionName", &schemas::ACTION_NAME_TYPE).required(),
+                Member::new("EvalResourceName", &schemas::RESOURCE_NAME_TYPE),
+                Member::new("EvalDecision", &schemas::POLICY_EVALUATION_DECISION_TYPE).required(),
+                Member::new("MatchedStatements", &schemas::STATEMENT_LIST_TYPE),
+                Member::new("MissingContextValues", &schemas::CONTEXT_KEY_NAMES_RESULT_LIST_TYPE),
+                Member::new("OrganizationsDecisionDetail", &schemas::ORGANIZATIONS_DECISION_DETAIL),
+                Member::new(
+                    "PermissionsBoundaryDecisionDetail",
+                    &schemas::PERMISSIONS_BOUNDARY_DECISION_DETAIL,
+                ),
+                Member::new("EvalDecisionDetails", &schemas::EVAL_DECISION_DETAILS_TYPE),
+                Member::new("ResourceSpecificResults", &schemas::RESOURCE_SPECIFIC_RESULT_LIST_TYPE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static EVALUATION_RESULTS_LIST_TYPE: Schema = Schema {
+        name: "EvaluationResultsListType",
+        kind: Kind::List { element: Member::new("member", &schemas::EVALUATION_RESULT) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST: Schema = Schema {
+        name: "GetContextKeysForCustomPolicyRequest",
+        kind: Kind::Structure {
+            members: &[Member::new("PolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE: Schema = Schema {
+        name: "GetContextKeysForPolicyResponse",
+        kind: Kind::Structure {
+            members: &[Member::new("ContextKeyNames", &schemas::CONTEXT_KEY_NAMES_RESULT_LIST_TYPE)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST: Schema = Schema {
+        name: "GetContextKeysForPrincipalPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("PolicySourceArn", &schemas::ARN_TYPE).required(),
+                Member::new("PolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE),
             ],
             payload: None,
         },
@@ -7690,6 +8485,15 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ORGANIZATIONS_DECISION_DETAIL: Schema = Schema {
+        name: "OrganizationsDecisionDetail",
+        kind: Kind::Structure {
+            members: &[Member::new("AllowedByOrganizations", &schema::BOOLEAN)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Schema = Schema {
         name: "PermissionsBoundaryAttachmentType",
         kind: Kind::String,
@@ -7699,6 +8503,15 @@ pub mod schemas {
             pattern: None,
             values: &["PermissionsBoundaryPolicy"],
         },
+    };
+
+    pub static PERMISSIONS_BOUNDARY_DECISION_DETAIL: Schema = Schema {
+        name: "PermissionsBoundaryDecisionDetail",
+        kind: Kind::Structure {
+            members: &[Member::new("AllowedByPermissionsBoundary", &schema::BOOLEAN)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
     };
 
     pub static POLICY: Schema = Schema {
@@ -7723,6 +8536,28 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static POLICY_EVALUATION_DECISION_TYPE: Schema = Schema {
+        name: "PolicyEvaluationDecisionType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["allowed", "explicitDeny", "implicitDeny"],
+        },
+    };
+
+    pub static POLICY_SOURCE_TYPE: Schema = Schema {
+        name: "PolicySourceType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["user", "group", "role", "aws-managed", "user-managed", "resource", "none"],
+        },
+    };
+
     pub static POLICY_USAGE_TYPE: Schema = Schema {
         name: "PolicyUsageType",
         kind: Kind::String,
@@ -7743,6 +8578,15 @@ pub mod schemas {
                 Member::new("IsDefaultVersion", &schema::BOOLEAN),
                 Member::new("CreateDate", &schema::TIMESTAMP),
             ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static POSITION: Schema = Schema {
+        name: "Position",
+        kind: Kind::Structure {
+            members: &[Member::new("Line", &schema::INTEGER), Member::new("Column", &schema::INTEGER)],
             payload: None,
         },
         constraints: Constraints::NONE,
@@ -7823,6 +8667,43 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static RESOURCE_NAME_LIST_TYPE: Schema = Schema {
+        name: "ResourceNameListType",
+        kind: Kind::List { element: Member::new("member", &schemas::RESOURCE_NAME_TYPE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static RESOURCE_NAME_TYPE: Schema = Schema {
+        name: "ResourceNameType",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+    };
+
+    pub static RESOURCE_SPECIFIC_RESULT: Schema = Schema {
+        name: "ResourceSpecificResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EvalResourceName", &schemas::RESOURCE_NAME_TYPE).required(),
+                Member::new("EvalResourceDecision", &schemas::POLICY_EVALUATION_DECISION_TYPE).required(),
+                Member::new("MatchedStatements", &schemas::STATEMENT_LIST_TYPE),
+                Member::new("MissingContextValues", &schemas::CONTEXT_KEY_NAMES_RESULT_LIST_TYPE),
+                Member::new("EvalDecisionDetails", &schemas::EVAL_DECISION_DETAILS_TYPE),
+                Member::new(
+                    "PermissionsBoundaryDecisionDetail",
+                    &schemas::PERMISSIONS_BOUNDARY_DECISION_DETAIL,
+                ),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static RESOURCE_SPECIFIC_RESULT_LIST_TYPE: Schema = Schema {
+        name: "ResourceSpecificResultListType",
+        kind: Kind::List { element: Member::new("member", &schemas::RESOURCE_SPECIFIC_RESULT) },
+        constraints: Constraints::NONE,
+    };
+
     pub static ROLE: Schema = Schema {
         name: "Role",
         kind: Kind::Structure {
@@ -7869,6 +8750,70 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static SIMULATE_CUSTOM_POLICY_REQUEST: Schema = Schema {
+        name: "SimulateCustomPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("PolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE).required(),
+                Member::new("PermissionsBoundaryPolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE),
+                Member::new("OrderedOrganizationPolicyInputList", &schema::STRING).refused(),
+                Member::new("ActionNames", &schemas::ACTION_NAME_LIST_TYPE).required(),
+                Member::new("ResourceArns", &schemas::RESOURCE_NAME_LIST_TYPE),
+                Member::new("ResourcePolicy", &schemas::POLICY_DOCUMENT_TYPE),
+                Member::new("ResourceOwner", &schemas::RESOURCE_NAME_TYPE),
+                Member::new("CallerArn", &schemas::RESOURCE_NAME_TYPE),
+                Member::new("ContextEntries", &schemas::CONTEXT_ENTRY_LIST_TYPE),
+                Member::new("ResourceHandlingOption", &schema::STRING).refused(),
+                Member::new("MaxItems", &schemas::MAX_ITEMS_TYPE),
+                Member::new("Marker", &schemas::MARKER_TYPE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SIMULATE_POLICY_RESPONSE: Schema = Schema {
+        name: "SimulatePolicyResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EvaluationResults", &schemas::EVALUATION_RESULTS_LIST_TYPE),
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("Marker", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SIMULATE_PRINCIPAL_POLICY_REQUEST: Schema = Schema {
+        name: "SimulatePrincipalPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("PolicySourceArn", &schemas::ARN_TYPE).required(),
+                Member::new("PolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE),
+                Member::new("PermissionsBoundaryPolicyInputList", &schemas::SIMULATION_POLICY_LIST_TYPE),
+                Member::new("PolicyExclusionList", &schema::STRING).refused(),
+                Member::new("ActionNames", &schemas::ACTION_NAME_LIST_TYPE).required(),
+                Member::new("ResourceArns", &schemas::RESOURCE_NAME_LIST_TYPE),
+                Member::new("ResourcePolicy", &schemas::POLICY_DOCUMENT_TYPE),
+                Member::new("ResourceOwner", &schemas::RESOURCE_NAME_TYPE),
+                Member::new("CallerArn", &schemas::RESOURCE_NAME_TYPE),
+                Member::new("ContextEntries", &schemas::CONTEXT_ENTRY_LIST_TYPE),
+                Member::new("ResourceHandlingOption", &schema::STRING).refused(),
+                Member::new("MaxItems", &schemas::MAX_ITEMS_TYPE),
+                Member::new("Marker", &schemas::MARKER_TYPE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SIMULATION_POLICY_LIST_TYPE: Schema = Schema {
+        name: "SimulationPolicyListType",
+        kind: Kind::List { element: Member::new("member", &schemas::POLICY_DOCUMENT_TYPE) },
+        constraints: Constraints::NONE,
+    };
+
     pub static SOURCE_ROLE_TEMPLATE: Schema = Schema {
         name: "SourceRoleTemplate",
         kind: Kind::Structure {
@@ -7878,6 +8823,26 @@ pub mod schemas {
             ],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STATEMENT: Schema = Schema {
+        name: "Statement",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("SourcePolicyId", &schema::STRING),
+                Member::new("SourcePolicyType", &schemas::POLICY_SOURCE_TYPE),
+                Member::new("StartPosition", &schemas::POSITION),
+                Member::new("EndPosition", &schemas::POSITION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STATEMENT_LIST_TYPE: Schema = Schema {
+        name: "StatementListType",
+        kind: Kind::List { element: Member::new("member", &schemas::STATEMENT) },
         constraints: Constraints::NONE,
     };
 

@@ -26,7 +26,7 @@ mod ops;
 pub mod policy;
 mod root;
 
-pub use access::Access;
+pub use access::{Access, Explained, Question};
 pub use commands::IamMachine;
 pub use ops::{IamService, StsService};
 pub use root::{RootCredentials, ensure_root};

@@ -40,6 +40,12 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Show which way a message went: each delivery that a request caused.
     Trace(TraceArgs),
+    /// Who may what, and why.
+    Iam(IamArgs),
+    /// Users of the server's APIs.
+    User(UserArgs),
+    /// The access keys of the root.
+    RootKeys(RootKeysArgs),
     /// Check that this machine and data directory are fit to serve.
     Doctor(DoctorArgs),
     /// Add functions' runtimes to this machine, or list them.
@@ -186,6 +192,83 @@ pub(crate) struct LogsArgs {
     /// Only events that a CloudWatch Logs filter pattern wants ('?ERROR ?WARN', '{ $.level = "error" }').
     #[arg(long, value_name = "PATTERN", requires = "of")]
     pub filter: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IamArgs {
+    #[command(subcommand)]
+    pub command: IamCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IamCommand {
+    /// Say whether someone may do something, by the policies in force, and which statement decides. On the
+    /// server's machine only.
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Who: an ARN, the name of a user or role, an access key id, an account for its root, a service as in
+    /// sns.amazonaws.com, or anonymous.
+    #[arg(long, value_name = "ARN|NAME")]
+    pub principal: String,
+    /// The action, as in sqs:SendMessage.
+    #[arg(long, value_name = "ACTION")]
+    pub action: String,
+    /// The resource's ARN.
+    #[arg(long, value_name = "ARN", default_value = "*")]
+    pub resource: String,
+    /// A condition key's value; may be given many times, for one key too. The time is known.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub context: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    #[command(subcommand)]
+    pub command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user with an access key, and print its credentials, once.
+    Add(UserAddArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserAddArgs {
+    /// The user's name.
+    pub name: String,
+    /// A managed policy to attach, as in arn:aws:iam::aws:policy/AdministratorAccess; may be given many times.
+    /// Without any, the user may do nothing yet.
+    #[arg(long, value_name = "ARN")]
+    pub policy: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RootKeysArgs {
+    #[command(subcommand)]
+    pub command: RootKeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RootKeysCommand {
+    /// Make the root a new access key, print it, once, and delete the old ones: they are refused from then on.
+    Rotate(RotateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Leave the old key good; delete it later (aws iam delete-access-key).
+    #[arg(long)]
+    pub keep: bool,
     #[command(flatten)]
     pub server: ServerArgs,
 }

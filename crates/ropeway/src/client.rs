@@ -46,17 +46,28 @@ impl Client {
                     .to_owned(),
             )
         };
-        Ok(Client {
+        let credentials = Credentials {
+            access_key_id: variable("AWS_ACCESS_KEY_ID").ok_or_else(missing)?,
+            secret_access_key: variable("AWS_SECRET_ACCESS_KEY").ok_or_else(missing)?,
+            session_token: variable("AWS_SESSION_TOKEN"),
+        };
+        Ok(Client { credentials, ..Client::anonymous(server) })
+    }
+
+    /// A client for what is the server's own and asks for no credentials.
+    pub fn anonymous(server: &ServerArgs) -> Self {
+        Client {
             http: HttpClient::builder(TokioExecutor::new()).build_http(),
             endpoint: server.endpoint.trim_end_matches('/').to_owned(),
             region: server.region.clone(),
-            credentials: Credentials {
-                access_key_id: variable("AWS_ACCESS_KEY_ID").ok_or_else(missing)?,
-                secret_access_key: variable("AWS_SECRET_ACCESS_KEY").ok_or_else(missing)?,
-                session_token: variable("AWS_SESSION_TOKEN"),
-            },
+            credentials: credentials("", ""),
             clock: Clock::real(0),
-        })
+        }
+    }
+
+    /// The same with other credentials.
+    pub fn with_key(self, id: &str, secret: &str) -> Self {
+        Client { credentials: credentials(id, secret), ..self }
     }
 
     /// The server's address, as in `http://localhost:4566`.
@@ -160,6 +171,13 @@ impl Client {
         self.finish(request).await.map_err(Failure::Failed)
     }
 
+    /// Sends something to the server's own, unsigned.
+    pub async fn post_internal(&self, path: &str, body: Bytes) -> Result<Answer, Failure> {
+        let request = http::Request::post(format!("{}{path}", self.endpoint)).body(Full::new(body));
+        let request = request.map_err(|e| Failure::Usage(format!("{}: {e}", self.endpoint)))?;
+        self.finish(request).await.map_err(Failure::Failed)
+    }
+
     async fn finish(&self, request: http::Request<Full<Bytes>>) -> Result<Answer, String> {
         let reached = self.http.request(request).await;
         let answer = reached
@@ -169,6 +187,10 @@ impl Client {
             http_body_util::Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
         Ok(http::Response::from_parts(parts, body.to_bytes()))
     }
+}
+
+fn credentials(id: &str, secret: &str) -> Credentials {
+    Credentials { access_key_id: id.to_owned(), secret_access_key: secret.to_owned(), session_token: None }
 }
 
 /// A service's refusal, or why there was no answer.

@@ -1,4 +1,5 @@
-//! What is the server's own, under `/_ropeway/`: health, metrics, log, trail, clock, reset.
+//! What is the server's own, under `/_ropeway/`: health, metrics, log, trail, explanations, clock,
+//! reset.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use ropeway_core::BoxFuture;
+use ropeway_iam::Question;
 use ropeway_wire::gateway::Internal;
 use ropeway_wire::server::ConnInfo;
 use serde::Deserialize;
@@ -14,7 +16,7 @@ use serde_json::json;
 use crate::running::Switch;
 use crate::trail;
 
-/// Answers `/_ropeway/…`. Log and trail are for loopback alone; clock and reset are there with `--dev`.
+/// Answers `/_ropeway/…`. Log, trail and explanations are for loopback alone; clock and reset are there with `--dev`.
 pub(crate) struct Own {
     pub switch: Arc<Switch>,
 }
@@ -43,6 +45,7 @@ impl Internal for Own {
                 ("GET", trail) if trail.starts_with("trail/") && conn.remote.ip().is_loopback() => {
                     self.trail(trail.trim_start_matches("trail/")).await
                 }
+                ("POST", "iam/explain") if conn.remote.ip().is_loopback() => self.explain(&body),
                 ("GET", "clock") => self.clock(),
                 ("POST", "clock") => self.move_clock(&body),
                 ("POST", "reset") => self.reset().await,
@@ -71,6 +74,23 @@ impl Own {
         let from = name.trim_start_matches("log/").parse().unwrap_or(0);
         let (lines, next) = self.switch.recent_log().since(from);
         json_answer(StatusCode::OK, json!({ "lines": lines, "next": next }))
+    }
+
+    /// What would be decided of a request, and why.
+    fn explain(&self, body: &Bytes) -> Response<Bytes> {
+        let Some(running) = self.switch.running() else {
+            return json_answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "message": "starting" }));
+        };
+        let question: Question = match serde_json::from_slice(body) {
+            Ok(question) => question,
+            Err(error) => {
+                return json_answer(StatusCode::BAD_REQUEST, json!({ "message": error.to_string() }));
+            }
+        };
+        match running.access.explain(&self.switch.settings().account, &question) {
+            Ok(explained) => json_answer(StatusCode::OK, json!(explained)),
+            Err(message) => json_answer(StatusCode::NOT_FOUND, json!({ "message": message })),
+        }
     }
 
     /// The hops of a trace, or of a request by its id.

@@ -10,6 +10,7 @@ mod log;
 mod output;
 mod outside;
 mod pack;
+mod people;
 mod running;
 mod runtime_cmd;
 mod settings;
@@ -80,6 +81,9 @@ async fn remote(command: Command) -> Result<(), Failure> {
         Command::Ls(arguments) => deploy::ls(arguments).await,
         Command::Logs(arguments) => log::follow(arguments).await,
         Command::Trace(arguments) => trail::print(arguments).await,
+        Command::Iam(arguments) => people::iam(arguments).await,
+        Command::User(arguments) => people::user(arguments).await,
+        Command::RootKeys(arguments) => people::root_keys(arguments).await,
         Command::Start(_) | Command::Doctor(_) | Command::Runtime(_) => Ok(()),
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::Failure;
+
 /// A line did not reach where it was printed to.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -15,6 +17,16 @@ pub(crate) fn line(text: &str) {
         LOST.store(true, Ordering::Relaxed);
         error(&format!("a line could not be printed: {why}"));
     }
+}
+
+/// Prints lines that are shown once, such as a secret.
+///
+/// # Errors
+/// The lines did not reach where they were printed to, which a reader that has gone away is, too.
+pub(crate) fn surely(lines: &[String]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+    written.map_err(|why| Failure::Failed(format!("the credentials could not be printed: {why}")))
 }
 
 /// True if a line was lost.

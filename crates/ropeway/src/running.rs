@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ropeway_core::{BoxFuture, Core};
+use ropeway_iam::Access;
 use ropeway_runtime::Runtime;
 use ropeway_wire::Services;
 use ropeway_wire::gateway::{Gateway, Metrics};
@@ -24,6 +25,8 @@ use crate::{Failure, functions, wiring};
 /// Services over an open store.
 pub(crate) struct Running {
     pub core: Core,
+    /// Decides who may what.
+    pub access: Arc<Access>,
     pub services: Arc<Services>,
     pub gateway: Arc<Gateway>,
     /// Takes functions' log lines.

@@ -101,7 +101,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
-    Ok(Running { core, services, gateway, sink, runner: functions.runner, trail, root_credentials })
+    Ok(Running { core, access, services, gateway, sink, runner: functions.runner, trail, root_credentials })
 }
 
 fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {

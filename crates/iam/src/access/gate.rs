@@ -14,13 +14,13 @@ impl Gate for Access {
         let caller = &request.cx.principal;
         let known = self.known(caller);
         let principal = as_policies_see(caller, known.as_deref());
-        let trust = trusts(request);
-        let resource = match trust {
+        let makes = makes_its_resource(request.action);
+        let resource = match trusts(request.action, request.resource) {
             true => Some(self.trust_of(request, &principal)?),
-            false if makes_its_resource(request) => None,
+            false if makes => None,
             false => self.policy_of(request.resource),
         };
-        let owner = self.owner_of(request.resource).filter(|_| !makes_its_resource(request));
+        let owner = self.owner_of(request.resource).filter(|_| !makes);
         let context = context(request.cx, request.keys);
         let asked = Request {
             principal: &principal,
@@ -62,19 +62,24 @@ impl Gate for Access {
 
 /// A bucket is its maker's: whoever has one of that name already is not asked, and S3 answers that the
 /// name is taken.
-fn makes_its_resource(request: &AccessRequest<'_>) -> bool {
-    request.action == "s3:CreateBucket"
+pub(super) fn makes_its_resource(action: &str) -> bool {
+    action == "s3:CreateBucket"
 }
 
 impl Access {
     /// The user, or the role of a session.
-    fn known(&self, caller: &Principal) -> Option<Arc<Known>> {
+    pub(super) fn known(&self, caller: &Principal) -> Option<Arc<Known>> {
         match caller.kind {
             PrincipalKind::User | PrincipalKind::AssumedRole { .. } => {
                 self.by_id.get(caller.id.split(':').next().unwrap_or_default())
             }
             PrincipalKind::Root | PrincipalKind::Service | PrincipalKind::Anonymous => None,
         }
+    }
+
+    /// The trust policy of a role.
+    pub(super) fn trust(&self, role: &str) -> Option<AttachedPolicy> {
+        self.role(role).and_then(|known| known.role.as_ref().map(|role| role.trust.clone()))
     }
 
     /// The trust policy of the role that a request wants to assume. A role that is not there answers as one
@@ -84,8 +89,7 @@ impl Access {
         request: &AccessRequest<'_>,
         principal: &policy::Principal,
     ) -> Result<AttachedPolicy, String> {
-        let role = self.role(request.resource);
-        role.as_ref().and_then(|role| role.role.as_ref()).map(|role| role.trust.clone()).ok_or_else(|| {
+        self.trust(request.resource).ok_or_else(|| {
             let AccessRequest { action, resource, .. } = request;
             tracing::info!(principal = %principal.arn, action, resource, "denied: there is no such role");
             format!("User: {} is not authorized to perform: {action} on resource: {resource}", principal.arn)
@@ -93,7 +97,7 @@ impl Access {
     }
 
     /// The policies of a user and its groups, or of a role.
-    fn identity_policies<'k>(&self, known: &'k Known) -> Cow<'k, [AttachedPolicy]> {
+    pub(super) fn identity_policies<'k>(&self, known: &'k Known) -> Cow<'k, [AttachedPolicy]> {
         if known.attached.is_empty() && known.groups.is_empty() {
             return Cow::Borrowed(&known.inline);
         }
@@ -110,7 +114,7 @@ impl Access {
         all.extend(arns.iter().filter_map(|arn| self.policies.get(arn)).map(|known| known.policy.clone()));
     }
 
-    fn boundary(&self, known: &Known) -> Option<AttachedPolicy> {
+    pub(crate) fn boundary(&self, known: &Known) -> Option<AttachedPolicy> {
         let arn = known.boundary.as_ref()?;
         // A boundary cannot be deleted while it is one.
         let policy = self.policies.get(arn).map(|known| known.policy.clone());
@@ -132,11 +136,14 @@ impl Access {
 }
 
 /// A request that assumes a role is decided with the role's trust policy.
-fn trusts(request: &AccessRequest<'_>) -> bool {
-    request.action.starts_with("sts:") && request.resource.contains(":role/")
+pub(super) fn trusts(action: &str, resource: &str) -> bool {
+    action.starts_with("sts:") && resource.contains(":role/")
 }
 
-fn as_policies_see<'k>(caller: &Principal, known: Option<&'k Known>) -> Cow<'k, policy::Principal> {
+pub(super) fn as_policies_see<'k>(
+    caller: &Principal,
+    known: Option<&'k Known>,
+) -> Cow<'k, policy::Principal> {
     if let Some(user) = known.and_then(|known| known.user.as_ref()) {
         return Cow::Borrowed(user);
     }

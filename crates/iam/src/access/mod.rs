@@ -1,5 +1,6 @@
 //! The snapshots that requests are decided by, and the gate, the keys and the roles that read them.
 
+mod explain;
 mod gate;
 mod map;
 mod resources;
@@ -12,6 +13,7 @@ use ropeway_core::seal::{MasterKey, SealKey};
 use ropeway_core::{Clock, ShardId, Time};
 use ropeway_wire::{Credentials, Identity, KeyError, Principal};
 
+pub use explain::{Explained, Question};
 pub(crate) use map::Map;
 pub(crate) use roles::session_arn;
 pub(crate) use token::{KEY_PREFIX, Token};
@@ -223,8 +225,6 @@ const DENY_ALL_CALLERS: &str =
 const DENY_ALL_TRUST: &str =
     r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}"#;
 
-/// A stored policy, compiled. It was valid when it was stored; should it not be read any more, then what
-/// it denied must stay denied, so it denies everything, and the operator is told.
 /// The policies that AWS provides.
 fn aws_managed() -> Map<Arc<KnownPolicy>> {
     let map = Map::new();
@@ -235,6 +235,8 @@ fn aws_managed() -> Map<Arc<KnownPolicy>> {
     map
 }
 
+/// A stored policy, compiled. It was valid when it was stored; should it not be read any more, then what
+/// it denied must stay denied, so it denies everything, and the operator is told.
 pub(crate) fn compile(name: &str, document: &str, kind: PolicyKind) -> AttachedPolicy {
     let parsed = Policy::parse(document, kind).or_else(|error| {
         tracing::error!(policy = name, %error, "a stored policy cannot be read; it denies everything");

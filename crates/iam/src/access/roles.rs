@@ -21,7 +21,11 @@ impl Roles for Access {
         if !is_session_name(session) {
             return Err(format!("{session:?} cannot name a session of the role {role_arn}"));
         }
-        let role = self.role(role_arn).ok_or_else(|| format!("The role {role_arn} does not exist"))?;
+        let role = self.role(role_arn).ok_or_else(|| {
+            let (principal, action) = (service, "sts:AssumeRole");
+            tracing::info!(principal, action, resource = role_arn, "denied: there is no such role");
+            format!("The role {role_arn} does not exist")
+        })?;
         let parts = role.role.as_ref().ok_or_else(refusal)?;
         let now = self.clock.now();
         let mut context = Context::new();

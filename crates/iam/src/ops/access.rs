@@ -56,6 +56,14 @@ impl IamService {
         self.allow_with::<I>(cx, kind, name, Keys::default())
     }
 
+    /// The same of the user, role or group of an ARN; of any other text as it is.
+    pub(super) fn allow_arn<I: Input>(&self, cx: &Cx, arn: &str) -> Result<(), Error> {
+        match super::simulate::named(arn) {
+            Some((kind, name)) => self.allow::<I>(cx, kind, name),
+            None => ask::<I>(cx, arn, &Keys::default()),
+        }
+    }
+
     /// The same, with condition keys of its own, which come before those of the entity.
     pub(super) fn allow_with<I: Input>(
         &self,

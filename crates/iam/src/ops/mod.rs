@@ -9,6 +9,7 @@ mod keys;
 mod managed;
 mod policies;
 mod roles;
+mod simulate;
 mod sts;
 mod tags;
 mod users;
@@ -148,6 +149,12 @@ operations! {
         list_policy_versions ListPolicyVersionsInput ListPolicyVersionsOutput,
         set_default_policy_version SetDefaultPolicyVersionInput SetDefaultPolicyVersionOutput,
         delete_policy_version DeletePolicyVersionInput DeletePolicyVersionOutput,
+    }
+    simulate {
+        simulate_custom_policy SimulateCustomPolicyInput SimulateCustomPolicyOutput,
+        simulate_principal_policy SimulatePrincipalPolicyInput SimulatePrincipalPolicyOutput,
+        get_context_keys_for_custom_policy GetContextKeysForCustomPolicyInput GetContextKeysForCustomPolicyOutput,
+        get_context_keys_for_principal_policy GetContextKeysForPrincipalPolicyInput GetContextKeysForPrincipalPolicyOutput,
     }
     groups {
         create_group CreateGroupInput CreateGroupOutput,

@@ -33,6 +33,8 @@ impl StsService {
     fn role(&self, cx: &Cx, arn: &str) -> Result<Arc<Known>, Error> {
         if cx.principal.kind == PrincipalKind::Root {
             // "You cannot use AWS account root user credentials to call AssumeRole" (STS API reference).
+            let (principal, action) = (cx.principal.arn.as_str(), "sts:AssumeRole");
+            tracing::info!(principal, action, resource = arn, "denied: a root user assumes no role");
             return Err(denied("Roles may not be assumed by root accounts."));
         }
         self.access.role(arn).ok_or_else(|| {

@@ -4,7 +4,7 @@
 //! hold colons itself. A wildcard reaches to the end of its part and no further (IAM User Guide, "IAM JSON
 //! policy elements: Resource" and "ARN condition operators").
 
-use super::context::Evaluation;
+use super::context::{Evaluation, Key};
 use super::error::PolicyError;
 use super::glob::Case;
 use super::template::{Syntax, Template};
@@ -34,6 +34,11 @@ impl ArnPattern {
         let mut next =
             || parts.next().map_or_else(|| Ok(Template::any()), |part| Template::parse(part, syntax));
         Ok(ArnPattern([next()?, next()?, next()?, next()?, next()?, next()?]))
+    }
+
+    /// The condition keys that its variables name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter().flat_map(Template::keys)
     }
 
     pub(super) fn matches(&self, arn: &ArnParts<'_>, evaluation: &Evaluation<'_>) -> bool {
@@ -78,6 +83,15 @@ impl ResourcePattern {
         }
         check_form(text, variables)?;
         ArnPattern::parse(text, variables).map(ResourcePattern::Arn)
+    }
+
+    /// The condition keys that its variables name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let pattern = match self {
+            ResourcePattern::Any => None,
+            ResourcePattern::Arn(pattern) => Some(pattern),
+        };
+        pattern.into_iter().flat_map(ArnPattern::keys)
     }
 
     pub(super) fn matches(&self, evaluation: &Evaluation<'_>) -> bool {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::arn::ResourcePattern;
 use super::condition::{self, Condition};
-use super::context::Evaluation;
+use super::context::{Evaluation, Key};
 use super::document::{Document, OneOrMany, RawEffect, RawStatement};
 use super::error::PolicyError;
 use super::glob::{self, Case, OwnedPiece};
+use super::position::{self, Span};
 use super::principal::{self, Naming, PrincipalElement};
 use super::template::{Syntax, Template};
 
@@ -40,6 +41,7 @@ pub struct Policy {
     kind: PolicyKind,
     id: Option<Box<str>>,
     statements: Box<[Statement]>,
+    spans: Box<[Span]>,
 }
 
 impl Policy {
@@ -71,7 +73,8 @@ impl Policy {
         check_sids(&raw, kind)?;
         let statements: Result<_, _> =
             raw.into_iter().map(|s| Statement::compile(s, kind, variables)).collect();
-        Ok(Policy { kind, id: document.id.map(Into::into), statements: statements? })
+        let spans = position::statements(json);
+        Ok(Policy { kind, id: document.id.map(Into::into), statements: statements?, spans })
     }
 
     /// What the policy is attached to.
@@ -82,6 +85,11 @@ impl Policy {
     /// The document's `Id`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Where a statement stands in the document, by its place among the statements.
+    pub fn span(&self, statement: usize) -> Option<Span> {
+        self.spans.get(statement).copied()
     }
 
     pub(super) fn statements(&self) -> &[Statement] {
@@ -144,6 +152,19 @@ impl Statement {
         let rest = self.resources.applies(|resource| resource.matches(evaluation))
             && self.conditions.iter().all(|condition| condition.met(evaluation));
         rest.then_some(naming)
+    }
+
+    /// Whether it is about the request's action and who asks, whatever its resources and conditions say.
+    pub(super) fn concerns(&self, evaluation: &Evaluation<'_>) -> bool {
+        let request = &evaluation.request;
+        self.actions.applies(|action| glob::matches(action, request.action, Case::Ignore))
+            && self.principal.names(request.principal, evaluation.bounded).is_some()
+    }
+
+    /// The condition keys that it names, in conditions or as variables.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let resources = self.resources.entries.iter().flat_map(ResourcePattern::keys);
+        resources.chain(self.conditions.iter().flat_map(Condition::keys))
     }
 
     fn compile(raw: RawStatement, kind: PolicyKind, variables: bool) -> Result<Self, PolicyError> {

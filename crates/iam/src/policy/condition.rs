@@ -102,6 +102,23 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The condition key that it is about, and those that its values name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let (texts, arns): (&[Template], &[ArnTest]) = match &self.test {
+            Test::Text(templates, _) => (templates, &[]),
+            Test::Arn(tests) => (&[], tests),
+            _ => (&[], &[]),
+        };
+        let patterns = arns.iter().filter_map(|test| match test {
+            ArnTest::Any => None,
+            ArnTest::Pattern(pattern) => Some(pattern),
+        });
+        let named = texts.iter().flat_map(Template::keys).chain(patterns.flat_map(ArnPattern::keys));
+        std::iter::once(&self.key).chain(named)
+    }
+}
+
 impl Test {
     fn passes(&self, value: &str, evaluation: &Evaluation<'_>) -> bool {
         match self {

@@ -23,12 +23,13 @@ pub struct Request<'a> {
 /// The condition keys of a request and their values.
 ///
 /// Keys that follow from the principal and the resource's account need not be set, and setting them has no
-/// effect: `aws:PrincipalArn`, `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:PrincipalTag/...`,
+/// effect, save in a simulation: `aws:PrincipalArn`, `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:PrincipalTag/...`,
 /// `aws:userid`, `aws:username`, `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName`,
 /// `aws:ResourceAccount`.
 #[derive(Debug, Clone, Default)]
 pub struct Context<'a> {
     entries: Vec<(Cow<'a, str>, Held<'a>)>,
+    over_principal: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +42,11 @@ impl<'a> Context<'a> {
     /// No keys.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No keys yet, for a simulation: those set come before the ones that follow from the principal.
+    pub fn simulated() -> Self {
+        Context { over_principal: true, ..Self::default() }
     }
 
     /// Sets a key with one value, in place of what it had. Key names disregard letter case.
@@ -123,10 +129,29 @@ impl Key {
             "aws:username" => Key::UserName,
             "aws:resourceaccount" => Key::ResourceAccount,
             lower => match lower.strip_prefix("aws:principaltag/") {
-                Some(tag) => Key::PrincipalTag(tag.into()),
+                // The letters that it was written in.
+                Some(tag) => Key::PrincipalTag(name.get(name.len() - tag.len()..).unwrap_or(tag).into()),
                 None => Key::Context(name.into()),
             },
         }
+    }
+}
+
+impl Key {
+    /// Its name, as AWS writes it.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Key::PrincipalArn => "aws:PrincipalArn",
+            Key::PrincipalAccount => "aws:PrincipalAccount",
+            Key::PrincipalType => "aws:PrincipalType",
+            Key::PrincipalIsService => "aws:PrincipalIsAWSService",
+            Key::PrincipalServiceName => "aws:PrincipalServiceName",
+            Key::UserId => "aws:userid",
+            Key::UserName => "aws:username",
+            Key::ResourceAccount => "aws:ResourceAccount",
+            Key::Context(name) => name,
+            Key::PrincipalTag(tag) => return Cow::Owned(format!("aws:PrincipalTag/{tag}")),
+        })
     }
 }
 
@@ -148,8 +173,14 @@ impl<'a> Evaluation<'a> {
     pub(super) fn values(&self, key: &Key) -> Option<Values<'_>> {
         match key {
             Key::Context(name) => self.request.context.get(name),
-            _ => self.derived(key).map(Values::One),
+            _ => self.simulated(key).or_else(|| self.derived(key).map(Values::One)),
         }
+    }
+
+    /// What a simulation says that the principal has.
+    fn simulated(&self, key: &Key) -> Option<Values<'_>> {
+        let context = self.request.context;
+        if context.over_principal { context.get(&key.name()) } else { None }
     }
 
     /// The key's value, if it has exactly one.
@@ -172,10 +203,10 @@ impl<'a> Evaluation<'a> {
             }
             (Key::PrincipalAccount, _) => filled(&principal.account),
             (Key::PrincipalArn, PrincipalKind::AssumedRole { role_arn, .. }) => Some(role_arn),
-            (Key::PrincipalArn, PrincipalKind::Root | PrincipalKind::User { .. }) => Some(&principal.arn),
+            (Key::PrincipalArn, PrincipalKind::Root | PrincipalKind::User { .. }) => filled(&principal.arn),
             (Key::PrincipalType, kind) => principal_type(kind),
             (Key::UserId, _) => filled(&principal.unique_id),
-            (Key::UserName, PrincipalKind::User { name }) => Some(name),
+            (Key::UserName, PrincipalKind::User { name }) => filled(name),
             (Key::PrincipalIsService, PrincipalKind::Service { .. }) => Some("true"),
             (Key::PrincipalIsService, PrincipalKind::Anonymous) => None,
             (Key::PrincipalIsService, _) => Some("false"),

@@ -32,7 +32,7 @@ pub enum PolicySource {
 
 impl PolicySource {
     /// As AWS writes it in "because no ... allows" (IAM User Guide, "Access denied error message examples").
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             PolicySource::Identity => "identity-based policy",
             PolicySource::Boundary => "permissions boundary",

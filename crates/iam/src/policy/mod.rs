@@ -21,7 +21,9 @@ mod document;
 mod error;
 mod evaluate;
 mod glob;
+mod position;
 mod principal;
+mod simulate;
 mod template;
 mod values;
 
@@ -30,7 +32,10 @@ pub use context::{Context, Request};
 pub use decision::{Decision, DecisionKind, Explanation, PolicySource};
 pub use error::PolicyError;
 pub use evaluate::{AttachedPolicy, PolicySet, evaluate};
+pub use position::{Position, Span};
 pub use principal::{Principal, PrincipalKind};
+pub use simulate::{Match, Simulation, missing_keys, simulate};
+pub(crate) use values::is_date;
 
 #[cfg(test)]
 mod tests;

@@ -76,6 +76,20 @@ impl Template {
     }
 }
 
+impl Template {
+    /// The condition keys that its variables name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let parts: &[Part] = match self {
+            Template::Fixed(_) => &[],
+            Template::Variable(parts) => parts,
+        };
+        parts.iter().filter_map(|part| match part {
+            Part::Piece(_) => None,
+            Part::Variable { key, .. } => Some(key),
+        })
+    }
+}
+
 impl Part {
     fn resolve<'a>(&'a self, evaluation: &'a Evaluation<'_>) -> Option<Piece<'a>> {
         match self {

@@ -44,6 +44,11 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
     TimeZone::UTC.to_timestamp(civil).ok().map(|moment| moment.as_millisecond())
 }
 
+/// Whether it is a date as conditions take them.
+pub(crate) fn is_date(text: &str) -> bool {
+    parse_date(text).is_some()
+}
+
 /// A year and a month, which begin on their first day.
 fn parse_month(text: &str) -> Result<DateTime, jiff::Error> {
     format!("{text}-01").parse::<Date>().map(|date| date.at(0, 0, 0, 0))

@@ -6,5 +6,6 @@ mod policies;
 mod resources;
 mod roles;
 mod secrets;
+mod simulate;
 mod users;
 mod world;

@@ -7,6 +7,7 @@ mod documents;
 mod evaluation;
 mod principals;
 mod properties;
+mod simulations;
 
 use std::sync::Arc;
 
