@@ -95,6 +95,8 @@ def test_base_path_mappings(gateway, api):  # noqa: F811
     assert "stage" not in gateway.create_base_path_mapping(**at, basePath="v2")
     pages = list(gateway.get_paginator("get_base_path_mappings").paginate(domainName=name, PaginationConfig={"PageSize": 2}))
     assert [[one["basePath"] for one in page["items"]] for page in pages] == [["(none)", "v1"], ["v2"]]
+    alone = gateway.get_base_path_mappings(domainName=name, limit=1)
+    assert [one["basePath"] for one in alone["items"]] == ["(none)"] and alone["position"]
     for arguments, code, status, message in [
             ({"basePath": "v1"}, "ConflictException", 409, "Base path already exists for this domain name"),
             ({"basePath": "a/b"}, "BadRequestException", 400, "doesn't support the slash character"),

@@ -180,6 +180,24 @@ TEMPLATES = {
         "Fn": function({"X": http("/x", "get", ApiId=OWN), "Y": http("/y", "post", ApiId=OWN, Auth={"Authorizer": "Lambda"}),
                         "Z": http("/z", "get", ApiId=OWN, Auth={"Authorizer": "NONE"}),
                         "W": http("/w", "get", ApiId=OWN, Auth={"Authorizer": "Jwt", "AuthorizationScopes": ["q"]})})}},
+    "domains": {
+        "Parameters": {"Name": {"Type": "String", "Default": "p.example.com"}},
+        "Resources": {
+            "Api": rest_api(Domain={"DomainName": "a.example.com", "CertificateArn": "arn:c", "SecurityPolicy": "TLS_1_2"},
+                            Tags={"a": "b"}, PropagateTags=True),
+            "Edge": rest_api(StageName="v2", Domain={
+                "DomainName": {"Ref": "Name"}, "CertificateArn": {"Ref": "Name"}, "EndpointConfiguration": "EDGE",
+                "BasePath": ["/one/", "two-three"], "IpAddressType": "dualstack"}),
+            "Raw": rest_api(Domain={"DomainName": {"Fn::Sub": "${AWS::Region}.example.com"}, "CertificateArn": "arn:c",
+                                    "BasePath": "a_b", "NormalizeBasePath": False}),
+            "Http": {"Type": "AWS::Serverless::HttpApi", "Properties": {"Tags": {"x": "y"}, "Domain": {
+                "DomainName": "h.example.com", "CertificateArn": "arn:c", "SecurityPolicy": "TLS_1_2"}}},
+            "Levels": {"Type": "AWS::Serverless::HttpApi", "Properties": {"StageName": "dev", "Domain": {
+                "DomainName": {"Ref": "Name"}, "CertificateArn": "arn:c", "EndpointConfiguration": "REGIONAL",
+                "BasePath": ["/v1/orders", "b_c-d"]}}},
+            "Fn": function({"A": api("/a", "get", RestApiId={"Ref": "Api"}), "E": api("/a", "get", RestApiId={"Ref": "Edge"}),
+                            "R": api("/a", "get", RestApiId={"Ref": "Raw"}), "H": http("/a", "get", ApiId={"Ref": "Http"}),
+                            "L": http("/a", "get", ApiId={"Ref": "Levels"})})}},
     "http globals": {
         "Globals": {"HttpApi": {"CorsConfiguration": True, "Tags": {"x": "y"},
                                 "Auth": {"EnableIamAuthorizer": True, "DefaultAuthorizer": "AWS_IAM"}}},
@@ -277,6 +295,17 @@ REFUSED = {
     "two documents": {"Api": rest_api(DefinitionUri="s3://a/b", DefinitionBody={"swagger": "2.0", "paths": {}})},
     "default authorizer": {"Api": rest_api(Auth={"DefaultAuthorizer": "X", "Authorizers": {"Y": {"FunctionArn": "a"}}})},
     "layer": {"L": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "s3://b/l", "RetentionPolicy": "x"}}},
+    "domain without certificate": {"Api": rest_api(Domain={"DomainName": "a"}), "Fn": function({"A": api("/a", "get", RestApiId=OWN)})},
+    "domain's endpoint": {"Api": rest_api(Domain={"DomainName": "a", "CertificateArn": "c", "EndpointConfiguration": "X"}),
+                          "Fn": function({"A": api("/a", "get", RestApiId=OWN)})},
+    "domain's base path": {"Api": rest_api(Domain={"DomainName": "a", "CertificateArn": "c", "BasePath": [1]}),
+                           "Fn": function({"A": api("/a", "get", RestApiId=OWN)})},
+    **{f"http domain {index}": {"Api": {"Type": "AWS::Serverless::HttpApi", "Properties": {"Domain": domain}},
+                                "Fn": function({"A": http("/a", "get", ApiId=OWN)})}
+       for index, domain in enumerate([
+           {"DomainName": "a"}, {"DomainName": "a", "CertificateArn": "c", "EndpointConfiguration": "EDGE"},
+           {"DomainName": "a", "CertificateArn": "c", "BasePath": ["a b"]},
+           {"DomainName": "a", "CertificateArn": "c", "BasePath": [1]}])},
     "id that is taken": {"Fn": function(), "FnRole": {"Type": "AWS::SQS::Queue"}},
 }
 
@@ -303,6 +332,17 @@ def test_what_sam_refuses_is_refused_in_its_words(server, name):
         return sorted(message.split("\n"))
 
     assert parts(found) == parts(expected)
+
+
+@pytest.mark.parametrize("member", ["Route53", "MutualTlsAuthentication", "OwnershipVerificationCertificateArn"])
+def test_what_domains_do_not_have_is_named(server, member):
+    domain = {"DomainName": "a.example.com", "CertificateArn": "arn:c", member: {"HostedZoneId": "Z"}}
+    found = transformed(server, {"Transform": NAME, "Resources": {
+        "Api": rest_api(Domain=domain),
+        "Http": {"Type": "AWS::Serverless::HttpApi", "Properties": {"Domain": domain}},
+        "Fn": function({"A": api("/a", "get", RestApiId=OWN), "H": http("/a", "get", ApiId={"Ref": "Http"})})}})
+    for kind in ("Api", "HttpApi"):
+        assert f"Property 'Domain.{member}' of AWS::Serverless::{kind} is not supported." in found
 
 
 def test_what_is_not_there_is_named(server):

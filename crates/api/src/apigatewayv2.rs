@@ -27,12 +27,6 @@ pub static SERVICE: Service = Service {
     operations: OPERATIONS,
     refused_operations: &[
         RefusedOperation {
-            name: "CreateApiMapping",
-            method: "POST",
-            uri: "/v2/domainnames/{domainName}/apimappings",
-        },
-        RefusedOperation { name: "CreateDomainName", method: "POST", uri: "/v2/domainnames" },
-        RefusedOperation {
             name: "CreateIntegrationResponse",
             method: "POST",
             uri: "/v2/apis/{apiId}/integrations/{integrationId}/integrationresponses",
@@ -61,12 +55,6 @@ pub static SERVICE: Service = Service {
             uri: "/v2/domainnames/{domainName}/routingrules",
         },
         RefusedOperation { name: "CreateVpcLink", method: "POST", uri: "/v2/vpclinks" },
-        RefusedOperation {
-            name: "DeleteApiMapping",
-            method: "DELETE",
-            uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
-        },
-        RefusedOperation { name: "DeleteDomainName", method: "DELETE", uri: "/v2/domainnames/{domainName}" },
         RefusedOperation {
             name: "DeleteIntegrationResponse",
             method: "DELETE",
@@ -116,18 +104,6 @@ pub static SERVICE: Service = Service {
             method: "GET",
             uri: "/v2/apis/{apiId}/exports/{specification}",
         },
-        RefusedOperation {
-            name: "GetApiMapping",
-            method: "GET",
-            uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
-        },
-        RefusedOperation {
-            name: "GetApiMappings",
-            method: "GET",
-            uri: "/v2/domainnames/{domainName}/apimappings",
-        },
-        RefusedOperation { name: "GetDomainName", method: "GET", uri: "/v2/domainnames/{domainName}" },
-        RefusedOperation { name: "GetDomainNames", method: "GET", uri: "/v2/domainnames" },
         RefusedOperation {
             name: "GetIntegrationResponse",
             method: "GET",
@@ -213,12 +189,6 @@ pub static SERVICE: Service = Service {
             uri: "/v2/domainnames/{domainName}/routingrules/{routingRuleId}",
         },
         RefusedOperation {
-            name: "UpdateApiMapping",
-            method: "PATCH",
-            uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
-        },
-        RefusedOperation { name: "UpdateDomainName", method: "PATCH", uri: "/v2/domainnames/{domainName}" },
-        RefusedOperation {
             name: "UpdateIntegrationResponse",
             method: "PATCH",
             uri: "/v2/apis/{apiId}/integrations/{integrationId}/integrationresponses/{integrationResponseId}",
@@ -262,6 +232,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "CreateApiMapping",
+        method: "POST",
+        uri: "/v2/domainnames/{domainName}/apimappings",
+        status: 201,
+        input: Member::new("CreateApiMappingRequest", &schemas::CREATE_API_MAPPING_REQUEST),
+        output: Member::new("CreateApiMappingResponse", &schemas::CREATE_API_MAPPING_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
         name: "CreateAuthorizer",
         method: "POST",
         uri: "/v2/apis/{apiId}/authorizers",
@@ -279,6 +260,17 @@ static OPERATIONS: &[Operation] = &[
         status: 201,
         input: Member::new("CreateDeploymentRequest", &schemas::CREATE_DEPLOYMENT_REQUEST),
         output: Member::new("CreateDeploymentResponse", &schemas::CREATE_DEPLOYMENT_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "CreateDomainName",
+        method: "POST",
+        uri: "/v2/domainnames",
+        status: 201,
+        input: Member::new("CreateDomainNameRequest", &schemas::CREATE_DOMAIN_NAME_REQUEST),
+        output: Member::new("CreateDomainNameResponse", &schemas::CREATE_DOMAIN_NAME_RESPONSE),
         result_wrapper: None,
         action: Some("apigateway:POST"),
         checksum_required: false,
@@ -339,6 +331,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteApiMapping",
+        method: "DELETE",
+        uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
+        status: 204,
+        input: Member::new("DeleteApiMappingRequest", &schemas::DELETE_API_MAPPING_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteAuthorizer",
         method: "DELETE",
         uri: "/v2/apis/{apiId}/authorizers/{authorizerId}",
@@ -366,6 +369,17 @@ static OPERATIONS: &[Operation] = &[
         uri: "/v2/apis/{apiId}/deployments/{deploymentId}",
         status: 204,
         input: Member::new("DeleteDeploymentRequest", &schemas::DELETE_DEPLOYMENT_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteDomainName",
+        method: "DELETE",
+        uri: "/v2/domainnames/{domainName}",
+        status: 204,
+        input: Member::new("DeleteDomainNameRequest", &schemas::DELETE_DOMAIN_NAME_REQUEST),
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("apigateway:DELETE"),
@@ -427,6 +441,28 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetApiMapping",
+        method: "GET",
+        uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
+        status: 200,
+        input: Member::new("GetApiMappingRequest", &schemas::GET_API_MAPPING_REQUEST),
+        output: Member::new("GetApiMappingResponse", &schemas::GET_API_MAPPING_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetApiMappings",
+        method: "GET",
+        uri: "/v2/domainnames/{domainName}/apimappings",
+        status: 200,
+        input: Member::new("GetApiMappingsRequest", &schemas::GET_API_MAPPINGS_REQUEST),
+        output: Member::new("GetApiMappingsResponse", &schemas::GET_API_MAPPINGS_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetApis",
         method: "GET",
         uri: "/v2/apis",
@@ -477,6 +513,28 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("GetDeploymentsRequest", &schemas::GET_DEPLOYMENTS_REQUEST),
         output: Member::new("GetDeploymentsResponse", &schemas::GET_DEPLOYMENTS_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDomainName",
+        method: "GET",
+        uri: "/v2/domainnames/{domainName}",
+        status: 200,
+        input: Member::new("GetDomainNameRequest", &schemas::GET_DOMAIN_NAME_REQUEST),
+        output: Member::new("GetDomainNameResponse", &schemas::GET_DOMAIN_NAME_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDomainNames",
+        method: "GET",
+        uri: "/v2/domainnames",
+        status: 200,
+        input: Member::new("GetDomainNamesRequest", &schemas::GET_DOMAIN_NAMES_REQUEST),
+        output: Member::new("GetDomainNamesResponse", &schemas::GET_DOMAIN_NAMES_RESPONSE),
         result_wrapper: None,
         action: Some("apigateway:GET"),
         checksum_required: false,
@@ -625,6 +683,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "UpdateApiMapping",
+        method: "PATCH",
+        uri: "/v2/domainnames/{domainName}/apimappings/{apiMappingId}",
+        status: 200,
+        input: Member::new("UpdateApiMappingRequest", &schemas::UPDATE_API_MAPPING_REQUEST),
+        output: Member::new("UpdateApiMappingResponse", &schemas::UPDATE_API_MAPPING_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
         name: "UpdateAuthorizer",
         method: "PATCH",
         uri: "/v2/apis/{apiId}/authorizers/{authorizerId}",
@@ -642,6 +711,17 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("UpdateDeploymentRequest", &schemas::UPDATE_DEPLOYMENT_REQUEST),
         output: Member::new("UpdateDeploymentResponse", &schemas::UPDATE_DEPLOYMENT_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "UpdateDomainName",
+        method: "PATCH",
+        uri: "/v2/domainnames/{domainName}",
+        status: 200,
+        input: Member::new("UpdateDomainNameRequest", &schemas::UPDATE_DOMAIN_NAME_REQUEST),
+        output: Member::new("UpdateDomainNameResponse", &schemas::UPDATE_DOMAIN_NAME_RESPONSE),
         result_wrapper: None,
         action: Some("apigateway:PATCH"),
         checksum_required: false,
@@ -688,6 +768,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: CreateApiInput,
     ) -> impl Future<Output = Result<CreateApiOutput, ropeway_wire::Error>> + Send;
+    fn create_api_mapping(
+        &self,
+        cx: &Cx,
+        input: CreateApiMappingInput,
+    ) -> impl Future<Output = Result<CreateApiMappingOutput, ropeway_wire::Error>> + Send;
     fn create_authorizer(
         &self,
         cx: &Cx,
@@ -698,6 +783,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: CreateDeploymentInput,
     ) -> impl Future<Output = Result<CreateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn create_domain_name(
+        &self,
+        cx: &Cx,
+        input: CreateDomainNameInput,
+    ) -> impl Future<Output = Result<CreateDomainNameOutput, ropeway_wire::Error>> + Send;
     fn create_integration(
         &self,
         cx: &Cx,
@@ -723,6 +813,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteApiInput,
     ) -> impl Future<Output = Result<DeleteApiOutput, ropeway_wire::Error>> + Send;
+    fn delete_api_mapping(
+        &self,
+        cx: &Cx,
+        input: DeleteApiMappingInput,
+    ) -> impl Future<Output = Result<DeleteApiMappingOutput, ropeway_wire::Error>> + Send;
     fn delete_authorizer(
         &self,
         cx: &Cx,
@@ -738,6 +833,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteDeploymentInput,
     ) -> impl Future<Output = Result<DeleteDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn delete_domain_name(
+        &self,
+        cx: &Cx,
+        input: DeleteDomainNameInput,
+    ) -> impl Future<Output = Result<DeleteDomainNameOutput, ropeway_wire::Error>> + Send;
     fn delete_integration(
         &self,
         cx: &Cx,
@@ -763,6 +863,16 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: GetApiInput,
     ) -> impl Future<Output = Result<GetApiOutput, ropeway_wire::Error>> + Send;
+    fn get_api_mapping(
+        &self,
+        cx: &Cx,
+        input: GetApiMappingInput,
+    ) -> impl Future<Output = Result<GetApiMappingOutput, ropeway_wire::Error>> + Send;
+    fn get_api_mappings(
+        &self,
+        cx: &Cx,
+        input: GetApiMappingsInput,
+    ) -> impl Future<Output = Result<GetApiMappingsOutput, ropeway_wire::Error>> + Send;
     fn get_apis(
         &self,
         cx: &Cx,
@@ -788,6 +898,16 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: GetDeploymentsInput,
     ) -> impl Future<Output = Result<GetDeploymentsOutput, ropeway_wire::Error>> + Send;
+    fn get_domain_name(
+        &self,
+        cx: &Cx,
+        input: GetDomainNameInput,
+    ) -> impl Future<Output = Result<GetDomainNameOutput, ropeway_wire::Error>> + Send;
+    fn get_domain_names(
+        &self,
+        cx: &Cx,
+        input: GetDomainNamesInput,
+    ) -> impl Future<Output = Result<GetDomainNamesOutput, ropeway_wire::Error>> + Send;
     fn get_integration(
         &self,
         cx: &Cx,
@@ -853,6 +973,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: UpdateApiInput,
     ) -> impl Future<Output = Result<UpdateApiOutput, ropeway_wire::Error>> + Send;
+    fn update_api_mapping(
+        &self,
+        cx: &Cx,
+        input: UpdateApiMappingInput,
+    ) -> impl Future<Output = Result<UpdateApiMappingOutput, ropeway_wire::Error>> + Send;
     fn update_authorizer(
         &self,
         cx: &Cx,
@@ -863,6 +988,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: UpdateDeploymentInput,
     ) -> impl Future<Output = Result<UpdateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn update_domain_name(
+        &self,
+        cx: &Cx,
+        input: UpdateDomainNameInput,
+    ) -> impl Future<Output = Result<UpdateDomainNameOutput, ropeway_wire::Error>> + Send;
     fn update_integration(
         &self,
         cx: &Cx,
@@ -894,6 +1024,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "CreateApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: CreateApiInput| async move {
                 service.create_api(&cx, input).await
             })),
+            "CreateApiMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateApiMappingInput| async move {
+                    service.create_api_mapping(&cx, input).await
+                }))
+            }
             "CreateAuthorizer" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: CreateAuthorizerInput| async move {
                     service.create_authorizer(&cx, input).await
@@ -902,6 +1037,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "CreateDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
+                }))
+            }
+            "CreateDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDomainNameInput| async move {
+                    service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateIntegration" => {
@@ -928,6 +1068,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "DeleteApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteApiInput| async move {
                 service.delete_api(&cx, input).await
             })),
+            "DeleteApiMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteApiMappingInput| async move {
+                    service.delete_api_mapping(&cx, input).await
+                }))
+            }
             "DeleteAuthorizer" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteAuthorizerInput| async move {
                     service.delete_authorizer(&cx, input).await
@@ -942,6 +1087,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "DeleteDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
+                }))
+            }
+            "DeleteDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDomainNameInput| async move {
+                    service.delete_domain_name(&cx, input).await
                 }))
             }
             "DeleteIntegration" => {
@@ -967,6 +1117,16 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "GetApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiInput| async move {
                 service.get_api(&cx, input).await
             })),
+            "GetApiMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiMappingInput| async move {
+                    service.get_api_mapping(&cx, input).await
+                }))
+            }
+            "GetApiMappings" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiMappingsInput| async move {
+                    service.get_api_mappings(&cx, input).await
+                }))
+            }
             "GetApis" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApisInput| async move {
                 service.get_apis(&cx, input).await
             })),
@@ -988,6 +1148,16 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "GetDeployments" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
+                }))
+            }
+            "GetDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNameInput| async move {
+                    service.get_domain_name(&cx, input).await
+                }))
+            }
+            "GetDomainNames" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNamesInput| async move {
+                    service.get_domain_names(&cx, input).await
                 }))
             }
             "GetIntegration" => {
@@ -1041,6 +1211,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "UpdateApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateApiInput| async move {
                 service.update_api(&cx, input).await
             })),
+            "UpdateApiMapping" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateApiMappingInput| async move {
+                    service.update_api_mapping(&cx, input).await
+                }))
+            }
             "UpdateAuthorizer" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAuthorizerInput| async move {
                     service.update_authorizer(&cx, input).await
@@ -1049,6 +1224,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "UpdateDeployment" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
+                }))
+            }
+            "UpdateDomainName" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDomainNameInput| async move {
+                    service.update_domain_name(&cx, input).await
                 }))
             }
             "UpdateIntegration" => {
@@ -1078,6 +1258,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
                     service.create_api(&cx, input).await
                 }))
             }
+            "CreateApiMapping" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateApiMappingInput| async move {
+                    service.create_api_mapping(&cx, input).await
+                }))
+            }
             "CreateAuthorizer" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateAuthorizerInput| async move {
                     service.create_authorizer(&cx, input).await
@@ -1086,6 +1271,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "CreateDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
+                }))
+            }
+            "CreateDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDomainNameInput| async move {
+                    service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateIntegration" => Box::pin(ropeway_wire::exec_local(
@@ -1115,6 +1305,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
                     service.delete_api(&cx, input).await
                 }))
             }
+            "DeleteApiMapping" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteApiMappingInput| async move {
+                    service.delete_api_mapping(&cx, input).await
+                }))
+            }
             "DeleteAuthorizer" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteAuthorizerInput| async move {
                     service.delete_authorizer(&cx, input).await
@@ -1129,6 +1324,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "DeleteDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
+                }))
+            }
+            "DeleteDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDomainNameInput| async move {
+                    service.delete_domain_name(&cx, input).await
                 }))
             }
             "DeleteIntegration" => Box::pin(ropeway_wire::exec_local(
@@ -1156,6 +1356,16 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "GetApi" => Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiInput| async move {
                 service.get_api(&cx, input).await
             })),
+            "GetApiMapping" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiMappingInput| async move {
+                    service.get_api_mapping(&cx, input).await
+                }))
+            }
+            "GetApiMappings" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiMappingsInput| async move {
+                    service.get_api_mappings(&cx, input).await
+                }))
+            }
             "GetApis" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApisInput| async move {
                     service.get_apis(&cx, input).await
@@ -1179,6 +1389,16 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "GetDeployments" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
+                }))
+            }
+            "GetDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNameInput| async move {
+                    service.get_domain_name(&cx, input).await
+                }))
+            }
+            "GetDomainNames" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNamesInput| async move {
+                    service.get_domain_names(&cx, input).await
                 }))
             }
             "GetIntegration" => {
@@ -1247,6 +1467,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
                     service.update_api(&cx, input).await
                 }))
             }
+            "UpdateApiMapping" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateApiMappingInput| async move {
+                    service.update_api_mapping(&cx, input).await
+                }))
+            }
             "UpdateAuthorizer" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAuthorizerInput| async move {
                     service.update_authorizer(&cx, input).await
@@ -1255,6 +1480,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "UpdateDeployment" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
+                }))
+            }
+            "UpdateDomainName" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDomainNameInput| async move {
+                    service.update_domain_name(&cx, input).await
                 }))
             }
             "UpdateIntegration" => Box::pin(ropeway_wire::exec_local(
@@ -1281,6 +1511,10 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
 /// One constructor for each error of the listed operations.
 pub mod error {
     use ropeway_wire::Error;
+
+    pub fn access_denied_exception(message: impl Into<String>) -> Error {
+        Error::new(403, "AccessDeniedException", message)
+    }
 
     pub fn bad_request_exception(message: impl Into<String>) -> Error {
         Error::new(400, "BadRequestException", message)
@@ -1405,6 +1639,42 @@ impl Encode for Api {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ApiMapping {
+    pub api_id: String,
+    pub api_mapping_id: Option<String>,
+    pub api_mapping_key: Option<String>,
+    pub stage: String,
+}
+
+impl Decode for ApiMapping {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Decode::decode(d)?,
+                1 => out.api_mapping_id = Some(Decode::decode(d)?),
+                2 => out.api_mapping_key = Some(Decode::decode(d)?),
+                3 => out.stage = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ApiMapping {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.api_id),
+            self.api_mapping_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.stage),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Authorizer {
     pub authorizer_credentials_arn: Option<String>,
     pub authorizer_id: Option<String>,
@@ -1499,6 +1769,78 @@ impl Encode for Cors {
             self.allow_origins.as_ref().map(|v| v as &dyn Encode),
             self.expose_headers.as_ref().map(|v| v as &dyn Encode),
             self.max_age.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateApiMappingInput {
+    pub api_id: String,
+    pub api_mapping_key: Option<String>,
+    pub domain_name: String,
+    pub stage: String,
+}
+
+impl Decode for CreateApiMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Decode::decode(d)?,
+                1 => out.api_mapping_key = Some(Decode::decode(d)?),
+                2 => out.domain_name = Decode::decode(d)?,
+                3 => out.stage = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateApiMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.api_id),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.domain_name),
+            Some(&self.stage),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateApiMappingOutput {
+    pub api_id: Option<String>,
+    pub api_mapping_id: Option<String>,
+    pub api_mapping_key: Option<String>,
+    pub stage: Option<String>,
+}
+
+impl Decode for CreateApiMappingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Some(Decode::decode(d)?),
+                1 => out.api_mapping_id = Some(Decode::decode(d)?),
+                2 => out.api_mapping_key = Some(Decode::decode(d)?),
+                3 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateApiMappingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -1825,6 +2167,88 @@ impl Encode for CreateDeploymentOutput {
             self.deployment_status.as_ref().map(|v| v as &dyn Encode),
             self.deployment_status_message.as_ref().map(|v| v as &dyn Encode),
             self.description.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateDomainNameInput {
+    pub domain_name: String,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub routing_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for CreateDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                1 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                3 => out.routing_mode = Some(Decode::decode(d)?),
+                4 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateDomainNameOutput {
+    pub api_mapping_selection_expression: Option<String>,
+    pub domain_name: Option<String>,
+    pub domain_name_arn: Option<String>,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub mutual_tls_authentication: Option<MutualTlsAuthentication>,
+    pub routing_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for CreateDomainNameOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_selection_expression = Some(Decode::decode(d)?),
+                1 => out.domain_name = Some(Decode::decode(d)?),
+                2 => out.domain_name_arn = Some(Decode::decode(d)?),
+                3 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                4 => out.mutual_tls_authentication = Some(Decode::decode(d)?),
+                5 => out.routing_mode = Some(Decode::decode(d)?),
+                6 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateDomainNameOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_mapping_selection_expression.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_arn.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.mutual_tls_authentication.as_ref().map(|v| v as &dyn Encode),
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -2245,6 +2669,33 @@ impl Encode for DeleteAccessLogSettingsInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteApiMappingInput {
+    pub api_mapping_id: String,
+    pub domain_name: String,
+}
+
+impl Decode for DeleteApiMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_id = Decode::decode(d)?,
+                1 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteApiMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.api_mapping_id), Some(&self.domain_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteApiInput {
     pub api_id: String,
 }
@@ -2345,6 +2796,31 @@ impl Decode for DeleteDeploymentInput {
 impl Encode for DeleteDeploymentInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.api_id), Some(&self.deployment_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDomainNameInput {
+    pub domain_name: String,
+}
+
+impl Decode for DeleteDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name)]);
     }
 }
 
@@ -2496,6 +2972,232 @@ impl Encode for Deployment {
             self.deployment_status.as_ref().map(|v| v as &dyn Encode),
             self.deployment_status_message.as_ref().map(|v| v as &dyn Encode),
             self.description.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DomainName {
+    pub api_mapping_selection_expression: Option<String>,
+    pub domain_name: String,
+    pub domain_name_arn: Option<String>,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub mutual_tls_authentication: Option<MutualTlsAuthentication>,
+    pub routing_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for DomainName {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_selection_expression = Some(Decode::decode(d)?),
+                1 => out.domain_name = Decode::decode(d)?,
+                2 => out.domain_name_arn = Some(Decode::decode(d)?),
+                3 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                4 => out.mutual_tls_authentication = Some(Decode::decode(d)?),
+                5 => out.routing_mode = Some(Decode::decode(d)?),
+                6 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DomainName {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_mapping_selection_expression.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.domain_name),
+            self.domain_name_arn.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.mutual_tls_authentication.as_ref().map(|v| v as &dyn Encode),
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DomainNameConfiguration {
+    pub api_gateway_domain_name: Option<String>,
+    pub certificate_arn: Option<String>,
+    pub certificate_name: Option<String>,
+    pub certificate_upload_date: Option<ropeway_core::Time>,
+    pub domain_name_status: Option<String>,
+    pub domain_name_status_message: Option<String>,
+    pub endpoint_type: Option<String>,
+    pub hosted_zone_id: Option<String>,
+    pub ip_address_type: Option<String>,
+    pub security_policy: Option<String>,
+}
+
+impl Decode for DomainNameConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_gateway_domain_name = Some(Decode::decode(d)?),
+                1 => out.certificate_arn = Some(Decode::decode(d)?),
+                2 => out.certificate_name = Some(Decode::decode(d)?),
+                3 => out.certificate_upload_date = Some(Decode::decode(d)?),
+                4 => out.domain_name_status = Some(Decode::decode(d)?),
+                5 => out.domain_name_status_message = Some(Decode::decode(d)?),
+                6 => out.endpoint_type = Some(Decode::decode(d)?),
+                7 => out.hosted_zone_id = Some(Decode::decode(d)?),
+                8 => out.ip_address_type = Some(Decode::decode(d)?),
+                9 => out.security_policy = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DomainNameConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_gateway_domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_arn.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_name.as_ref().map(|v| v as &dyn Encode),
+            self.certificate_upload_date.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_status.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_status_message.as_ref().map(|v| v as &dyn Encode),
+            self.endpoint_type.as_ref().map(|v| v as &dyn Encode),
+            self.hosted_zone_id.as_ref().map(|v| v as &dyn Encode),
+            self.ip_address_type.as_ref().map(|v| v as &dyn Encode),
+            self.security_policy.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetApiMappingInput {
+    pub api_mapping_id: String,
+    pub domain_name: String,
+}
+
+impl Decode for GetApiMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_id = Decode::decode(d)?,
+                1 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetApiMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.api_mapping_id), Some(&self.domain_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetApiMappingOutput {
+    pub api_id: Option<String>,
+    pub api_mapping_id: Option<String>,
+    pub api_mapping_key: Option<String>,
+    pub stage: Option<String>,
+}
+
+impl Decode for GetApiMappingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Some(Decode::decode(d)?),
+                1 => out.api_mapping_id = Some(Decode::decode(d)?),
+                2 => out.api_mapping_key = Some(Decode::decode(d)?),
+                3 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetApiMappingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetApiMappingsInput {
+    pub domain_name: String,
+    pub max_results: Option<String>,
+    pub next_token: Option<String>,
+}
+
+impl Decode for GetApiMappingsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                1 => out.max_results = Some(Decode::decode(d)?),
+                2 => out.next_token = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetApiMappingsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            self.max_results.as_ref().map(|v| v as &dyn Encode),
+            self.next_token.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetApiMappingsOutput {
+    pub items: Option<Vec<ApiMapping>>,
+    pub next_token: Option<String>,
+}
+
+impl Decode for GetApiMappingsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.items = Some(Decode::decode(d)?),
+                1 => out.next_token = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetApiMappingsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.items.as_ref().map(|v| v as &dyn Encode),
+            self.next_token.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -2931,6 +3633,136 @@ impl Decode for GetDeploymentsOutput {
 }
 
 impl Encode for GetDeploymentsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.items.as_ref().map(|v| v as &dyn Encode),
+            self.next_token.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNameInput {
+    pub domain_name: String,
+}
+
+impl Decode for GetDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.domain_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNameOutput {
+    pub api_mapping_selection_expression: Option<String>,
+    pub domain_name: Option<String>,
+    pub domain_name_arn: Option<String>,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub mutual_tls_authentication: Option<MutualTlsAuthentication>,
+    pub routing_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for GetDomainNameOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_selection_expression = Some(Decode::decode(d)?),
+                1 => out.domain_name = Some(Decode::decode(d)?),
+                2 => out.domain_name_arn = Some(Decode::decode(d)?),
+                3 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                4 => out.mutual_tls_authentication = Some(Decode::decode(d)?),
+                5 => out.routing_mode = Some(Decode::decode(d)?),
+                6 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNameOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_mapping_selection_expression.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_arn.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.mutual_tls_authentication.as_ref().map(|v| v as &dyn Encode),
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNamesInput {
+    pub max_results: Option<String>,
+    pub next_token: Option<String>,
+}
+
+impl Decode for GetDomainNamesInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.max_results = Some(Decode::decode(d)?),
+                1 => out.next_token = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNamesInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.max_results.as_ref().map(|v| v as &dyn Encode),
+            self.next_token.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDomainNamesOutput {
+    pub items: Option<Vec<DomainName>>,
+    pub next_token: Option<String>,
+}
+
+impl Decode for GetDomainNamesOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.items = Some(Decode::decode(d)?),
+                1 => out.next_token = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDomainNamesOutput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.items.as_ref().map(|v| v as &dyn Encode),
@@ -3697,6 +4529,39 @@ impl Encode for JWTConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct MutualTlsAuthentication {
+    pub truststore_uri: Option<String>,
+    pub truststore_version: Option<String>,
+    pub truststore_warnings: Option<Vec<String>>,
+}
+
+impl Decode for MutualTlsAuthentication {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.truststore_uri = Some(Decode::decode(d)?),
+                1 => out.truststore_version = Some(Decode::decode(d)?),
+                2 => out.truststore_warnings = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MutualTlsAuthentication {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.truststore_uri.as_ref().map(|v| v as &dyn Encode),
+            self.truststore_version.as_ref().map(|v| v as &dyn Encode),
+            self.truststore_warnings.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ParameterConstraints {
     pub required: Option<bool>,
 }
@@ -4122,6 +4987,81 @@ impl Encode for UntagResourceInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct UpdateApiMappingInput {
+    pub api_id: String,
+    pub api_mapping_id: String,
+    pub api_mapping_key: Option<String>,
+    pub domain_name: String,
+    pub stage: Option<String>,
+}
+
+impl Decode for UpdateApiMappingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Decode::decode(d)?,
+                1 => out.api_mapping_id = Decode::decode(d)?,
+                2 => out.api_mapping_key = Some(Decode::decode(d)?),
+                3 => out.domain_name = Decode::decode(d)?,
+                4 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateApiMappingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.api_id),
+            Some(&self.api_mapping_id),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.domain_name),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateApiMappingOutput {
+    pub api_id: Option<String>,
+    pub api_mapping_id: Option<String>,
+    pub api_mapping_key: Option<String>,
+    pub stage: Option<String>,
+}
+
+impl Decode for UpdateApiMappingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Some(Decode::decode(d)?),
+                1 => out.api_mapping_id = Some(Decode::decode(d)?),
+                2 => out.api_mapping_key = Some(Decode::decode(d)?),
+                3 => out.stage = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateApiMappingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_id.as_ref().map(|v| v as &dyn Encode),
+            self.api_mapping_key.as_ref().map(|v| v as &dyn Encode),
+            self.stage.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct UpdateApiInput {
     pub api_id: String,
     pub api_key_selection_expression: Option<String>,
@@ -4443,6 +5383,85 @@ impl Encode for UpdateDeploymentOutput {
             self.deployment_status.as_ref().map(|v| v as &dyn Encode),
             self.deployment_status_message.as_ref().map(|v| v as &dyn Encode),
             self.description.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateDomainNameInput {
+    pub domain_name: String,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub routing_mode: Option<String>,
+}
+
+impl Decode for UpdateDomainNameInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.domain_name = Decode::decode(d)?,
+                1 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                3 => out.routing_mode = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateDomainNameInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.domain_name),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateDomainNameOutput {
+    pub api_mapping_selection_expression: Option<String>,
+    pub domain_name: Option<String>,
+    pub domain_name_arn: Option<String>,
+    pub domain_name_configurations: Option<Vec<DomainNameConfiguration>>,
+    pub mutual_tls_authentication: Option<MutualTlsAuthentication>,
+    pub routing_mode: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for UpdateDomainNameOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_mapping_selection_expression = Some(Decode::decode(d)?),
+                1 => out.domain_name = Some(Decode::decode(d)?),
+                2 => out.domain_name_arn = Some(Decode::decode(d)?),
+                3 => out.domain_name_configurations = Some(Decode::decode(d)?),
+                4 => out.mutual_tls_authentication = Some(Decode::decode(d)?),
+                5 => out.routing_mode = Some(Decode::decode(d)?),
+                6 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateDomainNameOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.api_mapping_selection_expression.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_arn.as_ref().map(|v| v as &dyn Encode),
+            self.domain_name_configurations.as_ref().map(|v| v as &dyn Encode),
+            self.mutual_tls_authentication.as_ref().map(|v| v as &dyn Encode),
+            self.routing_mode.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4850,6 +5869,22 @@ impl Input for CreateApiInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for CreateApiMappingInput {
+    type Output = CreateApiMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateApiMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/apimappings",
+            cx.region,
+            self.domain_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for CreateAuthorizerInput {
     type Output = CreateAuthorizerOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -4869,6 +5904,18 @@ impl Input for CreateDeploymentInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/apis/{}/deployments", cx.region, self.api_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for CreateDomainNameInput {
+    type Output = CreateDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames", cx.region)]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -4970,6 +6017,38 @@ impl Input for DeleteApiInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteApiMappingOutput {}
+impl Decode for DeleteApiMappingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteApiMappingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteApiMappingInput {
+    type Output = DeleteApiMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteApiMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/apimappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.api_mapping_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteAuthorizerOutput {}
 impl Decode for DeleteAuthorizerOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -5055,6 +6134,33 @@ impl Input for DeleteDeploymentInput {
             self.api_id.as_str(),
             self.deployment_id.as_str()
         )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDomainNameOutput {}
+impl Decode for DeleteDomainNameOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteDomainNameOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteDomainNameInput {
+    type Output = DeleteDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -5201,6 +6307,39 @@ impl Input for GetApiInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetApiMappingInput {
+    type Output = GetApiMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetApiMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/apimappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.api_mapping_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetApiMappingsInput {
+    type Output = GetApiMappingsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetApiMappings";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/apimappings",
+            cx.region,
+            self.domain_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetApisInput {
     type Output = GetApisOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5266,6 +6405,30 @@ impl Input for GetDeploymentsInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/apis/{}/deployments", cx.region, self.api_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDomainNameInput {
+    type Output = GetDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDomainNamesInput {
+    type Output = GetDomainNamesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDomainNames";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames", cx.region)]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -5477,6 +6640,23 @@ impl Input for UpdateApiInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for UpdateApiMappingInput {
+    type Output = UpdateApiMappingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateApiMapping";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/domainnames/{}/apimappings/{}",
+            cx.region,
+            self.domain_name.as_str(),
+            self.api_mapping_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for UpdateAuthorizerInput {
     type Output = UpdateAuthorizerOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5506,6 +6686,18 @@ impl Input for UpdateDeploymentInput {
             self.api_id.as_str(),
             self.deployment_id.as_str()
         )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for UpdateDomainNameInput {
+    type Output = UpdateDomainNameOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateDomainName";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/domainnames/{}", cx.region, self.domain_name.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -5620,6 +6812,20 @@ pub mod schemas {
                 Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
                 Member::new("Version", &schema::STRING).json("version").xml("version"),
                 Member::new("Warnings", &schemas::__LIST_OF__STRING).json("warnings").xml("warnings"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static API_MAPPING: Schema = Schema {
+        name: "ApiMapping",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId").required(),
+                Member::new("ApiMappingId", &schema::STRING).json("apiMappingId").xml("apiMappingId"),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage").required(),
             ],
             payload: None,
         },
@@ -5746,6 +6952,34 @@ pub mod schemas {
     pub static CORS_ORIGIN_LIST: Schema = Schema {
         name: "CorsOriginList",
         kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_API_MAPPING_REQUEST: Schema = Schema {
+        name: "CreateApiMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId").required(),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage").required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_API_MAPPING_RESPONSE: Schema = Schema {
+        name: "CreateApiMappingResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId"),
+                Member::new("ApiMappingId", &schema::STRING).json("apiMappingId").xml("apiMappingId"),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage"),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -5940,6 +7174,49 @@ pub mod schemas {
                     .json("deploymentStatusMessage")
                     .xml("deploymentStatusMessage"),
                 Member::new("Description", &schema::STRING).json("description").xml("description"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "CreateDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DomainName", &schema::STRING).json("domainName").xml("domainName").required(),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schema::STRING)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication")
+                    .refused(),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+                Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_DOMAIN_NAME_RESPONSE: Schema = Schema {
+        name: "CreateDomainNameResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingSelectionExpression", &schema::STRING)
+                    .json("apiMappingSelectionExpression")
+                    .xml("apiMappingSelectionExpression"),
+                Member::new("DomainName", &schema::STRING).json("domainName").xml("domainName"),
+                Member::new("DomainNameArn", &schema::STRING).json("domainNameArn").xml("domainNameArn"),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schemas::MUTUAL_TLS_AUTHENTICATION)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication"),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+                Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
             ],
             payload: None,
         },
@@ -6227,6 +7504,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_API_MAPPING_REQUEST: Schema = Schema {
+        name: "DeleteApiMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingId", &schema::STRING).required().at(Location::Label("apiMappingId")),
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_API_REQUEST: Schema = Schema {
         name: "DeleteApiRequest",
         kind: Kind::Structure {
@@ -6264,6 +7553,17 @@ pub mod schemas {
                 Member::new("ApiId", &schema::STRING).required().at(Location::Label("apiId")),
                 Member::new("DeploymentId", &schema::STRING).required().at(Location::Label("deploymentId")),
             ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "DeleteDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[Member::new("DomainName", &schema::STRING)
+                .required()
+                .at(Location::Label("domainName"))],
             payload: None,
         },
         constraints: Constraints::NONE,
@@ -6350,6 +7650,147 @@ pub mod schemas {
             pattern: None,
             values: &["PENDING", "FAILED", "DEPLOYED"],
         },
+    };
+
+    pub static DOMAIN_NAME: Schema = Schema {
+        name: "DomainName",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingSelectionExpression", &schema::STRING)
+                    .json("apiMappingSelectionExpression")
+                    .xml("apiMappingSelectionExpression"),
+                Member::new("DomainName", &schema::STRING).json("domainName").xml("domainName").required(),
+                Member::new("DomainNameArn", &schema::STRING).json("domainNameArn").xml("domainNameArn"),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schemas::MUTUAL_TLS_AUTHENTICATION)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication"),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+                Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOMAIN_NAME_CONFIGURATION: Schema = Schema {
+        name: "DomainNameConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiGatewayDomainName", &schema::STRING)
+                    .json("apiGatewayDomainName")
+                    .xml("apiGatewayDomainName"),
+                Member::new("CertificateArn", &schema::STRING).json("certificateArn").xml("certificateArn"),
+                Member::new("CertificateName", &schema::STRING)
+                    .json("certificateName")
+                    .xml("certificateName"),
+                Member::new("CertificateUploadDate", &schema::TIMESTAMP)
+                    .json("certificateUploadDate")
+                    .xml("certificateUploadDate")
+                    .format(TimestampFormat::Iso8601),
+                Member::new("DomainNameStatus", &schemas::DOMAIN_NAME_STATUS)
+                    .json("domainNameStatus")
+                    .xml("domainNameStatus"),
+                Member::new("DomainNameStatusMessage", &schema::STRING)
+                    .json("domainNameStatusMessage")
+                    .xml("domainNameStatusMessage"),
+                Member::new("EndpointType", &schemas::ENDPOINT_TYPE).json("endpointType").xml("endpointType"),
+                Member::new("HostedZoneId", &schema::STRING).json("hostedZoneId").xml("hostedZoneId"),
+                Member::new("IpAddressType", &schemas::IP_ADDRESS_TYPE)
+                    .json("ipAddressType")
+                    .xml("ipAddressType"),
+                Member::new("SecurityPolicy", &schemas::SECURITY_POLICY)
+                    .json("securityPolicy")
+                    .xml("securityPolicy"),
+                Member::new("OwnershipVerificationCertificateArn", &schema::STRING)
+                    .json("ownershipVerificationCertificateArn")
+                    .xml("ownershipVerificationCertificateArn")
+                    .refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOMAIN_NAME_CONFIGURATIONS: Schema = Schema {
+        name: "DomainNameConfigurations",
+        kind: Kind::List { element: Member::new("member", &schemas::DOMAIN_NAME_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOMAIN_NAME_STATUS: Schema = Schema {
+        name: "DomainNameStatus",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[
+                "AVAILABLE",
+                "UPDATING",
+                "PENDING_CERTIFICATE_REIMPORT",
+                "PENDING_OWNERSHIP_VERIFICATION",
+            ],
+        },
+    };
+
+    pub static ENDPOINT_TYPE: Schema = Schema {
+        name: "EndpointType",
+        kind: Kind::String,
+        constraints: Constraints { min: None, max: None, pattern: None, values: &["REGIONAL", "EDGE"] },
+    };
+
+    pub static GET_API_MAPPING_REQUEST: Schema = Schema {
+        name: "GetApiMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingId", &schema::STRING).required().at(Location::Label("apiMappingId")),
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_API_MAPPING_RESPONSE: Schema = Schema {
+        name: "GetApiMappingResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId"),
+                Member::new("ApiMappingId", &schema::STRING).json("apiMappingId").xml("apiMappingId"),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_API_MAPPINGS_REQUEST: Schema = Schema {
+        name: "GetApiMappingsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+                Member::new("MaxResults", &schema::STRING).at(Location::Query("maxResults")),
+                Member::new("NextToken", &schema::STRING).at(Location::Query("nextToken")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_API_MAPPINGS_RESPONSE: Schema = Schema {
+        name: "GetApiMappingsResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Items", &schemas::__LIST_OF_API_MAPPING).json("items").xml("items"),
+                Member::new("NextToken", &schema::STRING).json("nextToken").xml("nextToken"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
     };
 
     pub static GET_API_REQUEST: Schema = Schema {
@@ -6556,6 +7997,64 @@ pub mod schemas {
         kind: Kind::Structure {
             members: &[
                 Member::new("Items", &schemas::__LIST_OF_DEPLOYMENT).json("items").xml("items"),
+                Member::new("NextToken", &schema::STRING).json("nextToken").xml("nextToken"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "GetDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[Member::new("DomainName", &schema::STRING)
+                .required()
+                .at(Location::Label("domainName"))],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAME_RESPONSE: Schema = Schema {
+        name: "GetDomainNameResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingSelectionExpression", &schema::STRING)
+                    .json("apiMappingSelectionExpression")
+                    .xml("apiMappingSelectionExpression"),
+                Member::new("DomainName", &schema::STRING).json("domainName").xml("domainName"),
+                Member::new("DomainNameArn", &schema::STRING).json("domainNameArn").xml("domainNameArn"),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schemas::MUTUAL_TLS_AUTHENTICATION)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication"),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+                Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAMES_REQUEST: Schema = Schema {
+        name: "GetDomainNamesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("MaxResults", &schema::STRING).at(Location::Query("maxResults")),
+                Member::new("NextToken", &schema::STRING).at(Location::Query("nextToken")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOMAIN_NAMES_RESPONSE: Schema = Schema {
+        name: "GetDomainNamesResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Items", &schemas::__LIST_OF_DOMAIN_NAME).json("items").xml("items"),
                 Member::new("NextToken", &schema::STRING).json("nextToken").xml("nextToken"),
             ],
             payload: None,
@@ -7016,6 +8515,23 @@ pub mod schemas {
         constraints: Constraints { min: None, max: None, pattern: None, values: &["ERROR", "INFO", "OFF"] },
     };
 
+    pub static MUTUAL_TLS_AUTHENTICATION: Schema = Schema {
+        name: "MutualTlsAuthentication",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TruststoreUri", &schema::STRING).json("truststoreUri").xml("truststoreUri"),
+                Member::new("TruststoreVersion", &schema::STRING)
+                    .json("truststoreVersion")
+                    .xml("truststoreVersion"),
+                Member::new("TruststoreWarnings", &schemas::__LIST_OF__STRING)
+                    .json("truststoreWarnings")
+                    .xml("truststoreWarnings"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PARAMETER_CONSTRAINTS: Schema = Schema {
         name: "ParameterConstraints",
         kind: Kind::Structure {
@@ -7208,6 +8724,23 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ROUTING_MODE: Schema = Schema {
+        name: "RoutingMode",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["API_MAPPING_ONLY", "ROUTING_RULE_ONLY", "ROUTING_RULE_THEN_API_MAPPING"],
+        },
+    };
+
+    pub static SECURITY_POLICY: Schema = Schema {
+        name: "SecurityPolicy",
+        kind: Kind::String,
+        constraints: Constraints { min: None, max: None, pattern: None, values: &["TLS_1_0", "TLS_1_2"] },
+    };
+
     pub static STAGE: Schema = Schema {
         name: "Stage",
         kind: Kind::Structure {
@@ -7314,6 +8847,35 @@ pub mod schemas {
             members: &[
                 Member::new("ResourceArn", &schema::STRING).required().at(Location::Label("resource-arn")),
                 Member::new("TagKeys", &schemas::__LIST_OF__STRING).required().at(Location::Query("tagKeys")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_API_MAPPING_REQUEST: Schema = Schema {
+        name: "UpdateApiMappingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId").required(),
+                Member::new("ApiMappingId", &schema::STRING).required().at(Location::Label("apiMappingId")),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_API_MAPPING_RESPONSE: Schema = Schema {
+        name: "UpdateApiMappingResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).json("apiId").xml("apiId"),
+                Member::new("ApiMappingId", &schema::STRING).json("apiMappingId").xml("apiMappingId"),
+                Member::new("ApiMappingKey", &schema::STRING).json("apiMappingKey").xml("apiMappingKey"),
+                Member::new("Stage", &schema::STRING).json("stage").xml("stage"),
             ],
             payload: None,
         },
@@ -7506,6 +9068,48 @@ pub mod schemas {
                     .json("deploymentStatusMessage")
                     .xml("deploymentStatusMessage"),
                 Member::new("Description", &schema::STRING).json("description").xml("description"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_DOMAIN_NAME_REQUEST: Schema = Schema {
+        name: "UpdateDomainNameRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DomainName", &schema::STRING).required().at(Location::Label("domainName")),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schema::STRING)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication")
+                    .refused(),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_DOMAIN_NAME_RESPONSE: Schema = Schema {
+        name: "UpdateDomainNameResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiMappingSelectionExpression", &schema::STRING)
+                    .json("apiMappingSelectionExpression")
+                    .xml("apiMappingSelectionExpression"),
+                Member::new("DomainName", &schema::STRING).json("domainName").xml("domainName"),
+                Member::new("DomainNameArn", &schema::STRING).json("domainNameArn").xml("domainNameArn"),
+                Member::new("DomainNameConfigurations", &schemas::DOMAIN_NAME_CONFIGURATIONS)
+                    .json("domainNameConfigurations")
+                    .xml("domainNameConfigurations"),
+                Member::new("MutualTlsAuthentication", &schemas::MUTUAL_TLS_AUTHENTICATION)
+                    .json("mutualTlsAuthentication")
+                    .xml("mutualTlsAuthentication"),
+                Member::new("RoutingMode", &schemas::ROUTING_MODE).json("routingMode").xml("routingMode"),
+                Member::new("Tags", &schemas::TAGS).json("tags").xml("tags"),
             ],
             payload: None,
         },
@@ -7787,6 +9391,12 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static __LIST_OF_API_MAPPING: Schema = Schema {
+        name: "__listOfApiMapping",
+        kind: Kind::List { element: Member::new("member", &schemas::API_MAPPING) },
+        constraints: Constraints::NONE,
+    };
+
     pub static __LIST_OF_AUTHORIZER: Schema = Schema {
         name: "__listOfAuthorizer",
         kind: Kind::List { element: Member::new("member", &schemas::AUTHORIZER) },
@@ -7796,6 +9406,12 @@ pub mod schemas {
     pub static __LIST_OF_DEPLOYMENT: Schema = Schema {
         name: "__listOfDeployment",
         kind: Kind::List { element: Member::new("member", &schemas::DEPLOYMENT) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static __LIST_OF_DOMAIN_NAME: Schema = Schema {
+        name: "__listOfDomainName",
+        kind: Kind::List { element: Member::new("member", &schemas::DOMAIN_NAME) },
         constraints: Constraints::NONE,
     };
 

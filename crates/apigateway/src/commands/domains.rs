@@ -18,6 +18,10 @@ use crate::{keys, rows};
 const MOST_MAPPINGS: usize = 200;
 /// Characters of a base path (same source: 300 of a mapping's path).
 const LONGEST: usize = 300;
+/// Why a domain name's endpoint is regional: its mappings have more levels than one, or name an HTTP API.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html>
+pub const REGIONAL: &str =
+    "API mappings of more than one level, and those of HTTP APIs, need a regional domain name";
 /// Rows that are read at once when a shard starts.
 const PAGE: usize = 500;
 
@@ -113,7 +117,8 @@ pub async fn load(tx: &mut Tx, live: &Live) -> Result<(), Fault> {
 fn changed(mut domain: Domain, change: DomainChange, moment: &Moment<'_>) -> Result<Domain, Error> {
     match change {
         DomainChange::Patch(patches) => {
-            patches.iter().try_for_each(|patch| patched(&mut domain, patch, moment))?
+            patches.iter().try_for_each(|patch| patched(&mut domain, patch, moment))?;
+            check_levels(&domain)?;
         }
         DomainChange::Tags(add, gone) => {
             domain.tags.extend(add);
@@ -139,7 +144,9 @@ fn changed(mut domain: Domain, change: DomainChange, moment: &Moment<'_>) -> Res
 }
 
 fn insert(domain: &mut Domain, path: String, mut mapping: Mapping, moment: &Moment<'_>) -> Result<(), Error> {
-    check_path(&path)?;
+    if !is_path(&path) {
+        return Err(bad("Base path may only contain letters, numbers and one of $-_.+!*'()/"));
+    }
     if domain.mappings.contains_key(&path) {
         return Err(conflict("Base path already exists for this domain name"));
     }
@@ -147,18 +154,23 @@ fn insert(domain: &mut Domain, path: String, mut mapping: Mapping, moment: &Mome
         mapping.id = moment.id(6);
     }
     domain.mappings.insert(path, mapping);
-    Ok(())
+    check_levels(domain)
 }
 
-/// A base path: letters, digits and `$-_.+!*'()/`, the slashes within it.
+/// Base paths of more than one level are for regional names.
+fn check_levels(domain: &Domain) -> Result<(), Error> {
+    match domain.endpoint_type == "EDGE" && domain.mappings.keys().any(|path| path.contains('/')) {
+        true => Err(bad(REGIONAL)),
+        false => Ok(()),
+    }
+}
+
+/// Whether a text is a base path: letters, digits and `$-_.+!*'()/`, the slashes within it.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html>
-fn check_path(path: &str) -> Result<(), Error> {
+pub fn is_path(path: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"$-_.+!*'()/".contains(&byte);
     let parts = path.is_empty() || path.split('/').all(|part| !part.is_empty());
-    if path.len() > LONGEST || !path.bytes().all(sound) || !parts {
-        return Err(bad("Base path may only contain letters, numbers and one of $-_.+!*'()/"));
-    }
-    Ok(())
+    path.len() <= LONGEST && path.bytes().all(sound) && parts
 }
 
 fn patched(domain: &mut Domain, patch: &Patch, moment: &Moment<'_>) -> Result<(), Error> {

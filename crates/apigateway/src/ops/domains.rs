@@ -2,23 +2,26 @@
 //!
 //! A domain name routes: requests whose `Host` it is reach the APIs that it maps. Its certificate is a reference
 //! only, of the form that AWS takes: which certificate is shown is the server's own TLS setting.
+//!
+//! API Gateway v2 has the same names (`v2::ops::domains`): what both do is here.
 
 use ropeway_api::apigateway as api;
 use ropeway_core::directory;
 use ropeway_wire::{Cx, Error};
 
-use super::{ApiGateway, check_tags, checked, page, place, said, scope, unexpected};
+use super::{ApiGateway, check_tags, checked, named, page, place, said, scope, unexpected};
 use crate::commands::{Command, DomainChange, GatewayMachine, Output, domains};
 use crate::errors::{bad, limit, unimplemented};
 use crate::keys;
 use crate::model::Domain;
+use crate::patch::Patch;
 
 /// Custom domain names of an account in a region:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
 const MOST: usize = 120;
 
 /// Changes or reads a custom domain name.
-pub(super) async fn run(
+pub(crate) async fn run(
     gateway: &ApiGateway,
     cx: &Cx,
     name: &str,
@@ -33,19 +36,27 @@ pub(super) async fn run(
     }
 }
 
+/// What API Gateway itself calls a domain name.
+pub(crate) fn target(domain: &Domain) -> String {
+    match domain.endpoint_type.as_str() {
+        "EDGE" => format!("{}.cloudfront.localhost", domain.id),
+        _ => format!("d-{}.execute-api.{}.localhost", domain.id, domain.scope.region),
+    }
+}
+
 /// A domain name as the API shows it. There are no hosted zones: where a name leads is for the DNS to say that
 /// clients ask.
 fn shown(domain: Domain) -> api::DomainName {
-    let (edge, region) = (domain.endpoint_type == "EDGE", &domain.scope.region);
+    let (edge, target) = (domain.endpoint_type == "EDGE", target(&domain));
     let (arn, name) = (Some(domain.certificate), domain.certificate_name);
     let none = (None, None, None);
     let (certificate_arn, certificate_name, distribution) = match edge {
-        true => (arn.clone(), name.clone(), Some(format!("{}.cloudfront.localhost", domain.id))),
+        true => (arn.clone(), name.clone(), Some(target.clone())),
         false => none.clone(),
     };
     let (regional_arn, regional_name, regional) = match edge {
         true => none,
-        false => (arn, name, Some(format!("d-{}.execute-api.{region}.localhost", domain.id))),
+        false => (arn, name, Some(target)),
     };
     api::DomainName {
         domain_name: Some(domain.name),
@@ -104,7 +115,7 @@ fn endpoint(given: Option<api::EndpointConfiguration>) -> Result<(String, String
 }
 
 /// Names of the caller's domain names behind another one, in their order.
-async fn names(
+pub(crate) async fn names(
     gateway: &ApiGateway,
     cx: &Cx,
     after: Option<String>,
@@ -131,17 +142,74 @@ async fn list(gateway: &ApiGateway, cx: &Cx, name: String, there: bool) -> Resul
     Ok(())
 }
 
+/// Makes a custom domain name of the caller's, once what it says of itself is checked.
+pub(crate) async fn make(gateway: &ApiGateway, cx: &Cx, mut domain: Domain) -> Result<Domain, Error> {
+    let name = domain.name.to_ascii_lowercase();
+    check_name(cx, &name)?;
+    check_tags(cx, &domain.tags)?;
+    domains::check_certificate(&domain.certificate)?;
+    if names(gateway, cx, None, MOST).await?.len() >= MOST {
+        return Err(limit("Maximum number of domain names for this account has been reached"));
+    }
+    domain.name.clone_from(&name);
+    let made = run(gateway, cx, &name, DomainChange::Create(Box::new(domain))).await?;
+    list(gateway, cx, name, true).await?;
+    Ok(made)
+}
+
+/// A page of the caller's domain names behind another one, and where the next begins.
+pub(crate) async fn listed(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    after: Option<String>,
+    limit: Option<i64>,
+) -> Result<(Vec<Domain>, Option<String>), Error> {
+    // All there are: one more page than there can be tells no more.
+    let names = names(gateway, cx, after, MOST + 1).await?;
+    let (names, position) = page(names.into_iter().map(|name| (name.clone(), name)), None, limit)?;
+    let mut found = Vec::new();
+    for name in names {
+        match run(gateway, cx, &name, DomainChange::Read).await {
+            Ok(domain) => found.push(domain),
+            // Deleted in between.
+            Err(error) if error.code == "NotFoundException" => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, position))
+}
+
+/// Patches a custom domain name. One that serves an HTTP API stays regional: see [`domains::REGIONAL`].
+pub(crate) async fn update(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    name: &str,
+    patches: Vec<Patch>,
+) -> Result<Domain, Error> {
+    let of_type = |patch: &&Patch| patch.path.starts_with("/endpointConfiguration/types/");
+    if patches.iter().rfind(of_type).is_some_and(|patch| patch.text() == "EDGE") {
+        for mapping in run(gateway, cx, name, DomainChange::Read).await?.mappings.into_values() {
+            if gateway.is_http(&cx.trace, &named(cx, &mapping.api)).await? {
+                return Err(bad(domains::REGIONAL));
+            }
+        }
+    }
+    run(gateway, cx, name, DomainChange::Patch(patches)).await
+}
+
+/// Removes a custom domain name.
+pub(crate) async fn remove(gateway: &ApiGateway, cx: &Cx, name: &str) -> Result<(), Error> {
+    let gone = run(gateway, cx, name, DomainChange::Delete).await?;
+    list(gateway, cx, gone.name, false).await
+}
+
 pub async fn create_domain_name(
     gateway: &ApiGateway,
     cx: &Cx,
     input: api::CreateDomainNameInput,
 ) -> Result<api::CreateDomainNameOutput, Error> {
-    let name = input.domain_name.to_ascii_lowercase();
-    check_name(cx, &name)?;
     domains::check_security(input.security_policy.as_deref())?;
     domains::check_routing(input.routing_mode.as_deref())?;
-    let tags = input.tags.unwrap_or_default();
-    check_tags(cx, &tags)?;
     let (endpoint_type, ip_address_type) = endpoint(input.endpoint_configuration)?;
     let (arn, wrong, certificate_name) = match endpoint_type.as_str() {
         "EDGE" => (input.certificate_arn, input.regional_certificate_arn, input.certificate_name),
@@ -151,12 +219,8 @@ pub async fn create_domain_name(
         return Err(bad(format!("The certificate is not for an endpoint of the type {endpoint_type}")));
     }
     let certificate = arn.ok_or_else(|| bad("A certificate ARN is required"))?;
-    domains::check_certificate(&certificate)?;
-    if names(gateway, cx, None, MOST).await?.len() >= MOST {
-        return Err(limit("Maximum number of domain names for this account has been reached"));
-    }
     let domain = Domain {
-        name: name.clone(),
+        name: input.domain_name,
         scope: scope(cx),
         id: String::new(),
         endpoint_type,
@@ -164,12 +228,10 @@ pub async fn create_domain_name(
         certificate,
         certificate_name,
         certified: cx.now,
-        tags,
+        tags: input.tags.unwrap_or_default(),
         mappings: Default::default(),
     };
-    let made = run(gateway, cx, &name, DomainChange::Create(Box::new(domain))).await?;
-    list(gateway, cx, name, true).await?;
-    Ok(shown(made))
+    Ok(shown(make(gateway, cx, domain).await?))
 }
 
 pub async fn get_domain_name(
@@ -186,19 +248,8 @@ pub async fn get_domain_names(
     input: api::GetDomainNamesInput,
 ) -> Result<api::GetDomainNamesOutput, Error> {
     let after = input.position.as_deref().map(place).transpose()?;
-    // All there are: one more page than there can be tells no more.
-    let names = names(gateway, cx, after, MOST + 1).await?;
-    let (names, position) = page(names.into_iter().map(|name| (name.clone(), name)), None, input.limit)?;
-    let mut items = Vec::new();
-    for name in names {
-        match run(gateway, cx, &name, DomainChange::Read).await {
-            Ok(domain) => items.push(shown(domain)),
-            // Deleted in between.
-            Err(error) if error.code == "NotFoundException" => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(api::GetDomainNamesOutput { position, items: Some(items) })
+    let (found, position) = listed(gateway, cx, after, input.limit).await?;
+    Ok(api::GetDomainNamesOutput { position, items: Some(found.into_iter().map(shown).collect()) })
 }
 
 pub async fn update_domain_name(
@@ -207,7 +258,7 @@ pub async fn update_domain_name(
     input: api::UpdateDomainNameInput,
 ) -> Result<api::UpdateDomainNameOutput, Error> {
     let patches = checked(input.patch_operations)?;
-    Ok(shown(run(gateway, cx, &input.domain_name, DomainChange::Patch(patches)).await?))
+    Ok(shown(update(gateway, cx, &input.domain_name, patches).await?))
 }
 
 pub async fn delete_domain_name(
@@ -215,7 +266,6 @@ pub async fn delete_domain_name(
     cx: &Cx,
     input: api::DeleteDomainNameInput,
 ) -> Result<api::DeleteDomainNameOutput, Error> {
-    let gone = run(gateway, cx, &input.domain_name, DomainChange::Delete).await?;
-    list(gateway, cx, gone.name, false).await?;
+    remove(gateway, cx, &input.domain_name).await?;
     Ok(api::DeleteDomainNameOutput {})
 }

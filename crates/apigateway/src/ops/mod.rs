@@ -5,7 +5,7 @@ mod api_keys;
 mod authorizers;
 mod base_paths;
 mod deployments;
-mod domains;
+pub(crate) mod domains;
 mod exports;
 mod imports;
 mod integrations;
@@ -33,6 +33,7 @@ use crate::keys::{self, ApiName};
 use crate::live::Live;
 use crate::model::{Api, Definition};
 use crate::patch::Patch;
+pub(crate) use rest_apis::unmapped;
 
 /// Items of a page where no limit is asked for, and the most:
 /// <https://docs.aws.amazon.com/apigateway/latest/api/API_GetRestApis.html>.
@@ -109,7 +110,7 @@ impl ApiGateway {
     }
 
     /// Reads an API of the caller's.
-    async fn own(&self, cx: &Cx, id: &str) -> Result<Api, Error> {
+    pub(crate) async fn own(&self, cx: &Cx, id: &str) -> Result<Api, Error> {
         self.read(&cx.trace, &named(cx, id)).await
     }
 
@@ -157,6 +158,9 @@ impl ApiGateway {
         Ok(())
     }
 }
+
+/// Before the name that a position stands for: an empty name has a position too.
+const BEFORE: &str = "/";
 
 /// The service's own code for what the core calls unavailable.
 fn said(error: Error) -> Error {
@@ -228,7 +232,7 @@ pub(crate) fn page<T>(
     let mut last = String::new();
     for (name, item) in items.filter(|(name, _)| after.as_ref().is_none_or(|after| name > after)) {
         if found.len() as i64 >= limit {
-            return Ok((found, Some(BASE64.encode(last))));
+            return Ok((found, Some(BASE64.encode(format!("{BEFORE}{last}")))));
         }
         last = name;
         found.push(item);
@@ -240,6 +244,7 @@ pub(crate) fn page<T>(
 pub(crate) fn place(position: &str) -> Result<String, Error> {
     let bytes = BASE64.decode(position).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.and_then(|text| text.strip_prefix(BEFORE).map(str::to_owned));
     text.ok_or_else(|| bad("Invalid position parameter specified"))
 }
 

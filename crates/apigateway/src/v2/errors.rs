@@ -41,6 +41,16 @@ pub fn no_stage() -> Error {
     missing("Invalid stage identifier specified")
 }
 
+/// No such mapping of a custom domain name.
+pub fn no_mapping() -> Error {
+    missing("Invalid API mapping identifier specified")
+}
+
+/// A domain name maps something at this key already. Source: <https://github.com/aws/aws-cdk/issues/22660>.
+pub fn mapped() -> Error {
+    conflict("ApiMapping key already exists for this domain name")
+}
+
 /// What isn't implemented is refused by its name.
 pub fn unimplemented(what: &str) -> Error {
     bad(format!("{what} is not implemented"))

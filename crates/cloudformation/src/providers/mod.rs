@@ -10,6 +10,7 @@ mod apigateway_domains;
 mod apigateway_keys;
 mod apigateway_methods;
 mod apigateway_v2;
+mod apigateway_v2_domains;
 mod apigateway_v2_stage;
 mod custom;
 mod firehose;
@@ -206,6 +207,8 @@ static PROVIDERS: &[&dyn Provider] = &[
     &apigateway_v2::Deployment,
     &apigateway_v2::Integration,
     &apigateway_v2::Route,
+    &apigateway_v2_domains::ApiMapping,
+    &apigateway_v2_domains::DomainName,
     &apigateway_v2_stage::Stage,
     &firehose::DeliveryStream,
     &iam::Group,

@@ -20,14 +20,29 @@ pub fn id(prefix: &str, data: &str) -> String {
     format!("{prefix}{}", sha1(data).get(..LENGTH).unwrap_or_default())
 }
 
+/// How JSON is written.
+#[derive(Clone, Copy)]
+struct Style {
+    comma: &'static str,
+    colon: &'static str,
+    sorted: bool,
+}
+
 /// JSON without spaces, with sorted keys and in ASCII alone: what digests of structures are made of.
 pub fn json(node: &Node) -> String {
     let mut out = String::new();
-    write_json(node, &mut out);
+    write_json(node, Style { comma: ",", colon: ":", sorted: true }, &mut out);
     out
 }
 
-fn write_json(node: &Node, out: &mut String) {
+/// JSON as Python's `json.dumps` writes it where nothing else is said.
+pub fn dumped(node: &Node) -> String {
+    let mut out = String::new();
+    write_json(node, Style { comma: ", ", colon: ": ", sorted: false }, &mut out);
+    out
+}
+
+fn write_json(node: &Node, style: Style, out: &mut String) {
     match node {
         Node::Null => out.push_str("null"),
         Node::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
@@ -36,20 +51,22 @@ fn write_json(node: &Node, out: &mut String) {
         Node::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                write_json(item, out);
+                out.push_str(if index > 0 { style.comma } else { "" });
+                write_json(item, style, out);
             }
             out.push(']');
         }
         Node::Dict(dict) => {
             let mut keys = dict.keys();
-            keys.sort_unstable();
+            if style.sorted {
+                keys.sort_unstable();
+            }
             out.push('{');
             for (index, key) in keys.into_iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
+                out.push_str(if index > 0 { style.comma } else { "" });
                 json_text(key, out);
-                out.push(':');
-                write_json(dict.get(key).unwrap_or(&Node::Null), out);
+                out.push_str(style.colon);
+                write_json(dict.get(key).unwrap_or(&Node::Null), style, out);
             }
             out.push('}');
         }

@@ -5,7 +5,7 @@ use super::openapi;
 use super::problem::{Problem, Result};
 use super::resolve::Parameters;
 use super::resource::{Resource, Source, is_alphanumeric};
-use super::{code, digest, document};
+use super::{code, digest, document, domain};
 
 const DEFAULT_STAGE: &str = "$default";
 const AUTHORIZER: &str = "x-amazon-apigateway-authorizer";
@@ -14,9 +14,11 @@ const STAGE: [&str; 4] = ["StageVariables", "AccessLogSettings", "DefaultRouteSe
 /// The resources that an API generates.
 pub fn transform(source: &Source, parameters: &Parameters) -> Result<Vec<Resource>> {
     let mut source = source.clone();
-    if let Some(cors) = source.get("CorsConfiguration") {
-        let cors = parameters.resolve(cors)?;
-        source.properties.insert("CorsConfiguration", cors);
+    for name in ["CorsConfiguration", "Domain"] {
+        if let Some(value) = source.get(name) {
+            let resolved = parameters.resolve(value)?;
+            source.properties.insert(name, resolved);
+        }
     }
     if source.truthy("DefinitionUri").is_some() && source.truthy("DefinitionBody").is_some() {
         return source.problem("Specify either 'DefinitionUri' or 'DefinitionBody' property and not both.");
@@ -46,7 +48,9 @@ pub fn transform(source: &Source, parameters: &Parameters) -> Result<Vec<Resourc
     api = api.with_some("FailOnWarnings", source.truthy("FailOnWarnings"));
     let mut resources = vec![api];
     resources.extend(schemes.iter().filter_map(|scheme| scheme.permission(&source)));
-    resources.push(stage(&source, in_body.then_some(&tags)));
+    let stage = stage(&source, in_body.then_some(&tags));
+    resources.extend(domain::of_http_api(&source, &stage, if in_body { tags } else { own_tags() })?);
+    resources.push(stage);
     Ok(resources)
 }
 
@@ -75,6 +79,13 @@ fn without_body(source: &Source) -> Result<()> {
 /// The API's tags, and SAM's own.
 fn tags(source: &Source) -> Dict {
     let mut tags = source.truthy("Tags").and_then(Node::dict).cloned().unwrap_or_default();
+    tags.update(&own_tags());
+    tags
+}
+
+/// SAM's own tags.
+fn own_tags() -> Dict {
+    let mut tags = Dict::new();
     tags.insert("httpapi:createdBy", "SAM");
     tags
 }

@@ -6,12 +6,13 @@
 //!
 //! Not there, and refused by name with all that is wrong: `Application`, `Connector`, `SimpleTable`,
 //! `StateMachine`, `GraphQLApi` and the other types of services that do not exist; events of such services; images as
-//! code; deployment preferences; custom domains, merged definitions and shared usage plans of APIs.
+//! code; deployment preferences; records of Route 53 for custom domains, merged definitions and shared usage plans of APIs.
 
 mod authorizers;
 mod code;
 mod digest;
 mod document;
+mod domain;
 mod events;
 mod function;
 mod globals;

@@ -18,9 +18,10 @@ const REPLACES: [(&str, &str); 5] = [
     ("AWS::S3::Bucket", "AWS::S3::Bucket"),
 ];
 /// Types that take tags as a list.
-const TAGGED: [&str; 9] = [
+const TAGGED: [&str; 10] = [
     "AWS::Lambda::Function",
     "AWS::IAM::Role",
+    "AWS::ApiGateway::DomainName",
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
     "AWS::ApiGateway::UsagePlan",

@@ -4,6 +4,7 @@ use super::authorizers::{self, Authorizer};
 use super::code;
 use super::digest;
 use super::document;
+use super::domain;
 use super::implicit::MANAGED;
 use super::node::{Dict, Node, Text, dict, reference};
 use super::problem::{Problem, Result};
@@ -58,7 +59,7 @@ pub fn fix_version(properties: &mut Dict) {
 /// The resources that an API generates; `callers` are the names of functions that call it, one after another.
 pub fn transform(source: &Source, parameters: &Parameters, callers: &str) -> Result<Vec<Resource>> {
     let mut source = source.clone();
-    for name in ["BinaryMediaTypes", "Auth"] {
+    for name in ["BinaryMediaTypes", "Auth", "Domain"] {
         if let Some(value) = source.get(name) {
             let resolved = parameters.resolve(value)?;
             source.properties.insert(name, resolved);
@@ -85,6 +86,10 @@ pub fn transform(source: &Source, parameters: &Parameters, callers: &str) -> Res
     let mut resources = vec![api, deployment, stage];
     let authorizers = authorizers::read(&source, &auth, false)?;
     resources.extend(authorizers.iter().filter_map(|authorizer| authorizer.permission(&source)));
+    if let Some(stage) = resources.get(2) {
+        let domain = domain::of_rest_api(&source, stage)?;
+        resources.extend(domain);
+    }
     if let (Some(plan), Some(stage)) = (auth.some("UsagePlan"), resources.get(2)) {
         let plan = usage_plan::resources(&source, plan, stage)?;
         resources.extend(plan);
@@ -442,6 +447,7 @@ fn deployment(source: &Source, deployed: Option<&Node>, callers: &str) -> Resour
     if let Some(deployed) = deployed.filter(|deployed| deployed.is_truthy()) {
         let mut parts = vec![digest::python(deployed)];
         parts.extend(version.map(digest::python));
+        parts.extend(domain::deployed(source));
         parts.extend((!callers.is_empty()).then(|| callers.to_owned()));
         let data = parts.join("||");
         description = Some(format!("RestApi deployment id: {}", digest::sha1(&data)));

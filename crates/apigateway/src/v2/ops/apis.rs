@@ -7,7 +7,7 @@ use ropeway_wire::{Cx, Error};
 use super::{ApiGateway, page, page_size, pass_role};
 use crate::commands::Output;
 use crate::keys;
-use crate::ops::{check_tags, named, place, unexpected};
+use crate::ops::{check_tags, named, place, unexpected, unmapped};
 use crate::v2::changes::{Change, Target};
 use crate::v2::commands::Command;
 use crate::v2::errors::{bad, unimplemented};
@@ -156,6 +156,8 @@ pub async fn delete_api(
     cx: &Cx,
     input: api::DeleteApiInput,
 ) -> Result<api::DeleteApiOutput, Error> {
+    gateway.own_http(cx, &input.api_id).await?;
+    unmapped(gateway, &input.api_id, None)?;
     gateway.http(&cx.trace, &named(cx, &input.api_id), Command::Delete).await?;
     gateway.list_http(cx, &input.api_id, false).await?;
     Ok(api::DeleteApiOutput {})

@@ -3,8 +3,10 @@
 mod apis;
 mod authorizers;
 mod deployments;
+mod domains;
 mod imports;
 mod integrations;
+mod mappings;
 mod routes;
 mod stages;
 mod tags;
@@ -44,6 +46,15 @@ impl ApiGateway {
         match self.http(trace, name, Command::Read).await? {
             Output::Http(api, _) => Ok(*api),
             _ => Err(unexpected()),
+        }
+    }
+
+    /// Whether an HTTP API of this name is there.
+    pub(crate) async fn is_http(&self, trace: &Trace, name: &ApiName) -> Result<bool, Error> {
+        match self.read_http(trace, name).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == "NotFoundException" => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -111,6 +122,15 @@ fn page_size(given: Option<&str>) -> Result<i64, Error> {
     size.ok_or_else(|| bad(format!("Invalid maxResults {text}, must be between 1 and {MAX_PAGE}")))
 }
 
+/// What operations that REST APIs have too say, in this service's words.
+fn said(error: Error) -> Error {
+    match &*error.code {
+        "LimitExceededException" | "ServiceUnavailableException" => super::errors::limit(error.message),
+        "ConflictException" => super::errors::mapped(),
+        _ => error,
+    }
+}
+
 /// A page: names behind `token`, and where the next begins.
 fn page<T>(
     items: impl Iterator<Item = (String, T)>,
@@ -149,6 +169,16 @@ macro_rules! operations {
 }
 
 operations! {
+    domains::create_domain_name(CreateDomainNameInput) -> CreateDomainNameOutput;
+    domains::delete_domain_name(DeleteDomainNameInput) -> DeleteDomainNameOutput;
+    domains::get_domain_name(GetDomainNameInput) -> GetDomainNameOutput;
+    domains::get_domain_names(GetDomainNamesInput) -> GetDomainNamesOutput;
+    domains::update_domain_name(UpdateDomainNameInput) -> UpdateDomainNameOutput;
+    mappings::create_api_mapping(CreateApiMappingInput) -> CreateApiMappingOutput;
+    mappings::delete_api_mapping(DeleteApiMappingInput) -> DeleteApiMappingOutput;
+    mappings::get_api_mapping(GetApiMappingInput) -> GetApiMappingOutput;
+    mappings::get_api_mappings(GetApiMappingsInput) -> GetApiMappingsOutput;
+    mappings::update_api_mapping(UpdateApiMappingInput) -> UpdateApiMappingOutput;
     apis::create_api(CreateApiInput) -> CreateApiOutput;
     apis::delete_api(DeleteApiInput) -> DeleteApiOutput;
     apis::delete_cors_configuration(DeleteCorsConfigurationInput) -> DeleteCorsConfigurationOutput;

@@ -7,7 +7,7 @@ use ropeway_wire::{Cx, Error};
 
 use super::{ApiGateway, page};
 use crate::model::Throttle;
-use crate::ops::check_tags;
+use crate::ops::{check_tags, unmapped};
 use crate::v2::HttpApi;
 use crate::v2::changes::{Change, Target};
 use crate::v2::errors::{bad, no_stage, unimplemented};
@@ -112,6 +112,8 @@ pub async fn delete_stage(
     cx: &Cx,
     input: api::DeleteStageInput,
 ) -> Result<api::DeleteStageOutput, Error> {
+    at(&gateway.own_http(cx, &input.api_id).await?, &input.stage_name)?;
+    unmapped(gateway, &input.api_id, Some(&input.stage_name))?;
     gateway.remove_http(cx, &input.api_id, Target::Stage(input.stage_name)).await?;
     Ok(api::DeleteStageOutput {})
 }

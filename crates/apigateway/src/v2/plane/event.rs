@@ -122,6 +122,7 @@ fn first_context(hit: &Hit<'_>, path: &str) -> Json {
             context.insert(name.to_owned(), value);
         }
     }
+    context.remove("customDomain");
     context.remove("routeKey");
     Json::Object(context)
 }
@@ -147,17 +148,18 @@ fn first_pairs(hit: &Hit<'_>, sent: &Sent) -> (Pairs, Pairs) {
 pub fn first(hit: &Hit<'_>, sent: &Sent) -> Json {
     let (headers, query) = first_pairs(hit, sent);
     let key = hit.route_key();
+    let path = hit.first_path(sent);
     let (body, base64) = body(hit).map_or((Json::Null, false), |(body, base64)| (json!(body), base64));
     json!({
         "version": "1.0",
         "resource": key.split_once(' ').map_or(key, |(_, path)| path),
-        "path": sent.path,
+        "path": path,
         "httpMethod": hit.request.method.as_str(),
         "headers": event::single(&headers),
         "multiValueHeaders": event::multi(&headers),
         "queryStringParameters": event::single(&query),
         "multiValueQueryStringParameters": event::multi(&query),
-        "requestContext": first_context(hit, &sent.path),
+        "requestContext": first_context(hit, &path),
         "pathParameters": texts(&hit.path_params),
         "stageVariables": texts(&hit.stage.stage.variables),
         "body": body,

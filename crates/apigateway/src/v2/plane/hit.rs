@@ -6,6 +6,7 @@ use ropeway_wire::gateway::{SiteRequest, payload};
 use ropeway_wire::{Principal, PrincipalKind};
 use serde_json::{Map, Value as Json, json};
 
+use super::mapping::Sent;
 use super::{ServedApi, ServedStage};
 use crate::model::Texts;
 use crate::plane::address::LABEL;
@@ -33,6 +34,8 @@ pub struct Hit<'a> {
     pub stage: &'a ServedStage,
     /// The path behind the stage, percent-encoded.
     pub path: &'a str,
+    /// The base path that led here, of a custom domain name; empty for none of its own.
+    pub base: Option<&'a str>,
     /// `apigw-requestid`
     pub request_id: &'a str,
     /// Headers by their names in lower case; several of a name are joined.
@@ -96,6 +99,7 @@ impl<'a> Hit<'a> {
             api,
             stage,
             path,
+            base: None,
             request_id,
             headers,
             cookies,
@@ -104,6 +108,14 @@ impl<'a> Hit<'a> {
             route,
             path_params,
             pass,
+        }
+    }
+
+    /// Has it come to a custom domain name, by this base path.
+    pub fn at_base(&mut self, base: Option<&'a str>) {
+        self.base = base;
+        if base.is_some() {
+            self.domain.clone_from(&self.request.host);
         }
     }
 
@@ -118,6 +130,16 @@ impl<'a> Hit<'a> {
         match self.stage.name.as_str() {
             DEFAULT => path,
             name => format!("/{name}{path}"),
+        }
+    }
+
+    /// The path that format 1.0 shows. Of a custom domain name it is all that was asked for, its base path too, which
+    /// format 2.0 leaves out:
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>.
+    pub fn first_path(&self, sent: &Sent) -> String {
+        match self.base {
+            Some(_) if !sent.path_set => payload::decoded(&self.request.path),
+            _ => sent.path.clone(),
         }
     }
 
@@ -195,7 +217,13 @@ impl<'a> Hit<'a> {
             "stage": self.stage.name,
         });
         match context {
-            Json::Object(context) => context,
+            Json::Object(mut context) => {
+                if let Some(base) = self.base {
+                    let matched = if base.is_empty() { "(none)" } else { base };
+                    context.insert("customDomain".to_owned(), json!({ "basePathMatched": matched }));
+                }
+                context
+            }
             _ => Map::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! The data plane of HTTP APIs: requests of deployed stages.
 //!
 //! `<id>.execute-api.<region>.localhost/…`, where the stage `$default` has no part of the path and another is its first,
-//! and `/restapis/<id>/<stage>/_user_request_/…`.
+//! `/restapis/<id>/<stage>/_user_request_/…`, and custom domain names.
 
 mod authorize;
 mod cors;
@@ -25,7 +25,7 @@ use ropeway_wire::{Answer, Cx, Error};
 
 use super::model::{DEFAULT, Definition, Integration, Settings, Stage};
 use crate::keys::{self, ApiName};
-use crate::model::Throttle;
+use crate::model::{Domain, Throttle};
 use crate::plane::address::{self, LABEL};
 use crate::plane::lambda::{Order, Uncalled};
 use crate::plane::{MAX_BODY, Plane};
@@ -65,19 +65,26 @@ impl ServedStage {
     }
 }
 
-/// Where a request leads: the API's id, the stage if the address names it, and the path.
+/// Where a request leads: the API's id, the stage if the address names it, the path, and the base path of a custom
+/// domain name.
 struct Address {
     id: String,
     stage: Option<String>,
     path: String,
+    base: Option<String>,
 }
 
-fn address_of(request: &SiteRequest) -> Option<Address> {
+fn address_of(request: &SiteRequest, domain: Option<&Domain>) -> Option<Address> {
+    if let Some(domain) = domain {
+        let address::Address { id, stage, path, base } = address::mapped(domain, &request.path)?;
+        return Some(Address { id, stage: Some(stage), path, base });
+    }
     if let Some((id, _)) = request.host.split_once(LABEL) {
-        return Some(Address { id: id.to_owned(), stage: None, path: request.path.clone() });
+        return Some(Address { id: id.to_owned(), stage: None, path: request.path.clone(), base: None });
     }
     let found = address::own(&request.host, &request.path)?;
-    Some(Address { id: found.id, stage: Some(payload::decoded(&found.stage)), path: found.path })
+    let stage = Some(payload::decoded(&found.stage));
+    Some(Address { id: found.id, stage, path: found.path, base: None })
 }
 
 impl ServedApi {
@@ -99,7 +106,7 @@ impl ServedApi {
 impl Plane {
     /// Answers a request that is for an HTTP API; `None` if it is not.
     pub async fn http_answer(&self, request: &SiteRequest, request_id: &str) -> Option<Answer> {
-        let address = address_of(request).filter(|_| self.gateway.live.domain(&request.host).is_none())?;
+        let address = address_of(request, self.gateway.live.domain(&request.host).as_deref())?;
         let api = match self.served_http(&request.cx, &address.id).await {
             Ok(api) => api?,
             Err(error) => {
@@ -112,6 +119,7 @@ impl Plane {
             return Some(Refusal::not_found().answer());
         }
         let mut hit = Hit::new(request, &api, stage, path, request_id);
+        hit.at_base(address.base.as_deref());
         if let Some(answer) = stage.definition.cors.as_ref().and_then(|cors| cors::preflight(cors, request)) {
             return Some(answer);
         }
