@@ -12,9 +12,6 @@ use hyper_util::rt::TokioIo;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-/// The size of SendMessage's answer, about.
-const ANSWER: &[u8] = &[b'x'; 200];
-
 /// Serves a fixed answer on as many single-threaded runtimes as there are cores, as the server
 /// does, and prints its address.
 pub async fn serve_fixed() -> Result<(), String> {
@@ -47,10 +44,14 @@ pub async fn serve_fixed() -> Result<(), String> {
     Ok(())
 }
 
+/// The path is the number of bytes to answer with.
 async fn serve(stream: tokio::net::TcpStream) {
+    static BYTES: [u8; 1024 * 1024] = [b'x'; 1024 * 1024];
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+        let size = request.uri().path().trim_start_matches('/').parse().unwrap_or(0);
         let _ = request.into_body().collect().await;
-        Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from_static(ANSWER))))
+        let answer = Bytes::from_static(BYTES.get(..size).unwrap_or_default());
+        Ok::<_, Infallible>(http::Response::new(Full::new(answer)))
     });
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

@@ -37,7 +37,7 @@ pub async fn all(asked: crate::Functions) -> Result<(), String> {
     let bootstrap = std::fs::read(&asked.function).map_err(|e| format!("{:?}: {e}", asked.function))?;
     let duration = Duration::from_secs(asked.seconds);
     let fixed = Process::fixed()?;
-    let ceiling = measure("C: fixed answer, 32", Scenario::Fixed, &fixed, duration).await?;
+    let ceiling = measure("C: fixed answer, 32", Scenario::Fixed(scenario::ANSWER), &fixed, duration).await?;
     drop(fixed);
 
     let runtimes = asked.runtimes_dir.clone().unwrap_or_else(|| folder.path().join("runtimes"));

@@ -58,6 +58,9 @@ struct All {
     /// Messages stored before the second part, in which rates and start are measured again; 0: none.
     #[arg(long, default_value_t = 0)]
     stored: u64,
+    /// Bytes of each of them.
+    #[arg(long, default_value_t = 256)]
+    stored_bytes: usize,
     /// Only scenarios whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,

@@ -10,6 +10,7 @@ use crate::{All, ceiling, stacks};
 
 /// Connections of most figures.
 const CONNECTIONS: usize = 32;
+const MIB: usize = 1024 * 1024;
 
 struct Row {
     name: String,
@@ -29,8 +30,10 @@ pub async fn all(all: All) -> Result<(), String> {
     let mut rows = Vec::new();
 
     let fixed = Process::fixed()?;
-    let c32 = measure("C: fixed answer, 32", Scenario::Fixed, &fixed, CONNECTIONS, duration).await?;
-    let c128 = measure("C: fixed answer, 128", Scenario::Fixed, &fixed, 128, duration).await?;
+    let small = Scenario::Fixed(scenario::ANSWER);
+    let c32 = measure("C: fixed answer, 32", small, &fixed, CONNECTIONS, duration).await?;
+    let c128 = measure("C: fixed answer, 128", small, &fixed, 128, duration).await?;
+    let large = measure("C: 1 MiB, 8", Scenario::Fixed(MIB), &fixed, 8, duration).await?;
     drop(fixed);
     disk_ceilings(folder.path(), duration, &mut rows)?;
     let put_ceiling = rows.last().map_or(0.0, |row: &Row| row.rate);
@@ -49,7 +52,8 @@ pub async fn all(all: All) -> Result<(), String> {
         ("cycle: send, receive, delete", Scenario::Cycle, CONNECTIONS, Some((0.10, c32.rate()))),
         ("publish to two queues", Scenario::Publish, CONNECTIONS, Some((0.20, c32.rate()))),
         ("put 1 KiB", Scenario::Put(1024), CONNECTIONS, Some((0.25, c32.rate()))),
-        ("put 1 MiB", Scenario::Put(1024 * 1024), 8, Some((0.5, put_ceiling))),
+        ("put 1 MiB", Scenario::Put(MIB), 8, Some((0.5, put_ceiling))),
+        ("get 1 MiB", Scenario::Get(MIB), 8, Some((0.5, large.rate()))),
     ] {
         if !name.contains(&all.only) {
             continue;
@@ -77,7 +81,7 @@ pub async fn all(all: All) -> Result<(), String> {
 fn disk_ceilings(dir: &Path, duration: Duration, rows: &mut Vec<Row>) -> Result<(), String> {
     for (name, rate) in [
         ("append 4 KiB + fdatasync", ceiling::append_and_sync(dir, 4096, duration)?),
-        ("hash, write, sync 1 MiB", ceiling::hash_write_sync(dir, 1024 * 1024, duration)?),
+        ("hash, write, sync 1 MiB", ceiling::hash_write_sync(dir, MIB, duration)?),
     ] {
         println!("{name:<28} {rate:>9.0}/s");
         rows.push(Row { name: name.to_owned(), rate, floor: None });
@@ -106,7 +110,7 @@ async fn stored(all: &All, data: &Path, duration: Duration) -> Result<(), String
     let answer = connection.json("AmazonSQS.CreateQueue", "sqs", body.into()).await?;
     let parsed: serde_json::Value = serde_json::from_slice(&answer).map_err(|e| e.to_string())?;
     let queue = parsed["QueueUrl"].as_str().unwrap_or_default().to_owned();
-    scenario::fill(&server.endpoint, &queue, all.stored as usize).await?;
+    scenario::fill(&server.endpoint, &queue, all.stored as usize, all.stored_bytes).await?;
     println!("{} messages stored: memory {:.0} MiB", all.stored, server.memory_mib());
     measure("send, much stored", Scenario::Send, &server, CONNECTIONS, duration).await?;
     measure("cycle, much stored", Scenario::Cycle, &server, CONNECTIONS, duration).await?;

@@ -15,8 +15,8 @@ use crate::load::{Measured, Plan, Work, drive};
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
-    /// The ceiling: an unsigned GET of a fixed answer.
-    Fixed,
+    /// The ceiling: an unsigned GET of a fixed answer of so many bytes.
+    Fixed(usize),
     /// SendMessage of 256 bytes.
     Send,
     /// DeleteMessage of messages received before.
@@ -27,6 +27,8 @@ pub enum Scenario {
     Publish,
     /// PutObject of so many bytes.
     Put(usize),
+    /// GetObject of so many bytes.
+    Get(usize),
     /// A synchronous Invoke of a function that is there, [`INVOKED`].
     Invoke,
 }
@@ -36,15 +38,19 @@ pub const INVOKED: &str = "bench-empty";
 
 /// Names of the scenarios.
 pub const ALL: &[(&str, Scenario)] = &[
-    ("fixed", Scenario::Fixed),
+    ("fixed", Scenario::Fixed(ANSWER)),
     ("send", Scenario::Send),
     ("delete", Scenario::Delete),
     ("cycle", Scenario::Cycle),
     ("publish", Scenario::Publish),
     ("put-1k", Scenario::Put(1024)),
     ("put-1m", Scenario::Put(1024 * 1024)),
+    ("get-1m", Scenario::Get(1024 * 1024)),
     ("invoke", Scenario::Invoke),
 ];
+
+/// Bytes of the fixed answer: of SendMessage's, about.
+pub const ANSWER: usize = 200;
 
 /// The scenario of a name.
 pub fn find(name: &str) -> Result<Scenario, String> {
@@ -93,18 +99,21 @@ async fn prepare(scenario: Scenario, endpoint: &str, plan: &Plan) -> Result<Grou
         number: RefCell::default(),
     };
     match scenario {
-        Scenario::Fixed | Scenario::Invoke => {}
+        Scenario::Fixed(_) | Scenario::Invoke => {}
         Scenario::Send | Scenario::Cycle => ground.queue = make_queue(&mut connection, &name).await?,
         Scenario::Delete => {
             ground.queue = make_queue(&mut connection, &name).await?;
             // More than can be deleted in the time, at any rate seen so far.
             let wanted = 50_000 * plan.duration.as_secs().clamp(1, 10) as usize;
-            fill(endpoint, &ground.queue, wanted).await?;
+            fill(endpoint, &ground.queue, wanted, 256).await?;
         }
         Scenario::Publish => make_topic(&mut connection, &name, &mut ground).await?,
-        Scenario::Put(_) => {
+        Scenario::Put(_) => make_bucket(&mut connection, &name).await?,
+        Scenario::Get(size) => {
+            make_bucket(&mut connection, &name).await?;
+            let body = Bytes::from(vec![b'o'; size]);
             let (status, answer) =
-                connection.send("s3", "PUT", &format!("/{name}"), SIGNED, Bytes::new()).await?;
+                connection.send("s3", "PUT", &format!("/{name}/object"), SIGNED, body).await?;
             expect(status, &answer)?;
         }
     }
@@ -120,6 +129,15 @@ fn clock_bytes() -> [u8; 8] {
 
 fn expect(status: u16, answer: &Bytes) -> Result<(), String> {
     if status < 300 { Ok(()) } else { Err(format!("{status} {}", String::from_utf8_lossy(answer))) }
+}
+
+fn whole(status: u16, answer: &Bytes, size: usize) -> Result<(), String> {
+    if answer.len() == size { Ok(()) } else { Err(format!("{status}, {} bytes of {size}", answer.len())) }
+}
+
+async fn make_bucket(connection: &mut Connection, name: &str) -> Result<(), String> {
+    let (status, answer) = connection.send("s3", "PUT", &format!("/{name}"), SIGNED, Bytes::new()).await?;
+    expect(status, &answer)
 }
 
 async fn make_queue(connection: &mut Connection, name: &str) -> Result<String, String> {
@@ -161,8 +179,8 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Fills a queue with messages of 256 bytes, ten at a time on 16 connections.
-pub async fn fill(endpoint: &str, queue: &str, count: usize) -> Result<(), String> {
+/// Fills a queue with messages of so many bytes, ten at a time on 16 connections.
+pub async fn fill(endpoint: &str, queue: &str, count: usize, bytes: usize) -> Result<(), String> {
     let local = tokio::task::LocalSet::new();
     let batches = count.div_ceil(10);
     let tasks: Vec<_> = (0..16)
@@ -170,8 +188,9 @@ pub async fn fill(endpoint: &str, queue: &str, count: usize) -> Result<(), Strin
             let (endpoint, queue) = (endpoint.to_owned(), queue.to_owned());
             local.spawn_local(async move {
                 let mut connection = Connection::open(&endpoint).await?;
-                let entries: Vec<Value> =
-                    (0..10).map(|i| json!({ "Id": i.to_string(), "MessageBody": "m".repeat(256) })).collect();
+                let entries: Vec<Value> = (0..10)
+                    .map(|i| json!({ "Id": i.to_string(), "MessageBody": "m".repeat(bytes) }))
+                    .collect();
                 let body = Bytes::from(json!({ "QueueUrl": queue, "Entries": entries }).to_string());
                 for _ in (n..batches).step_by(16) {
                     connection.json("AmazonSQS.SendMessageBatch", "sqs", body.clone()).await?;
@@ -274,7 +293,15 @@ impl Work for Worker {
 
     async fn step(&mut self, connection: &mut Connection) -> Result<bool, String> {
         match self.scenario {
-            Scenario::Fixed => connection.get("/").await.map(|_| ())?,
+            Scenario::Fixed(size) => {
+                let (status, answer) = connection.get(&format!("/{size}")).await?;
+                whole(status, &answer, size)?;
+            }
+            Scenario::Get(size) => {
+                let path = format!("/{}/object", self.ground.bucket);
+                let (status, answer) = connection.send("s3", "GET", &path, SIGNED, Bytes::new()).await?;
+                whole(status, &answer, size)?;
+            }
             Scenario::Send => {
                 connection.json("AmazonSQS.SendMessage", "sqs", self.body.clone()).await?;
             }
