@@ -4,9 +4,15 @@ Tests that move the clock, kill the server or count everything have a server of 
 share one whose clock is never moved.
 """
 
+import io
+import zipfile
+
 import pytest
 
-from support import Server, unique
+from support import ACCOUNT, Server, trust, unique
+
+# What the tests' functions run on, but for those tests that are about runtimes.
+RUNTIMES = ["python3.11", "nodejs20.x"]
 
 
 def _stop(server):
@@ -14,8 +20,28 @@ def _stop(server):
         server.kill()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def runtimes(tmp_path_factory):
+    """Has what runtimes bring fetched, once: tests take for granted that functions are active at once."""
+    server = Server(tmp_path_factory.mktemp("runtimes") / "data")
+    server.client("iam").create_role(
+        RoleName="runtimes", AssumeRolePolicyDocument=trust(Service="lambda.amazonaws.com"))
+    package, functions = io.BytesIO(), server.client("lambda")
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("index.py", "")
+    names = [runtime.replace(".", "-") for runtime in RUNTIMES]
+    for name, runtime in zip(names, RUNTIMES):
+        functions.create_function(
+            FunctionName=name, Runtime=runtime, Handler="index.handler", Code={"ZipFile": package.getvalue()},
+            Role=f"arn:aws:iam::{ACCOUNT}:role/runtimes")
+    for name in names:
+        functions.get_waiter("function_active_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+    _stop(server)
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server(tmp_path_factory, runtimes):
     """A server with `--dev` that all share."""
     server = Server(tmp_path_factory.mktemp("shared") / "data")
     yield server
