@@ -160,7 +160,7 @@ def test_commands_are_authorised(server, iam, folder, name):
 
 
 def test_help_teaches():
-    for words in ([], ["start"], ["deploy"], ["destroy"], ["outputs"], ["ls"], ["logs"], ["doctor"]):
+    for words in ([], ["start"], ["deploy"], ["dev"], ["iam", "explain"], ["user", "add"], ["root-keys", "rotate"], ["destroy"], ["outputs"], ["ls"], ["logs"], ["doctor"]):
         done = subprocess.run([BINARY, *words, "--help"], capture_output=True, text=True, timeout=60, env=clean_environment())
         assert done.returncode == 0 and "Usage:" in done.stdout
     version = subprocess.run([BINARY, "--version"], capture_output=True, text=True, timeout=60)

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Create or update a stack from a template, and wait until it stands. Code that the template names by a
     /// local path is built and uploaded first: Rust by cargo, Node by npm, Python by pip.
     Deploy(DeployArgs),
+    /// Deploy a folder, and go on: what changes in it is built and deployed anew, and the logs of its functions are
+    /// followed, until Ctrl-C.
+    Dev(DevArgs),
     /// Empty a stack's buckets, delete the stack, and wait until it is gone.
     Destroy(DestroyArgs),
     /// Print a stack's outputs.
@@ -135,6 +138,21 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
     /// A template, or a folder with a template.yaml, template.yml or template.json in it.
+    pub path: PathBuf,
+    /// The stack's name [default: the folder's].
+    #[arg(long, value_name = "NAME")]
+    pub stack_name: Option<String>,
+    /// A parameter's value; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub parameter: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// A folder with a template.yaml, template.yml or template.json in it, or the template.
+    #[arg(value_name = "DIR")]
     pub path: PathBuf,
     /// The stack's name [default: the folder's].
     #[arg(long, value_name = "NAME")]

@@ -1,6 +1,6 @@
 //! `ropeway deploy`, `destroy`, `outputs`, `ls`: stacks, through the CloudFormation API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::cli::{DeployArgs, DestroyArgs, LsArgs, StackArgs};
 use crate::client::{Client, ServiceError};
-use crate::pack::pack;
+use crate::pack::{Upload, pack};
 use crate::{Failure, output};
 
 /// Pause between two looks at a stack, in milliseconds.
@@ -21,51 +21,120 @@ const PAUSE: i64 = 150;
 /// What stays as it is in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What is deployed, and under which name.
+pub(crate) struct Target {
+    /// The template's file.
+    pub template: PathBuf,
+    /// The stack's name.
+    pub stack: String,
+    /// Keys and values.
+    parameters: Vec<(String, String)>,
+}
+
+impl Target {
+    /// A template, or a folder with one in it; the stack is named as the folder unless it is given a name.
+    pub fn new(path: &Path, stack: Option<&str>, parameters: &[String]) -> Result<Self, Failure> {
+        let wrong = |given: &String| Failure::Usage(format!("--parameter takes KEY=VALUE, not {given:?}"));
+        let pair = |given: &String| {
+            let (key, value) = given.split_once('=').ok_or_else(|| wrong(given))?;
+            Ok((key.to_owned(), value.to_owned()))
+        };
+        Ok(Target {
+            template: template_file(path)?,
+            stack: stack.map_or_else(|| folder_name(path), |name| Ok(name.to_owned()))?,
+            parameters: parameters.iter().map(pair).collect::<Result<_, Failure>>()?,
+        })
+    }
+
+    /// The folder that the template is in, without links.
+    pub fn folder(&self) -> Result<PathBuf, Failure> {
+        let named = self.template.parent().filter(|path| !path.as_os_str().is_empty());
+        let folder = named.unwrap_or(Path::new("."));
+        folder.canonicalize().map_err(|e| Failure::Usage(format!("{}: {e}", folder.display())))
+    }
+}
+
 /// `ropeway deploy`.
 pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
     let client = Client::new(&arguments.server)?;
-    let template = template_file(&arguments.path)?;
-    let name = match &arguments.stack_name {
-        Some(name) => name.clone(),
-        None => folder_name(&arguments.path)?,
-    };
-    let body = std::fs::read_to_string(&template)
-        .map_err(|e| Failure::Usage(format!("{}: {e}", template.display())))?;
-    let template = pack(&client, &template, body).await?;
+    let target = Target::new(&arguments.path, arguments.stack_name.as_deref(), &arguments.parameter)?;
+    let (stack, _) = apply(&client, &target, arguments.server.json).await?;
+    print_outputs(&stack, arguments.server.json);
+    if !arguments.server.json {
+        print_apis(&client, &target.stack).await?;
+    }
+    Ok(())
+}
+
+/// Creates or updates a stack, and waits until it stands; gives it, and the code that was uploaded for it.
+pub(crate) async fn apply(
+    client: &Client,
+    target: &Target,
+    json: bool,
+) -> Result<(Stack, Vec<Upload>), Failure> {
+    let name = &target.stack;
+    let body = std::fs::read_to_string(&target.template)
+        .map_err(|e| Failure::Usage(format!("{}: {e}", target.template.display())))?;
+    let (template, uploads) = pack(client, &target.template, body).await?;
     let mut parameters = vec![("StackName".to_owned(), name.clone()), template];
     for (n, capability) in
         ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate()
     {
         parameters.push((format!("Capabilities.member.{}", n + 1), (*capability).to_owned()));
     }
-    for (n, parameter) in arguments.parameter.iter().enumerate() {
-        let (key, value) = parameter
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("--parameter takes KEY=VALUE, not {parameter:?}")))?;
-        parameters.push((format!("Parameters.member.{}.ParameterKey", n + 1), key.to_owned()));
-        parameters.push((format!("Parameters.member.{}.ParameterValue", n + 1), value.to_owned()));
+    for (n, (key, value)) in target.parameters.iter().enumerate() {
+        parameters.push((format!("Parameters.member.{}.ParameterKey", n + 1), key.clone()));
+        parameters.push((format!("Parameters.member.{}.ParameterValue", n + 1), value.clone()));
     }
-    let known = events(&client, &name).await.unwrap_or_default();
+    let known = events(client, name).await.unwrap_or_default();
     let seen: BTreeSet<String> = known.into_iter().map(|event| event.event_id).collect();
     let changed = match client.call::<cfn::CreateStackInput>(&parameters).await {
         Ok(_) => true,
-        Err(error) if error.code == "AlreadyExistsException" => update(&client, &parameters).await?,
+        Err(error) if error.code == "AlreadyExistsException" => update(client, &parameters).await?,
         Err(error) => return Err(error.into()),
     };
     let stack = if changed {
-        follow(&client, &name, seen, arguments.server.json).await?
+        follow(client, name, seen, json).await?
     } else {
-        describe(&client, &name).await?.ok_or_else(|| Failure::Failed(format!("the stack {name} is gone")))?
+        describe(client, name).await?.ok_or_else(|| Failure::Failed(format!("the stack {name} is gone")))?
     };
     if !matches!(stack.stack_status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
         let reason = stack.stack_status_reason.clone().unwrap_or_default();
         return Err(Failure::Failed(format!("{name} is {}: {reason}", stack.stack_status)));
     }
-    print_outputs(&stack, arguments.server.json);
-    if !arguments.server.json {
-        print_apis(&client, &name).await?;
+    Ok((stack, uploads))
+}
+
+/// Deletes what is left of a stack whose creation failed: it cannot be updated, and nothing stands in it.
+pub(crate) async fn clear_failed(client: &Client, name: &str, json: bool) -> Result<(), Failure> {
+    let Some(stack) = describe(client, name).await? else { return Ok(()) };
+    if stack.stack_status != "ROLLBACK_COMPLETE" {
+        return Ok(());
     }
-    Ok(())
+    let seen = events(client, name).await?.into_iter().map(|event| event.event_id).collect();
+    client.call::<cfn::DeleteStackInput>(&[("StackName".to_owned(), name.to_owned())]).await?;
+    let id = stack.stack_id.unwrap_or_else(|| name.to_owned());
+    follow(client, &id, seen, json).await.map(drop)
+}
+
+/// The functions of a stack and of those nested in it: logical and physical names.
+pub(crate) async fn functions(client: &Client, stack: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
+    let mut stacks = vec![(String::new(), stack.to_owned())];
+    while let Some((prefix, stack)) = stacks.pop() {
+        for resource in resources(client, &stack).await? {
+            let Some(id) = resource.physical_resource_id else { continue };
+            let name = format!("{prefix}{}", resource.logical_resource_id);
+            match resource.resource_type.as_str() {
+                "AWS::Lambda::Function" => {
+                    found.insert(name, id);
+                }
+                "AWS::CloudFormation::Stack" => stacks.push((format!("{name}/"), id)),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Prints where the stack's APIs are served: by path, since not every machine resolves their host names.
@@ -138,7 +207,7 @@ async fn events(client: &Client, stack: &str) -> Result<Vec<StackEvent>, Service
     }
 }
 
-async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>, Failure> {
+pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>, Failure> {
     let parameters = [("StackName".to_owned(), stack.to_owned())];
     match client.call::<cfn::DescribeStacksInput>(&parameters).await {
         Ok(page) => Ok(page.stacks.unwrap_or_default().into_iter().next()),

@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod deploy;
+mod dev;
 mod doctor;
 mod functions;
 mod internal;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
 async fn remote(command: Command) -> Result<(), Failure> {
     match command {
         Command::Deploy(arguments) => deploy::deploy(arguments).await,
+        Command::Dev(arguments) => dev::dev(arguments).await,
         Command::Destroy(arguments) => deploy::destroy(arguments).await,
         Command::Outputs(arguments) => deploy::outputs(arguments).await,
         Command::Ls(arguments) => deploy::ls(arguments).await,

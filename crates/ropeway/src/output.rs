@@ -1,6 +1,6 @@
 //! What the commands print. The only place that writes to the terminal.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Failure;
@@ -27,6 +27,12 @@ pub(crate) fn surely(lines: &[String]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = lines.iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
     written.map_err(|why| Failure::Failed(format!("the credentials could not be printed: {why}")))
+}
+
+/// Whether lines may have colours: they go to a terminal, and nobody has asked for none (`NO_COLOR`,
+/// no-color.org).
+pub(crate) fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// True if a line was lost.

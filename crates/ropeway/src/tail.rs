@@ -24,26 +24,81 @@ const OVERLAP: i64 = 3000;
 /// Prints events, in the order of their times; with `--follow`, goes on as they come.
 pub(crate) async fn tail(of: &str, arguments: &LogsArgs) -> Result<(), Failure> {
     let client = Client::new(&arguments.server)?;
-    let mut from = since(&client, arguments.since.as_deref()).await?;
-    let mut group = find(&client, of).await?;
-    if group.is_none() && !arguments.follow {
-        return Err(Failure::Failed(format!("there is no log group of {of}")));
-    }
-    let mut seen = BTreeMap::new();
+    let from = since(&client, arguments.since.as_deref()).await?;
+    let mut follower = Follower::new(of, from);
+    let print = |event: &FilteredLogEvent| print(event, arguments.server.json);
     loop {
-        if let Some(group) = &group {
-            print_new(&client, group, arguments, from, &mut seen).await?;
-            let latest = seen.values().copied().max().unwrap_or(from);
-            from = from.max(latest.saturating_sub(OVERLAP));
-            seen.retain(|_, time| *time >= from);
+        let there = follower.look(&client, arguments.filter.as_deref(), print).await?;
+        if !arguments.follow {
+            return match there {
+                true => Ok(()),
+                false => Err(Failure::Failed(format!("there is no log group of {of}"))),
+            };
         }
-        if !arguments.follow || output::lost() {
+        if output::lost() {
             return Ok(());
         }
         client.clock().sleep_until(client.clock().now().plus_millis(PAUSE)).await;
-        if group.is_none() {
-            // A function's group comes with its first line.
-            group = find(&client, of).await?;
+    }
+}
+
+/// Follows a log group, from look to look.
+pub(crate) struct Follower {
+    /// The function, or the group.
+    of: String,
+    group: Option<String>,
+    from: i64,
+    /// Events that a look may see again, with their times.
+    seen: BTreeMap<String, i64>,
+}
+
+impl Follower {
+    /// Follows a function's or a group's events from a moment on, in milliseconds since 1970.
+    pub fn new(of: &str, from: i64) -> Self {
+        Follower { of: of.to_owned(), group: None, from, seen: BTreeMap::new() }
+    }
+
+    /// Hands over the events that have not been seen, in the order of their times. False: there is no such group
+    /// (yet; a function's comes with its first line).
+    pub async fn look(
+        &mut self,
+        client: &Client,
+        filter: Option<&str>,
+        print: impl Fn(&FilteredLogEvent),
+    ) -> Result<bool, Failure> {
+        if self.group.is_none() {
+            self.group = find(client, &self.of).await?;
+        }
+        let Some(group) = self.group.clone() else { return Ok(false) };
+        let mut next_token = None;
+        loop {
+            let input = FilterLogEventsInput {
+                log_group_name: Some(group.clone()),
+                start_time: Some(self.from),
+                filter_pattern: filter.map(str::to_owned),
+                next_token,
+                ..FilterLogEventsInput::default()
+            };
+            let page = match client.call_json(&input).await {
+                Ok(page) => page,
+                // The group may go while it is followed, and come again.
+                Err(error) if is_missing(&error) => return Ok(true),
+                Err(error) => return Err(error.into()),
+            };
+            for event in page.events.unwrap_or_default() {
+                let (id, time) = (event.event_id.clone().unwrap_or_default(), event.timestamp.unwrap_or(0));
+                if self.seen.insert(id, time).is_none() {
+                    print(&event);
+                }
+            }
+            // Of a long time, only what the next look may see again is remembered.
+            let latest = self.seen.values().copied().max().unwrap_or(self.from).saturating_sub(OVERLAP);
+            self.seen.retain(|_, time| *time >= latest);
+            next_token = page.next_token;
+            if next_token.is_none() || output::lost() {
+                self.from = self.from.max(latest);
+                return Ok(true);
+            }
         }
     }
 }
@@ -74,45 +129,6 @@ async fn group_of_function(client: &Client, name: &str) -> Option<String> {
     let answer = client.send(&lambda::SERVICE, "GET", &path, &[], Bytes::new()).await.ok()?;
     let told: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
     Some(told.get("LoggingConfig")?.get("LogGroup")?.as_str()?.to_owned())
-}
-
-/// Prints the events that have not been seen. They stay in `seen` with their times.
-async fn print_new(
-    client: &Client,
-    group: &str,
-    arguments: &LogsArgs,
-    from: i64,
-    seen: &mut BTreeMap<String, i64>,
-) -> Result<(), Failure> {
-    let mut next_token = None;
-    loop {
-        let input = FilterLogEventsInput {
-            log_group_name: Some(group.to_owned()),
-            start_time: Some(from),
-            filter_pattern: arguments.filter.clone(),
-            next_token,
-            ..FilterLogEventsInput::default()
-        };
-        let page = match client.call_json(&input).await {
-            Ok(page) => page,
-            // The group may go while it is followed, and come again.
-            Err(error) if arguments.follow && is_missing(&error) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        for event in page.events.unwrap_or_default() {
-            let (id, time) = (event.event_id.clone().unwrap_or_default(), event.timestamp.unwrap_or(0));
-            if seen.insert(id, time).is_none() {
-                print(&event, arguments.server.json);
-            }
-        }
-        // Of a long time, only what the next look may see again is remembered.
-        let latest = seen.values().copied().max().unwrap_or(from);
-        seen.retain(|_, time| *time >= latest.saturating_sub(OVERLAP));
-        next_token = page.next_token;
-        if next_token.is_none() || output::lost() {
-            return Ok(());
-        }
-    }
 }
 
 fn is_missing(error: &ServiceError) -> bool {
@@ -158,7 +174,7 @@ async fn since(client: &Client, text: Option<&str>) -> Result<i64, Failure> {
 }
 
 /// The server's clock may have been moved. Only one for development tells it; the others' is the machine's.
-async fn now(client: &Client) -> Result<i64, Failure> {
+pub(crate) async fn now(client: &Client) -> Result<i64, Failure> {
     let answer = client.get_internal("/_ropeway/clock").await?;
     let told: Option<serde_json::Value> = serde_json::from_slice(answer.body()).ok();
     let told = told.as_ref().and_then(|told| told.get("now_millis")).and_then(serde_json::Value::as_i64);

@@ -34,6 +34,8 @@ pub(super) struct Artifact {
     pub method: Option<String>,
     /// The program that a Rust package has more than one of: SAM's `BuildProperties`, `Binary`.
     pub binary: Option<String>,
+    /// A version is published with each change: SAM's `AutoPublishAlias`.
+    pub published: bool,
     property: &'static str,
     form: Form,
 }
@@ -62,6 +64,7 @@ fn of(template: &Value, id: &str, resource: &Value) -> Option<Artifact> {
         runtime: given("Runtime").unwrap_or_default(),
         method: metadata(&["BuildMethod"]),
         binary: metadata(&["BuildProperties", "Binary"]),
+        published: given("AutoPublishAlias").is_some(),
         property,
         form: *form,
     })
@@ -90,6 +93,11 @@ pub(super) fn name_template(template: &mut Value, resource: &str, url: &str) {
 }
 
 impl Artifact {
+    /// It is a function's, not a layer's.
+    pub(super) fn is_function(&self) -> bool {
+        matches!(self.property, "CodeUri" | "Code")
+    }
+
     /// Puts the upload's name in the place of the path.
     pub(super) fn name_upload(&self, template: &mut Value, bucket: &str, key: &str) {
         let properties = template

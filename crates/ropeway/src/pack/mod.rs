@@ -5,8 +5,10 @@ mod archive;
 mod artifact;
 mod build;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ropeway_api::{s3, sts};
 use ropeway_cloudformation::template;
@@ -16,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::client::{Client, ServiceError};
 use crate::{Failure, output};
+use artifact::Artifact;
 
 /// Longer templates go by way of the bucket (CloudFormation's limit of `TemplateBody`, in bytes).
 const MAX_BODY: usize = 51_200;
@@ -31,13 +34,73 @@ pub(crate) type Handed = (String, String);
 ///
 /// # Errors
 /// A build that fails, with what it printed above; what the server says to an upload.
-pub(crate) async fn pack(client: &Client, file: &Path, body: String) -> Result<Handed, Failure> {
-    let body = packed(client, file, body, 0).await?;
+pub(crate) async fn pack(
+    client: &Client,
+    file: &Path,
+    body: String,
+) -> Result<(Handed, Vec<Upload>), Failure> {
+    let mut uploads = Vec::new();
+    let body = packed(client, file, body, 0, &mut uploads).await?;
     if body.len() <= MAX_BODY {
-        return Ok(("TemplateBody".to_owned(), body));
+        return Ok((("TemplateBody".to_owned(), body), uploads));
     }
     let bucket = Bucket::ensure(client).await?;
-    Ok(("TemplateURL".to_owned(), bucket.put_template(body).await?))
+    Ok((("TemplateURL".to_owned(), bucket.put_template(body).await?), uploads))
+}
+
+/// Code as it was uploaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Upload {
+    /// The logical id of the function or layer, behind those of the nested stacks that it is in (`Stack/Function`).
+    pub resource: String,
+    pub bucket: String,
+    pub key: String,
+    /// The archive's sum in base 64, as Lambda tells it.
+    pub sha256: String,
+}
+
+/// Where a function of a template has its code.
+pub(crate) struct FunctionCode {
+    artifact: Artifact,
+    folder: PathBuf,
+    /// The file or folder, without links; `None`: it is not there.
+    pub path: Option<PathBuf>,
+    /// A version is published with each change of the code.
+    pub published: bool,
+}
+
+impl FunctionCode {
+    /// The function's logical id.
+    pub fn resource(&self) -> &str {
+        &self.artifact.resource
+    }
+}
+
+/// The functions of a template that have their code in local paths.
+///
+/// # Errors
+/// A template that cannot be read.
+pub(crate) fn function_codes(file: &Path) -> Result<Vec<FunctionCode>, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("{}: {why}", file.display()));
+    let body = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    let json = template::parse(&body).map_err(|e| wrong(e.to_string()))?.to_json();
+    let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let functions = artifact::find(&json).into_iter().filter(Artifact::is_function);
+    let code = |artifact: Artifact| FunctionCode {
+        path: std::fs::canonicalize(folder.join(&artifact.path)).ok(),
+        published: artifact.published,
+        folder: folder.clone(),
+        artifact,
+    };
+    Ok(functions.map(code).collect())
+}
+
+/// Builds and uploads a function's code alone.
+///
+/// # Errors
+/// As [`pack`].
+pub(crate) async fn upload(client: &Client, code: &FunctionCode) -> Result<Upload, Failure> {
+    Bucket::ensure(client).await?.put_code(&code.artifact, &code.folder).await
 }
 
 /// The template with the names of uploads, after those that lie in it: so many levels above are being packed.
@@ -46,6 +109,7 @@ fn packed<'a>(
     file: &'a Path,
     body: String,
     depth: usize,
+    uploads: &'a mut Vec<Upload>,
 ) -> BoxFuture<'a, Result<String, Failure>> {
     Box::pin(async move {
         let wrong = |why: String| Failure::Usage(format!("{}: {why}", file.display()));
@@ -61,16 +125,20 @@ fn packed<'a>(
         let folder = file.parent().unwrap_or(Path::new("."));
         let bucket = Bucket::ensure(client).await?;
         for artifact in artifacts {
-            let archive = build::build(&artifact, folder)?;
-            let key = bucket.put(archive, "zip").await?;
-            artifact.name_upload(&mut json, &bucket.name, &key);
-            output::line(&format!("  packed {} as s3://{}/{key}", artifact.resource, bucket.name));
+            let upload = bucket.put_code(&artifact, folder).await?;
+            artifact.name_upload(&mut json, &upload.bucket, &upload.key);
+            output::line(&format!("  packed {} as s3://{}/{}", upload.resource, upload.bucket, upload.key));
+            uploads.push(upload);
         }
         for (resource, path) in nested {
             let path = folder.join(path);
             let body = std::fs::read_to_string(&path)
                 .map_err(|e| wrong(format!("{resource}: {}: {e}", path.display())))?;
-            let body = packed(client, &path, body, depth + 1).await?;
+            let mut inner = Vec::new();
+            let body = packed(client, &path, body, depth + 1, &mut inner).await?;
+            let below =
+                |upload: Upload| Upload { resource: format!("{resource}/{}", upload.resource), ..upload };
+            uploads.extend(inner.into_iter().map(below));
             let url = bucket.put_template(body).await?;
             output::line(&format!("  packed {resource} as {url}"));
             artifact::name_template(&mut json, &resource, &url);
@@ -101,6 +169,14 @@ impl<'a> Bucket<'a> {
             Err(error) if error.code != "BucketAlreadyOwnedByYou" => Err(error.into()),
             _ => Ok(Bucket { client, name }),
         }
+    }
+
+    /// Builds code and puts it.
+    async fn put_code(&self, artifact: &Artifact, folder: &Path) -> Result<Upload, Failure> {
+        let archive = build::build(artifact, folder)?;
+        let sha256 = STANDARD.encode(Sha256::digest(&archive));
+        let key = self.put(archive, "zip").await?;
+        Ok(Upload { resource: artifact.resource.clone(), bucket: self.name.clone(), key, sha256 })
     }
 
     /// Puts a template, and gives its URL.
