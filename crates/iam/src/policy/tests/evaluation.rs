@@ -220,6 +220,26 @@ fn across_accounts() {
             .identity("Allow")
             .resource("Allow", aws("arn:aws:sts::444455556666:assumed-role/r/s"))
             .session(receive()),
+        // The request is allowed only if both evaluations allow it: a denial on either side denies.
+        case("identity denies", stranger(), ExplicitDeny, "identity-based")
+            .identity("Deny")
+            .resource("Allow", aws(eve)),
+        case("boundary denies", stranger(), ExplicitDeny, "permissions boundary")
+            .identity("Allow")
+            .resource("Allow", aws(eve))
+            .boundary(send("Deny")),
+        case("session denies", stranger_session(), ExplicitDeny, "session policy")
+            .identity("Allow")
+            .resource("Allow", aws(role))
+            .session(send("Deny")),
+        case("all allow", stranger_session(), Allow, "identity-based")
+            .identity("Allow")
+            .resource("Allow", aws(role))
+            .boundary(send("Allow"))
+            .session(send("Allow")),
+        case("another of the account is named", stranger(), ImplicitDeny, "resource-based")
+            .identity("Allow")
+            .resource("Allow", aws("arn:aws:iam::444455556666:user/joe")),
         case("resource denies", stranger(), ExplicitDeny, "resource")
             .identity("Allow")
             .resource("Deny", aws(OTHER)),
