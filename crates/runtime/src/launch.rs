@@ -155,7 +155,6 @@ impl Launcher {
         let mut order = self.order(spec.tmp_mib);
         order.binds = launch.binds.iter().map(|bind| (bind.host.clone(), bind.inside.clone())).collect();
         order.binds.extend(trees.binds());
-        order.binds.extend(self.trust.iter().flat_map(Trust::binds));
         if let (Some(trust), Some(store)) = (&self.trust, &launch.trust_store) {
             order.binds.extend(trust.java_bind(store));
         }
@@ -225,8 +224,7 @@ impl Launcher {
     fn prepare(&self) -> Result<Spare, NotRun> {
         let group = self.groups.make();
         let group = group.map_err(|error| NotRun::NoRoom(format!("control groups: {error}")))?;
-        let prepare = Prepare { cgroups: group.join_files(), root: self.users.first.is_some() };
-        let prepared = self.spawner.prepare(&prepare).map_err(NotRun::NoRoom)?;
+        let prepared = self.spawner.prepare(&self.prepare_order(&group)).map_err(NotRun::NoRoom)?;
         Ok(Spare { prepared, group })
     }
 
@@ -308,20 +306,30 @@ impl Launcher {
         Ok(Trees { code, layers })
     }
 
-    fn order(&self, tmp_mib: u32) -> Order {
+    /// What every function's sandbox has.
+    fn prepare_order(&self, group: &Group) -> Prepare {
         let ports = std::iter::once(self.api_port()).chain(self.ways().into_iter().map(|(port, _)| port));
         let outside = self.settings.network == Network::Machine;
-        Order {
+        Prepare {
+            cgroups: group.join_files(),
+            privileged: self.users.first.is_some(),
             host_uid: self.users.next(),
             root: self.root.clone(),
-            binds: Vec::new(),
+            binds: self.trust.iter().flat_map(Trust::binds).collect(),
             files: files(),
-            tmp_bytes: u64::from(tmp_mib) << 20,
-            tmp_files: u64::from(tmp_mib) * FILES_PER_MIB,
             hostname: "localhost".to_owned(),
             listen: ports.map(loopback).collect(),
-            names: Some(loopback(NAMES_PORT)),
+            names: loopback(NAMES_PORT),
             outside: outside.then(|| self.outside_port()),
+        }
+    }
+
+    /// What one function's has, without what it binds and runs.
+    fn order(&self, tmp_mib: u32) -> Order {
+        Order {
+            binds: Vec::new(),
+            tmp_bytes: u64::from(tmp_mib) << 20,
+            tmp_files: u64::from(tmp_mib) * FILES_PER_MIB,
             programs: Vec::new(),
         }
     }

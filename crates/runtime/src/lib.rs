@@ -202,7 +202,7 @@ impl Functions for Runtime {
     fn check(&self, runtime: &str, architecture: &str) -> Result<(), NotRun> {
         self.0.launcher.runtimes.check(runtime, architecture)?;
         // A function is being made: it will be invoked before long.
-        self.0.prepare();
+        self.0.prepare(0);
         Ok(())
     }
 

@@ -85,7 +85,8 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for an invocation, with the process that was used last, as long as its credentials last.
+    /// A place for an invocation, with the process that was used last, as long as its credentials last; one
+    /// that this thread serves, if one waits.
     ///
     /// # Errors
     /// [`Full`].
@@ -239,11 +240,13 @@ impl State {
 
     fn pop(&mut self, key: &Key) -> Option<Idle> {
         let waiting = self.idle.get_mut(key)?;
-        let idle = waiting.pop();
+        let here = std::thread::current().id();
+        let near = waiting.iter().rposition(|idle| idle.process.home() == here);
+        let idle = waiting.remove(near.unwrap_or(waiting.len().checked_sub(1)?));
         if waiting.is_empty() {
             self.idle.remove(key);
         }
-        idle
+        Some(idle)
     }
 
     fn place(&mut self, key: &Key) -> Result<Ticket, Full> {

@@ -15,7 +15,10 @@ use crate::tasks::Tasks;
 
 /// How long a process that waits is left to run, in milliseconds: under load the next invocation comes
 /// sooner, and stopping and continuing costs more than the invocation.
-const FREEZE_MILLIS: i64 = 5;
+const FREEZE_MILLIS: i64 = 20;
+/// When a sandbox is prepared in place of one that was taken, in milliseconds: it would hold up the invocation
+/// that took it.
+const PREPARE_MILLIS: i64 = 10;
 /// How often processes that waited too long are looked for, in milliseconds.
 const SWEEP_MILLIS: i64 = 15_000;
 
@@ -55,7 +58,7 @@ impl Runner {
             Some(process) => Ok(Made::Ready(process, None)),
             None => {
                 let made = self.make(&spec, &invocation).await;
-                self.prepare();
+                self.prepare(PREPARE_MILLIS);
                 made
             }
         };
@@ -106,17 +109,20 @@ impl Runner {
         self.waits.notify_one();
     }
 
-    /// Prepares sandboxes, beside what the caller does.
-    pub fn prepare(self: &Arc<Self>) {
+    /// Prepares sandboxes so many milliseconds from now, beside what the caller does.
+    pub fn prepare(self: &Arc<Self>, millis: i64) {
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        let runner = Arc::downgrade(self);
+        let (runner, clock) = (Arc::downgrade(self), self.launcher.clock.clone());
         self.tasks.spawn(async move {
-            let prepared = runner.upgrade().map(|runner| runner.launcher.prepare_spares());
-            if let Some(Err(error)) = prepared {
+            clock.sleep_until(clock.now().plus_millis(millis)).await;
+            let prepare = move || runner.upgrade().map(|runner| runner.launcher.prepare_spares());
+            match tokio::task::spawn_blocking(prepare).await {
                 // The next process says it to whoever wants it.
-                tracing::debug!(?error, "no sandbox could be prepared");
+                Ok(Some(Err(error))) => tracing::debug!(?error, "no sandbox could be prepared"),
+                Err(error) => tracing::error!(%error, "the preparation of a sandbox broke off"),
+                Ok(_) => {}
             }
         });
     }

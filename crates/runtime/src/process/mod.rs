@@ -9,6 +9,7 @@ mod measure;
 mod report;
 
 use std::sync::Arc;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use ropeway_core::functions::FunctionSpec;
@@ -84,6 +85,8 @@ pub struct Process {
     /// The most memory that was seen in use, in bytes, where no control group counts.
     seen: u64,
     frozen: bool,
+    /// The thread that serves its Runtime API.
+    home: ThreadId,
     _trees: Vec<Arc<Tree>>,
 }
 
@@ -113,8 +116,14 @@ impl Process {
             init_took: None,
             seen: 0,
             frozen: false,
+            home: std::thread::current().id(),
             _trees: trees,
         }
+    }
+
+    /// The thread that serves it: its tasks are of that thread's runtime, and handing over to another costs.
+    pub fn home(&self) -> ThreadId {
+        self.home
     }
 
     /// Whether its credentials last through one more invocation.

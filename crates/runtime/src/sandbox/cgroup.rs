@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +54,8 @@ pub struct Bounds {
 pub struct Group {
     groups: Groups,
     directories: Vec<Parent>,
+    /// Where the kernel says the most memory in use: open, since it is asked after each invocation.
+    peak: Option<fs::File>,
 }
 
 impl Groups {
@@ -90,12 +93,17 @@ impl Groups {
     pub fn make(&self) -> io::Result<Group> {
         self.0.clear();
         let number = self.0.number.fetch_add(1, Ordering::Relaxed).to_string();
-        let mut group = Group { groups: self.clone(), directories: Vec::new() };
+        let mut group = Group { groups: self.clone(), directories: Vec::new(), peak: None };
         for parent in &self.0.parents {
             let own = Parent { directory: parent.directory.join(&number), ..parent.clone() };
             fs::create_dir(&own.directory)?;
             group.directories.push(own);
         }
+        group.peak = group.memory().and_then(|(unified, directory)| {
+            let name = if unified { "memory.peak" } else { "memory.max_usage_in_bytes" };
+            // Version 2 has it since Linux 5.19.
+            fs::File::open(directory.join(name)).ok()
+        });
         Ok(group)
     }
 }
@@ -243,9 +251,9 @@ impl Group {
 
     /// The most memory that was in use at once, files in `/tmp` with it, in bytes.
     pub fn peak(&self) -> Option<u64> {
-        let (unified, directory) = self.memory()?;
-        let file = if unified { "memory.peak" } else { "memory.max_usage_in_bytes" };
-        fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()
+        let mut text = [0; 32];
+        let length = self.peak.as_ref()?.read_at(&mut text, 0).ok()?;
+        std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
     }
 
     /// Memory in use that is no file's, in bytes.

@@ -25,25 +25,26 @@ const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
 const OPEN_FILES: u64 = 1024;
 const PROCESSES: u64 = 1024;
 
-/// Turns this process into the program. Comes back only with the reason why it could not.
-pub fn become_program(host_uid: Option<u32>, output: &OwnedFd, program: &Program) -> String {
-    match prepare(host_uid, output) {
-        Err(why) => why,
-        Ok(()) => {
-            let mut command = Command::new(&program.path);
-            command.args(&program.args).env_clear();
-            command.envs(program.env.iter().map(|(name, value)| (name, value)));
-            let error = command.exec();
-            // A script whose interpreter is not there is there itself.
-            if error.kind() == ErrorKind::NotFound
-                && program.path == Path::new(BOOTSTRAPS[0])
-                && !program.path.exists()
-            {
-                return format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" "));
-            }
-            format!("fork/exec {}: {}", program.path.display(), reason(&error))
-        }
+/// Turns this process, which is [shut in](shut_in), into the program. Comes back only with the reason why it
+/// could not.
+pub fn run(program: &Program) -> String {
+    let placed = std::env::set_current_dir("/var/task").map_err(said("/var/task"));
+    // Of the root, which the sandbox has only now.
+    if let Err(why) = placed.and_then(|()| filter::landlock()) {
+        return why;
     }
+    let mut command = Command::new(&program.path);
+    command.args(&program.args).env_clear();
+    command.envs(program.env.iter().map(|(name, value)| (name, value)));
+    let error = command.exec();
+    // A script whose interpreter is not there is there itself.
+    if error.kind() == ErrorKind::NotFound
+        && program.path == Path::new(BOOTSTRAPS[0])
+        && !program.path.exists()
+    {
+        return format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" "));
+    }
+    format!("fork/exec {}: {}", program.path.display(), reason(&error))
 }
 
 /// The system's word for an error, without Rust's number behind it.
@@ -52,7 +53,9 @@ fn reason(error: &std::io::Error) -> String {
     said.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-fn prepare(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
+/// Takes from this process all that programs do not have, whichever it will become, but for what hangs on the
+/// root.
+pub fn shut_in(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
     rustix::process::setsid().map_err(said("a session"))?;
     rustix::stdio::dup2_stdout(output).map_err(said("standard output"))?;
     rustix::stdio::dup2_stderr(output).map_err(said("standard error"))?;
@@ -60,9 +63,7 @@ fn prepare(host_uid: Option<u32>, output: &OwnedFd) -> Result<(), String> {
     limits()?;
     user(host_uid, output)?;
     capabilities()?;
-    std::env::set_current_dir("/var/task").map_err(said("/var/task"))?;
     rustix::thread::set_no_new_privs(true).map_err(said("no new privileges"))?;
-    filter::landlock()?;
     filter::seccomp()
 }
 

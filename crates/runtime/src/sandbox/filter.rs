@@ -8,7 +8,7 @@ use landlock::{
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch,
+    SeccompFilter, SeccompRule, TargetArch, sock_filter,
 };
 
 use super::spawner::said;
@@ -88,7 +88,7 @@ const NAMESPACES: [i32; 8] = [
 /// Families of sockets that a network namespace does not hold, or that reach into the kernel.
 const FAMILIES: [i32; 3] = [libc::AF_VSOCK, libc::AF_ALG, libc::AF_PACKET];
 /// Set in the numbers of the calls of x86's third ABI, which would lead round the filter.
-const X32: i64 = 0x4000_0000;
+const X32: u32 = 0x4000_0000;
 /// Landlock as of Linux 6.12: beside files, signals and abstract sockets.
 const LANDLOCK: ABI = ABI::V6;
 
@@ -102,8 +102,9 @@ pub fn seccomp() -> Result<(), String> {
     Ok(())
 }
 
-/// Two filters: what is refused, and `clone3`, whose flags a filter cannot see. It is said not to exist, and
-/// the C library uses `clone`.
+/// Two filters: what is refused, and what is said not to exist: `clone3`, whose flags a filter cannot see (the
+/// C library then uses `clone`), and the whole of x86's third ABI. The kernel takes longer over a filter the
+/// longer it is, and every process is given these as it starts.
 fn programs() -> Result<[BpfProgram; 2], String> {
     let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(
@@ -121,13 +122,26 @@ fn programs() -> Result<[BpfProgram; 2], String> {
     );
     rules
         .insert(libc::SYS_ioctl, any([SeccompCondition::new(1, Length::Dword, Compare::Eq, libc::TIOCSTI)])?);
-    if cfg!(target_arch = "x86_64") {
-        let twins: Rules = rules.iter().map(|(call, rules)| (call | X32, rules.clone())).collect();
-        rules.extend(twins);
-    }
     let no = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
-    let absent = Rules::from([(libc::SYS_clone3, Vec::new()), (libc::SYS_clone3 | X32, Vec::new())]);
-    Ok([compile(rules, no(libc::EPERM))?, compile(absent, no(libc::ENOSYS))?])
+    let absent = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    let mut absent = compile(absent, no(libc::ENOSYS))?;
+    if cfg!(target_arch = "x86_64") {
+        absent.splice(..0, without_x32());
+    }
+    Ok([compile(rules, no(libc::EPERM))?, absent])
+}
+
+/// The beginning of a filter to which no call of x86's third ABI exists; their numbers are the other calls' with
+/// one bit more.
+fn without_x32() -> [sock_filter; 3] {
+    let step = |code: u32, jf: u8, k: u32| sock_filter { code: code as u16, jt: 0, jf, k };
+    let not_there = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    [
+        // The call's number is what the kernel shows first.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 1, X32),
+        step(libc::BPF_RET | libc::BPF_K, 0, not_there),
+    ]
 }
 
 /// Rules of which one is enough.
@@ -189,4 +203,75 @@ pub fn missing() -> Vec<String> {
         missing.push("seccomp".to_owned());
     }
     missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a filter says to a call: the kernel's virtual machine, as far as our filters use it.
+    fn run(program: &[sock_filter], call: i64, arguments: &[u64]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(u32::try_from(call).unwrap().to_ne_bytes());
+        let arch = if cfg!(target_arch = "x86_64") { 0xc000_003e_u32 } else { 0xc000_00b7 };
+        data.extend(arch.to_ne_bytes());
+        data.extend([0; 8]);
+        (0..6).for_each(|at| data.extend(arguments.get(at).copied().unwrap_or(0).to_ne_bytes()));
+        let (mut at, mut held) = (0, 0_u32);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            let jump = |holds: bool| usize::from(if holds { jt } else { jf });
+            match code {
+                0x20 => held = u32::from_ne_bytes(data[k as usize..][..4].try_into().unwrap()),
+                0x54 => held &= k,
+                0x05 => at += k as usize,
+                0x15 => at += jump(held == k),
+                0x25 => at += jump(held > k),
+                0x35 => at += jump(held >= k),
+                0x06 => return k,
+                _ => panic!("{code:#x}"),
+            }
+        }
+    }
+
+    /// What all filters say together: that of the first one that does not let the call pass.
+    fn answer(call: i64, arguments: &[u64]) -> Option<i32> {
+        let said = programs().unwrap().map(|program| run(&program, call, arguments));
+        let errno = said.into_iter().find(|said| *said != libc::SECCOMP_RET_ALLOW)?;
+        assert_eq!(errno & 0xffff_0000, libc::SECCOMP_RET_ERRNO);
+        Some(i32::try_from(errno & 0xffff).unwrap())
+    }
+
+    #[test]
+    fn dangerous_calls_are_refused_and_others_pass() {
+        for call in REFUSED {
+            assert_eq!(answer(*call, &[]), Some(libc::EPERM), "{call}");
+        }
+        for call in [libc::SYS_read, libc::SYS_execve, libc::SYS_futex, libc::SYS_epoll_pwait2] {
+            assert_eq!(answer(call, &[]), None, "{call}");
+        }
+        let thread = u64::from((libc::CLONE_VM | libc::CLONE_THREAD).unsigned_abs());
+        assert_eq!(answer(libc::SYS_clone, &[thread]), None);
+        for flag in NAMESPACES {
+            let flag = u64::from(flag.unsigned_abs());
+            assert_eq!(answer(libc::SYS_clone, &[thread | flag]), Some(libc::EPERM), "{flag:#x}");
+        }
+        let family = |family: i32| answer(libc::SYS_socket, &[u64::from(family.unsigned_abs())]);
+        assert_eq!(family(libc::AF_INET), None);
+        assert_eq!(family(libc::AF_ALG), Some(libc::EPERM));
+        assert_eq!(answer(libc::SYS_clone3, &[]), Some(libc::ENOSYS));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_third_abi_does_not_exist() {
+        let x32 = i64::from(X32);
+        for call in [0, libc::SYS_read, libc::SYS_clone3, 547] {
+            assert_eq!(answer(call | x32, &[]), Some(libc::ENOSYS), "{call}");
+        }
+        for call in REFUSED {
+            assert!(answer(call | x32, &[]).is_some(), "{call}");
+        }
+    }
 }

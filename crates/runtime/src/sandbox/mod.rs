@@ -62,8 +62,9 @@ impl Spawner {
         Spawner { program, running: Mutex::new(None) }
     }
 
-    /// Begins a sandbox: its control groups and namespaces, before it is known for which function. The
-    /// kernel takes its time over joining control groups.
+    /// Begins a sandbox: its control groups, its namespaces and most of its root, before it is known for which
+    /// function. The kernel takes its time over joining control groups. What could not be made is said to
+    /// whoever wants the sandbox.
     ///
     /// # Errors
     /// What could not be made, in words for the operator.
@@ -121,13 +122,13 @@ impl Drop for Spawner {
 pub struct Prepared(Sandbox);
 
 impl Prepared {
-    /// Makes the sandbox.
+    /// Makes the rest of the sandbox, for a function.
     ///
     /// # Errors
     /// What could not be made, in words for the operator.
     pub async fn make(self, order: &Order) -> Result<Sandbox, String> {
         send(&self.0.control, order)?;
-        self.0.ready(order.names.is_some()).await
+        self.0.ready().await
     }
 }
 
@@ -165,12 +166,11 @@ impl Sandbox {
         })
     }
 
-    async fn ready(mut self, names: bool) -> Result<Self, String> {
+    async fn ready(mut self) -> Result<Self, String> {
         let said = |error: io::Error| error.to_string();
         match self.receive().await.map_err(said)? {
             Some((Told::Ready { missing }, mut fds)) => {
-                let last = if names { fds.pop() } else { None };
-                self.names = last.map(|fd| UdpSocket::from_std(fd.into())).transpose().map_err(said)?;
+                self.names = fds.pop().map(|fd| UdpSocket::from_std(fd.into())).transpose().map_err(said)?;
                 let listeners = fds.into_iter().map(|fd| TcpListener::from_std(fd.into()));
                 self.listeners = listeners.collect::<io::Result<_>>().map_err(said)?;
                 self.missing = missing;

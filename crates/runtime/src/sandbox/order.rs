@@ -12,38 +12,40 @@ pub const MAX_TOLD: usize = 8 << 10;
 /// The most sockets that a sandbox listens on.
 pub const MAX_LISTENERS: usize = 8;
 
-/// What is done before it is known for which function: the first message to a sandbox.
+/// What is made before it is known for which function: the first message to a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Prepare {
     /// The `cgroup.procs` files of the control groups that it belongs to.
     pub cgroups: Vec<PathBuf>,
     /// Whether the server is the machine's root, and may do without a user namespace of its own.
-    pub root: bool,
-}
-
-/// All that a sandbox is made from: the second message to it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
+    pub privileged: bool,
     /// The user (and group) of the host that the function runs as; none where the server may not choose.
     pub host_uid: Option<u32>,
     /// A directory to mount the new root on.
     pub root: PathBuf,
-    /// What is bound read-only, in this order.
+    /// What is bound read-only for every function, in this order.
     pub binds: Vec<(PathBuf, PathBuf)>,
     /// Files with their contents, made before the root is closed.
     pub files: Vec<(PathBuf, String)>,
-    /// Size of `/tmp` in bytes.
-    pub tmp_bytes: u64,
-    /// Files and directories that `/tmp` may hold.
-    pub tmp_files: u64,
     /// The machine's name inside.
     pub hostname: String,
     /// Where the server listens inside.
     pub listen: Vec<SocketAddrV4>,
     /// Where it answers questions for names.
-    pub names: Option<SocketAddrV4>,
+    pub names: SocketAddrV4,
     /// The port among those where everything that leaves is led to.
     pub outside: Option<u16>,
+}
+
+/// What a sandbox has for its function alone: the second message to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// What is bound read-only, in this order.
+    pub binds: Vec<(PathBuf, PathBuf)>,
+    /// Size of `/tmp` in bytes.
+    pub tmp_bytes: u64,
+    /// Files and directories that `/tmp` may hold.
+    pub tmp_files: u64,
     /// The runtime first, then the extensions; none only to find out what the machine lacks.
     pub programs: Vec<Program>,
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::mount::{mount, mount_bind_recursive, mount_change, unmount};
 
-use super::order::Order;
+use super::order::{Order, Prepare};
 use super::spawner::said;
 use super::sys;
 
@@ -33,30 +33,39 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Where a function finds its package and its layers, and scratch room.
 const PLACES: [&str; 5] = ["var/task", "var/runtime", "opt", "tmp", "proc"];
 
-/// Makes the root and moves into it.
-pub fn make(order: &Order, missing: &mut Vec<String>) -> Result<(), String> {
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(said("private mounts"))?;
+/// Makes what every function has, on a directory of the host that then is the current one.
+pub fn make(prepare: &Prepare, missing: &mut Vec<String>) -> Result<(), String> {
+    // What the host takes off until the order comes goes here too; nothing goes the other way.
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .map_err(said("mounts of its own"))?;
     let small = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", &order.root, "tmpfs", small, c"size=4m,nr_inodes=4096,mode=755")
+    mount("tmpfs", &prepare.root, "tmpfs", small, c"size=4m,nr_inodes=4096,mode=755")
         .map_err(said("the root"))?;
     // From here on by paths within it: should the host's directory go meanwhile, and the mount with it, nothing
     // may be made in its place.
-    std::env::set_current_dir(&order.root).map_err(said("the root"))?;
+    std::env::set_current_dir(&prepare.root).map_err(said("the root"))?;
     let root = Path::new(".");
     for place in PLACES {
         fs::create_dir_all(root.join(place)).map_err(said(place))?;
     }
     system(root)?;
     devices(root)?;
-    for (path, contents) in &order.files {
+    for (path, contents) in &prepare.files {
         write(&beneath(root, path), contents).map_err(said(&path.display().to_string()))?;
     }
+    for (host, inside) in &prepare.binds {
+        bind(host, &beneath(root, inside))?;
+    }
+    processes(root, missing)
+}
+
+/// Adds what the function alone has, and moves into the root.
+pub fn finish(order: &Order) -> Result<(), String> {
+    let root = Path::new(".");
     for (host, inside) in &order.binds {
         bind(host, &beneath(root, inside))?;
     }
     scratch(root, order)?;
-    processes(root, missing)?;
     enter()
 }
 

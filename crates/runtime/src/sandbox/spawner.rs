@@ -49,7 +49,7 @@ pub fn tell(control: &OwnedFd, told: &Told) {
 /// Enters new namespaces and forks their first process.
 fn begin(control: &OwnedFd, output: OwnedFd) -> i32 {
     match enter(control) {
-        Ok(Some(missing)) => inside::run(control, output, missing),
+        Ok(Some((prepare, missing))) => inside::run(control, &output, &prepare, missing),
         Ok(None) => 0,
         Err(why) => {
             tell(control, &Told::Failed(why));
@@ -68,20 +68,20 @@ pub fn hear<T: serde::de::DeserializeOwned>(control: &OwnedFd) -> Result<Option<
     }
 }
 
-/// What the machine could not give, in the first process of the new namespaces; `None` in its parent, which
-/// has nothing left to do.
-fn enter(control: &OwnedFd) -> Result<Option<Vec<String>>, String> {
+/// What is to be prepared, and what the machine could not give, in the first process of the new namespaces;
+/// `None` in its parent, which has nothing left to do.
+fn enter(control: &OwnedFd) -> Result<Option<(Prepare, Vec<String>)>, String> {
     sys::forget_children(false);
     let nothing = File::open("/dev/null").map_err(said("/dev/null"))?;
     rustix::stdio::dup2_stdin(&nothing).map_err(said("standard input"))?;
-    let Some(Prepare { cgroups, root }) = hear(control)? else { return Ok(None) };
+    let Some(prepare) = hear::<Prepare>(control)? else { return Ok(None) };
     let mut missing = Vec::new();
-    for group in &cgroups {
+    for group in &prepare.cgroups {
         if let Err(error) = std::fs::write(group, "0") {
             missing.push(format!("control group {}: {error}", group.display()));
         }
     }
-    if !root {
+    if !prepare.privileged {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         sys::unshare(UnshareFlags::NEWUSER).map_err(said("a user namespace"))?;
         map_ids((0, uid), (0, gid)).map_err(said("the user namespace's ids"))?;
@@ -95,7 +95,7 @@ fn enter(control: &OwnedFd) -> Result<Option<Vec<String>>, String> {
     sys::unshare(namespaces).map_err(said("new namespaces"))?;
     match sys::fork().map_err(said("fork"))? {
         Some(_) => Ok(None),
-        None => Ok(Some(missing)),
+        None => Ok(Some((prepare, missing))),
     }
 }
 

@@ -56,12 +56,13 @@ pub fn forget_children(forget: bool) {
     unsafe { libc::signal(libc::SIGCHLD, how) };
 }
 
-/// Makes a mount, and with `recursive` all below it, read-only, without device files and set-user-id.
+/// Makes a mount, and with `recursive` all below it, read-only, without device files and set-user-id, and
+/// deaf to what is mounted elsewhere.
 pub fn read_only(path: &CStr, recursive: bool) -> io::Result<()> {
     let attributes = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
         attr_clr: 0,
-        propagation: 0,
+        propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
