@@ -82,6 +82,15 @@ CONDITIONS = {"IsProd": {"Fn::Equals": [{"Ref": "AWS::Region"}, "x"]}, "IsTest":
 METHODS = ["get", "POST", "put", "delete", "any", "patch", "head"]
 
 TEMPLATES = {
+    "applications": {
+        "Parameters": {"Stage": {"Type": "String", "Default": "test"}},
+        "Conditions": {"Is": {"Fn::Equals": [{"Ref": "Stage"}, "test"]}},
+        "Resources": {
+            "Plain": {"Type": "AWS::Serverless::Application", "Properties": {"Location": "https://s3.amazonaws.com/b/t.yaml"}},
+            "Whole": {"Type": "AWS::Serverless::Application", "Condition": "Is", "DependsOn": "Plain", "DeletionPolicy": "Retain",
+                      "Properties": {"Location": "https://s3.amazonaws.com/b/t.yaml", "TimeoutInMinutes": 5,
+                                     "Parameters": {"Stage": {"Ref": "Stage"}, "Of": {"Fn::GetAtt": ["Plain", "Outputs.It"]}},
+                                     "Tags": {"a": "b"}}}}},
     "proxy": {"Resources": {"Fn": function({"Any": api("/{proxy+}", "ANY"), "Root": api("/", "post")})}},
     "globals": {
         "Globals": {
@@ -269,6 +278,10 @@ TEMPLATES = {
 }
 
 REFUSED = {
+    "no location": {"App": {"Type": "AWS::Serverless::Application", "Properties": {"Parameters": {"A": "b"}}}},
+    "no version": {"App": {"Type": "AWS::Serverless::Application", "Properties": {"Location": {"ApplicationId": "arn:a"}}}},
+    "reserved tags": {"App": {"Type": "AWS::Serverless::Application", "Properties": {
+        "Location": "https://s3.amazonaws.com/b/t", "Tags": {"serverlessrepo:applicationId": "x"}}}},
     "local path": {"Fn": function(CodeUri="./src")},
     "no code": {"Fn": {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "h", "Runtime": "r"}}},
     "no handler": {"Fn": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "s3://b/k"}}},
@@ -348,10 +361,14 @@ def test_what_domains_do_not_have_is_named(server, member):
 def test_what_is_not_there_is_named(server):
     found = transformed(server, {"Transform": NAME, "Resources": {
         "Table": {"Type": "AWS::Serverless::SimpleTable"},
+        "App": {"Type": "AWS::Serverless::Application", "Properties": {
+            "Location": {"ApplicationId": "arn:a", "SemanticVersion": "1.0.0"}}},
         "Fn": function({"Tick": {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)"}}},
                        DeploymentPreference={"Type": "AllAtOnce"})}})
     assert found == (
-        "Invalid Serverless Application Specification document. Number of errors found: 3. "
+        "Invalid Serverless Application Specification document. Number of errors found: 4. "
         "Resource with id [Table] is invalid. Resource type 'AWS::Serverless::SimpleTable' is not supported. "
         "Resource with id [Fn] is invalid. Property 'DeploymentPreference' of AWS::Serverless::Function is not supported. "
-        "Resource with id [Fn] is invalid. Event with id [Tick] is invalid. Event type 'Schedule' is not supported.")
+        "Resource with id [Fn] is invalid. Event with id [Tick] is invalid. Event type 'Schedule' is not supported. "
+        "Resource with id [App] is invalid. Property 'Location' must be a URL: applications of the AWS Serverless Application "
+        "Repository are not supported.")

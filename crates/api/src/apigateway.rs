@@ -63,11 +63,6 @@ pub static SERVICE: Service = Service {
             uri: "/domainnameaccessassociations/{domain_name_access_association_arn}",
         },
         RefusedOperation { name: "DeleteVpcLink", method: "DELETE", uri: "/vpclinks/{vpclink_id}" },
-        RefusedOperation {
-            name: "FlushStageCache",
-            method: "DELETE",
-            uri: "/restapis/{restapi_id}/stages/{stage_name}/cache/data",
-        },
         RefusedOperation { name: "GenerateClientCertificate", method: "POST", uri: "/clientcertificates" },
         RefusedOperation {
             name: "GetClientCertificate",
@@ -489,6 +484,17 @@ static OPERATIONS: &[Operation] = &[
             "FlushStageAuthorizersCacheRequest",
             &schemas::FLUSH_STAGE_AUTHORIZERS_CACHE_REQUEST,
         ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "FlushStageCache",
+        method: "DELETE",
+        uri: "/restapis/{restapi_id}/stages/{stage_name}/cache/data",
+        status: 202,
+        input: Member::new("FlushStageCacheRequest", &schemas::FLUSH_STAGE_CACHE_REQUEST),
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("apigateway:DELETE"),
@@ -1297,6 +1303,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: FlushStageAuthorizersCacheInput,
     ) -> impl Future<Output = Result<FlushStageAuthorizersCacheOutput, ropeway_wire::Error>> + Send;
+    fn flush_stage_cache(
+        &self,
+        cx: &Cx,
+        input: FlushStageCacheInput,
+    ) -> impl Future<Output = Result<FlushStageCacheOutput, ropeway_wire::Error>> + Send;
     fn get_account(
         &self,
         cx: &Cx,
@@ -1757,6 +1768,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.flush_stage_authorizers_cache(&cx, input).await
                 },
             )),
+            "FlushStageCache" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: FlushStageCacheInput| async move {
+                    service.flush_stage_cache(&cx, input).await
+                }))
+            }
             "GetAccount" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetAccountInput| async move {
                     service.get_account(&cx, input).await
@@ -2203,6 +2219,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.flush_stage_authorizers_cache(&cx, input).await
                 },
             )),
+            "FlushStageCache" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: FlushStageCacheInput| async move {
+                    service.flush_stage_cache(&cx, input).await
+                }))
+            }
             "GetAccount" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAccountInput| async move {
                     service.get_account(&cx, input).await
@@ -4234,6 +4255,33 @@ impl Decode for FlushStageAuthorizersCacheInput {
 }
 
 impl Encode for FlushStageAuthorizersCacheInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.stage_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct FlushStageCacheInput {
+    pub rest_api_id: String,
+    pub stage_name: String,
+}
+
+impl Decode for FlushStageCacheInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.stage_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for FlushStageCacheInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.rest_api_id), Some(&self.stage_name)]);
     }
@@ -8169,6 +8217,38 @@ impl Input for FlushStageAuthorizersCacheInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct FlushStageCacheOutput {}
+impl Decode for FlushStageCacheOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for FlushStageCacheOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for FlushStageCacheInput {
+    type Output = FlushStageCacheOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "FlushStageCache";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/stages/{}/cache/data",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.stage_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetAccountInput {
     type Output = GetAccountOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -9877,6 +9957,18 @@ pub mod schemas {
 
     pub static FLUSH_STAGE_AUTHORIZERS_CACHE_REQUEST: Schema = Schema {
         name: "FlushStageAuthorizersCacheRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("stageName", &schema::STRING).required().at(Location::Label("stage_name")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static FLUSH_STAGE_CACHE_REQUEST: Schema = Schema {
+        name: "FlushStageCacheRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),

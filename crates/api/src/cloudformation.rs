@@ -988,6 +988,7 @@ pub struct CreateChangeSetInput {
     pub change_set_type: Option<String>,
     pub resources_to_import: Option<Vec<ResourceToImport>>,
     pub on_stack_failure: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
 
 impl Decode for CreateChangeSetInput {
@@ -1009,6 +1010,7 @@ impl Decode for CreateChangeSetInput {
                 14 => out.change_set_type = Some(Decode::decode(d)?),
                 15 => out.resources_to_import = Some(Decode::decode(d)?),
                 17 => out.on_stack_failure = Some(Decode::decode(d)?),
+                20 => out.deployment_config = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -1040,7 +1042,7 @@ impl Encode for CreateChangeSetInput {
             self.on_stack_failure.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
-            None,
+            self.deployment_config.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
     }
@@ -1092,6 +1094,7 @@ pub struct CreateStackInput {
     pub tags: Option<Vec<Tag>>,
     pub client_request_token: Option<String>,
     pub enable_termination_protection: Option<bool>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
 
 impl Decode for CreateStackInput {
@@ -1113,6 +1116,7 @@ impl Decode for CreateStackInput {
                 14 => out.tags = Some(Decode::decode(d)?),
                 15 => out.client_request_token = Some(Decode::decode(d)?),
                 16 => out.enable_termination_protection = Some(Decode::decode(d)?),
+                18 => out.deployment_config = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -1142,7 +1146,7 @@ impl Encode for CreateStackInput {
             self.client_request_token.as_ref().map(|v| v as &dyn Encode),
             self.enable_termination_protection.as_ref().map(|v| v as &dyn Encode),
             None,
-            None,
+            self.deployment_config.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
     }
@@ -1226,6 +1230,7 @@ pub struct DeleteStackInput {
     pub retain_resources: Option<Vec<String>>,
     pub role_arn: Option<String>,
     pub client_request_token: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
 
 impl Decode for DeleteStackInput {
@@ -1237,6 +1242,7 @@ impl Decode for DeleteStackInput {
                 1 => out.retain_resources = Some(Decode::decode(d)?),
                 2 => out.role_arn = Some(Decode::decode(d)?),
                 3 => out.client_request_token = Some(Decode::decode(d)?),
+                5 => out.deployment_config = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -1253,7 +1259,7 @@ impl Encode for DeleteStackInput {
             self.role_arn.as_ref().map(|v| v as &dyn Encode),
             self.client_request_token.as_ref().map(|v| v as &dyn Encode),
             None,
-            None,
+            self.deployment_config.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3409,6 +3415,7 @@ pub struct UpdateStackInput {
     pub tags: Option<Vec<Tag>>,
     pub disable_rollback: Option<bool>,
     pub client_request_token: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
 
 impl Decode for UpdateStackInput {
@@ -3430,6 +3437,7 @@ impl Decode for UpdateStackInput {
                 14 => out.tags = Some(Decode::decode(d)?),
                 15 => out.disable_rollback = Some(Decode::decode(d)?),
                 16 => out.client_request_token = Some(Decode::decode(d)?),
+                18 => out.deployment_config = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3459,7 +3467,7 @@ impl Encode for UpdateStackInput {
             self.disable_rollback.as_ref().map(|v| v as &dyn Encode),
             self.client_request_token.as_ref().map(|v| v as &dyn Encode),
             None,
-            None,
+            self.deployment_config.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
     }
@@ -4278,7 +4286,7 @@ pub mod schemas {
                 Member::new("OnStackFailure", &schemas::ON_STACK_FAILURE),
                 Member::new("ImportExistingResources", &schema::STRING).refused(),
                 Member::new("DeploymentMode", &schema::STRING).refused(),
-                Member::new("DeploymentConfig", &schema::STRING).refused(),
+                Member::new("DeploymentConfig", &schemas::DEPLOYMENT_CONFIG),
                 Member::new("DisableValidation", &schema::STRING).refused(),
             ],
             payload: None,
@@ -4317,7 +4325,7 @@ pub mod schemas {
                 Member::new("ClientRequestToken", &schemas::CLIENT_REQUEST_TOKEN),
                 Member::new("EnableTerminationProtection", &schema::BOOLEAN),
                 Member::new("RetainExceptOnCreate", &schema::STRING).refused(),
-                Member::new("DeploymentConfig", &schema::STRING).refused(),
+                Member::new("DeploymentConfig", &schemas::DEPLOYMENT_CONFIG),
                 Member::new("DisableValidation", &schema::STRING).refused(),
             ],
             payload: None,
@@ -4361,7 +4369,7 @@ pub mod schemas {
                 Member::new("RoleARN", &schemas::ROLE_ARN),
                 Member::new("ClientRequestToken", &schemas::CLIENT_REQUEST_TOKEN),
                 Member::new("DeletionMode", &schema::STRING).refused(),
-                Member::new("DeploymentConfig", &schema::STRING).refused(),
+                Member::new("DeploymentConfig", &schemas::DEPLOYMENT_CONFIG),
             ],
             payload: None,
         },
@@ -5834,7 +5842,7 @@ pub mod schemas {
                 Member::new("DisableRollback", &schema::BOOLEAN),
                 Member::new("ClientRequestToken", &schemas::CLIENT_REQUEST_TOKEN),
                 Member::new("RetainExceptOnCreate", &schema::STRING).refused(),
-                Member::new("DeploymentConfig", &schema::STRING).refused(),
+                Member::new("DeploymentConfig", &schemas::DEPLOYMENT_CONFIG),
                 Member::new("DisableValidation", &schema::STRING).refused(),
             ],
             payload: None,

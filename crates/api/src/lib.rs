@@ -10,6 +10,9 @@ pub mod apigateway;
 pub mod apigatewayv2;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
+pub mod cloudcontrol;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+#[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
 pub mod cloudformation;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]

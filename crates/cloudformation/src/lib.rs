@@ -40,7 +40,7 @@ use ropeway_wire::Services;
 
 pub use commands::Stacks;
 pub use keys::StackKey;
-pub use ops::CloudFormation;
+pub use ops::{CloudControl, CloudFormation};
 pub use responses::{Addresses, Responses};
 pub use runner::{Deployer, Surroundings};
 
@@ -52,6 +52,11 @@ pub fn machine() -> impl Fn(ShardId) -> Stacks + Send + Sync + 'static {
 /// The service, over a running core; `services` are for templates that are kept in S3.
 pub fn service(core: Core, services: Arc<Services>) -> CloudFormation {
     CloudFormation::new(core, services)
+}
+
+/// Cloud Control, which reads resources as its callers.
+pub fn cloud_control(services: &Arc<Services>) -> CloudControl {
+    CloudControl::new(Arc::clone(services))
 }
 
 /// The actor of `Space::CloudFormation`: calls services as the principals whose operations it carries out,

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ropeway_api::{apigateway, apigatewayv2, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts};
+use ropeway_api::{
+    apigateway, apigatewayv2, cloudcontrol, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts,
+};
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
@@ -186,6 +188,9 @@ fn make_services(
         Arc::new(s3::S3Dispatch(s3_service)),
         Arc::new(firehose::FirehoseDispatch(streams)),
         Arc::new(logs::LogsDispatch(logs_service)),
+        Arc::new(cloudcontrol::CloudcontrolDispatch(Arc::new(ropeway_cloudformation::cloud_control(
+            services,
+        )))),
         Arc::new(cloudformation::CloudformationDispatch(stacks)),
         Arc::new(iam::IamDispatch(iam_service)),
         Arc::new(sts::StsDispatch(sts_service)),

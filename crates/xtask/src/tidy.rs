@@ -128,6 +128,7 @@ fn unread_inputs(root: &Path, problems: &mut Vec<String>) -> Result<(), String> 
         let crate_dir = root.join("crates").join(match id {
             "sts" => "iam",
             "apigatewayv2" => "apigateway",
+            "cloudcontrol" => "cloudformation",
             id => id,
         });
         let mut code = String::new();

@@ -341,6 +341,7 @@ operations! {
     stages::create_stage(CreateStageInput) -> CreateStageOutput;
     stages::delete_stage(DeleteStageInput) -> DeleteStageOutput;
     stages::flush_stage_authorizers_cache(FlushStageAuthorizersCacheInput) -> FlushStageAuthorizersCacheOutput;
+    stages::flush_stage_cache(FlushStageCacheInput) -> FlushStageCacheOutput;
     stages::get_stage(GetStageInput) -> GetStageOutput;
     stages::get_stages(GetStagesInput) -> GetStagesOutput;
     stages::update_stage(UpdateStageInput) -> UpdateStageOutput;

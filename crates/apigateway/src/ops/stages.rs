@@ -108,3 +108,14 @@ pub async fn flush_stage_authorizers_cache(
     gateway.live.forget(&input.rest_api_id);
     Ok(api::FlushStageAuthorizersCacheOutput {})
 }
+
+/// There are no caches of responses, so that an empty one is all that a stage has.
+pub async fn flush_stage_cache(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    input: api::FlushStageCacheInput,
+) -> Result<api::FlushStageCacheOutput, Error> {
+    let api = gateway.own(cx, &input.rest_api_id).await?;
+    shown(&api, &input.stage_name)?;
+    Ok(api::FlushStageCacheOutput {})
+}

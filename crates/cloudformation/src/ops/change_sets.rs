@@ -11,7 +11,7 @@ use super::describe::{shown, shown_tags};
 use super::imports;
 use super::page::cut;
 use super::request::{Asked, Defined, check_name, define, on_failure, operation};
-use super::stacks::{blank, enlist, next_template};
+use super::stacks::{blank, disables_rollback, enlist, next_template};
 use super::{CloudFormation, scope};
 use crate::commands::{Command, Output as Answered, is_updatable};
 use crate::keys::{self, StackKey};
@@ -105,7 +105,10 @@ pub async fn create_change_set(
         reason,
         changes,
         role_arn: input.role_arn,
-        on_failure: on_failure(input.on_stack_failure.as_deref()),
+        on_failure: on_failure(input.on_stack_failure.as_deref()).or_else(|| {
+            let disabled = disables_rollback(None, input.deployment_config.as_ref()).unwrap_or(false);
+            disabled.then_some(OnFailure::DoNothing)
+        }),
         token: input.client_token,
         imports: imports::values(&imports),
     };

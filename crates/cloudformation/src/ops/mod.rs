@@ -2,6 +2,7 @@
 
 mod change_sets;
 mod changes;
+mod cloud_control;
 mod describe;
 mod exports;
 mod imports;
@@ -15,6 +16,8 @@ pub(crate) mod stacks;
 mod templates;
 
 use std::sync::Arc;
+
+pub use cloud_control::CloudControl;
 
 use ropeway_api::cloudformation::*;
 use ropeway_core::keys::Scope;

@@ -58,7 +58,8 @@ pub async fn create_stack(
     input: CreateStackInput,
 ) -> Result<CreateStackOutput, Error> {
     check_name(&input.stack_name)?;
-    if input.disable_rollback.is_some() && input.on_failure.is_some() {
+    let disable_rollback = disables_rollback(input.disable_rollback, input.deployment_config.as_ref());
+    if disable_rollback.is_some() && input.on_failure.is_some() {
         return Err(error::validation("You can specify either DisableRollback or OnFailure, but not both."));
     }
     let body =
@@ -72,7 +73,7 @@ pub async fn create_stack(
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone();
     let mut operation = operation(cx, id, OperationKind::Create, role, input.client_request_token)?;
-    let disabled = input.disable_rollback.unwrap_or(false);
+    let disabled = disable_rollback.unwrap_or(false);
     let asked = on_failure(input.on_failure.as_deref());
     operation.on_failure = asked.unwrap_or(if disabled { OnFailure::DoNothing } else { OnFailure::Rollback });
     operation.deadline = deadline(cx, input.timeout_in_minutes)?;
@@ -86,6 +87,11 @@ pub async fn create_stack(
     let key = started(service.on_stack(cx, &key, command).await?)?;
     enlist(service, cx, &key).await?;
     Ok(CreateStackOutput { stack_id: Some(key.arn()), operation_id: None })
+}
+
+/// Whether a failure leaves what there is, which a request may say in two places; none: it says nothing.
+pub(super) fn disables_rollback(own: Option<bool>, config: Option<&DeploymentConfig>) -> Option<bool> {
+    own.or_else(|| config.and_then(|config| config.disable_rollback))
 }
 
 fn no_template() -> Error {
@@ -144,7 +150,7 @@ pub async fn update_stack(
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone().or(stack.role_arn.clone());
     let mut operation = operation(cx, id, OperationKind::Update, role, input.client_request_token)?;
-    if input.disable_rollback.unwrap_or(false) {
+    if disables_rollback(input.disable_rollback, input.deployment_config.as_ref()).unwrap_or(false) {
         operation.on_failure = OnFailure::DoNothing;
     }
     let (body, url) = (input.stack_policy_during_update_body, input.stack_policy_during_update_url);

@@ -13,6 +13,7 @@ use ropeway_api::apigateway::{
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
 
+use super::documents::document;
 use super::{
     Failure, Made, Provider, Subject, TAGS, after_creation, object, property, tag_changes, tags, text, texts,
     unless,
@@ -31,6 +32,15 @@ static REST_API: ResourceType = ResourceType::new(
         Property::new("ApiKeySourceType", STRING),
         Property::new("BinaryMediaTypes", STRINGS),
         Property::new("Body", Kind::Json),
+        Property::new(
+            "BodyS3Location",
+            Kind::Structure(&[
+                Property::new("Bucket", STRING),
+                Property::new("ETag", STRING),
+                Property::new("Key", STRING),
+                Property::new("Version", STRING),
+            ]),
+        ),
         Property::new("CloneFrom", STRING).replacement(),
         Property::new("Description", STRING),
         Property::new("DisableExecuteApiEndpoint", Kind::Boolean),
@@ -200,15 +210,14 @@ impl RestApi {
 
     /// Imports the document, then sets what the other properties say.
     async fn settle(subject: &Subject<'_>, id: &str, old: &Json) -> Result<Made, Error> {
-        let body = subject.property("Body");
-        if !body.is_null() {
+        if let Some(body) = document(subject).await? {
             let parameters = subject.property("Parameters").as_object();
             let parameters = parameters.map(|map| map.iter().map(|(k, v)| (k.clone(), text(v))).collect());
             let input = PutRestApiInput {
                 rest_api_id: id.to_owned(),
                 mode: Some(subject.property("Mode").as_str().unwrap_or("overwrite").to_owned()),
                 parameters,
-                body: text(body).into_bytes().into(),
+                body: body.into_bytes().into(),
                 ..PutRestApiInput::default()
             };
             subject.services.call(subject.cx.clone(), input).await?;
@@ -220,7 +229,12 @@ impl RestApi {
     }
 
     fn patches(subject: &Subject<'_>, before: &Found, old: &Json) -> Vec<Json> {
-        let mut out = vec![patch("replace", "/name", &Self::title(subject))];
+        // A document in S3 has named the API as it was imported.
+        let is_named = subject.property("BodyS3Location").is_null() || !subject.property("Name").is_null();
+        let mut out = Vec::new();
+        if is_named {
+            out.push(patch("replace", "/name", &Self::title(subject)));
+        }
         let mut set = |name: &str, path: &str| {
             let value = subject.property(name);
             if !value.is_null() {

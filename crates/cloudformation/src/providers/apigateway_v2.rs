@@ -9,12 +9,12 @@ use ropeway_api::apigatewayv2::{
     GetAuthorizersInput, GetRoutesInput, ReimportApiInput, TagResourceInput, UntagResourceInput,
     UpdateApiInput, UpdateAuthorizerInput, UpdateDeploymentInput, UpdateIntegrationInput, UpdateRouteInput,
 };
-use ropeway_api::s3::GetObjectInput;
 use ropeway_wire::schema::{Kind as Shape, Member};
 use ropeway_wire::{BoxFuture, Error, Input};
 use serde_json::{Map, Value as Json, json};
 
 use super::apigateway::{MISSING, is_own, own_tags};
+use super::documents::document;
 use super::{Failure, Made, Provider, Subject, after_creation, object, property, text, unless};
 use crate::template::{Kind, Naming, Property, ResourceType};
 
@@ -224,30 +224,6 @@ impl Api {
         }
     }
 
-    /// The document, given in the template or in S3.
-    async fn document(subject: &Subject<'_>) -> Result<Option<String>, Error> {
-        let body = subject.property("Body");
-        if !body.is_null() {
-            return Ok(Some(text(body)));
-        }
-        let place = subject.property("BodyS3Location");
-        if place.is_null() {
-            return Ok(None);
-        }
-        let member = |name: &str| text(property(place, name));
-        let version = property(place, "Version").as_str().map(str::to_owned);
-        let input = GetObjectInput {
-            bucket: member("Bucket"),
-            key: member("Key"),
-            version_id: version,
-            ..GetObjectInput::default()
-        };
-        let found = subject.services.call(subject.cx.clone(), input).await?;
-        let bytes = crate::ops::source::read(found.body.unwrap_or_default()).await?;
-        let document = String::from_utf8(bytes);
-        document.map(Some).map_err(|_| Error::new(400, "BadRequestException", "The document is not UTF-8"))
-    }
-
     async fn make(subject: &Subject<'_>) -> Result<String, Error> {
         if let Some(found) = Self::find(subject).await? {
             return Ok(found.api_id.unwrap_or_default());
@@ -264,7 +240,7 @@ impl Api {
 
     /// Imports the document, then sets what the other properties say.
     async fn settle(subject: &Subject<'_>, id: &str, old: &Json) -> Result<Made, Error> {
-        if let Some(body) = Self::document(subject).await? {
+        if let Some(body) = document(subject).await? {
             let base = subject.property("BasePath").clone();
             let input = object([("ApiId", json!(id)), ("Body", json!(body)), ("Basepath", base)]);
             call::<ReimportApiInput>(subject, input).await?;

@@ -13,6 +13,7 @@ mod apigateway_v2;
 mod apigateway_v2_domains;
 mod apigateway_v2_stage;
 mod custom;
+mod documents;
 mod firehose;
 mod iam;
 mod iam_policies;

@@ -4,10 +4,11 @@
 //! are SAM's to the last digit, so that a template means the same here and there. Source: the SAM specification, and the
 //! behaviour of the public `aws-sam-translator` package, against whose output the tests compare.
 //!
-//! Not there, and refused by name with all that is wrong: `Application`, `Connector`, `SimpleTable`,
+//! Not there, and refused by name with all that is wrong: `Connector`, `SimpleTable`,
 //! `StateMachine`, `GraphQLApi` and the other types of services that do not exist; events of such services; images as
 //! code; deployment preferences; records of Route 53 for custom domains, merged definitions and shared usage plans of APIs.
 
+mod application;
 mod authorizers;
 mod code;
 mod digest;
@@ -256,10 +257,11 @@ impl Run {
 
     /// Transforms every resource of SAM's: functions first, for their events change APIs.
     fn resources(&mut self) -> Result<(), Vec<Problem>> {
-        const ORDER: [&[&str]; 3] = [
+        const ORDER: [&[&str]; 4] = [
             &["AWS::Serverless::Function"],
             &["AWS::Serverless::Api", "AWS::Serverless::HttpApi"],
             &["AWS::Serverless::LayerVersion"],
+            &["AWS::Serverless::Application"],
         ];
         let told = self.told();
         for kinds in ORDER {
@@ -307,6 +309,7 @@ impl Run {
                 rest_api::transform(source, &self.parameters, callers)
             }
             "AWS::Serverless::HttpApi" => http_api::transform(source, &self.parameters),
+            "AWS::Serverless::Application" => Ok(vec![application::transform(source)?]),
             _ => {
                 let layer = layer::transform(source, &self.parameters)?;
                 self.generated.renamed.insert(source.id.text.clone(), layer.id.text.clone());
@@ -376,6 +379,7 @@ fn table(kind: &str) -> Option<&'static [Property]> {
         "AWS::Serverless::Api" => tables::API,
         "AWS::Serverless::HttpApi" => tables::HTTP_API,
         "AWS::Serverless::LayerVersion" => tables::LAYER,
+        "AWS::Serverless::Application" => tables::APPLICATION,
         _ => return None,
     })
 }

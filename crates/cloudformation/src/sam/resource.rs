@@ -10,12 +10,13 @@ const ATTRIBUTES: [&str; 5] =
 /// Attributes that whatever it generates has too.
 const PASSED: [&str; 3] = ["Condition", "DeletionPolicy", "UpdateReplacePolicy"];
 /// Types of which a generated resource may take an id that is there: the one that is transformed, or changed.
-const REPLACES: [(&str, &str); 5] = [
+const REPLACES: [(&str, &str); 6] = [
     ("AWS::Lambda::Function", "AWS::Serverless::Function"),
     ("AWS::Lambda::LayerVersion", "AWS::Serverless::LayerVersion"),
     ("AWS::ApiGateway::RestApi", "AWS::Serverless::Api"),
     ("AWS::ApiGatewayV2::Api", "AWS::Serverless::HttpApi"),
     ("AWS::S3::Bucket", "AWS::S3::Bucket"),
+    ("AWS::CloudFormation::Stack", "AWS::Serverless::Application"),
 ];
 /// Types that take tags as a list.
 const TAGGED: [&str; 10] = [

@@ -176,6 +176,15 @@ pub const LAYER: &[Property] = &[
     p("RetentionPolicy", Text),
 ];
 
+/// `AWS::Serverless::Application`.
+pub const APPLICATION: &[Property] = &[
+    p("Location", TextOrMap),
+    p("Parameters", Map),
+    p("NotificationARNs", ListOfTextsOrMaps),
+    p("Tags", Map),
+    p("TimeoutInMinutes", Integer),
+];
+
 /// The event `Api`.
 pub const API_EVENT: &[Property] = &[
     required("Path", Text),

@@ -12,6 +12,10 @@ const LOCAL: &[(&str, &str, Form)] = &[
     ("AWS::Lambda::LayerVersion", "Content", Form::Members),
 ];
 
+/// The types that are stacks of templates, and their property for the template's place.
+const STACKS: [(&str, &str); 2] =
+    [("AWS::CloudFormation::Stack", "TemplateURL"), ("AWS::Serverless::Application", "Location")];
+
 /// How a property names an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -70,14 +74,17 @@ fn of(template: &Value, id: &str, resource: &Value) -> Option<Artifact> {
     })
 }
 
+/// The property of a resource that names a template; none: the resource is no stack.
+fn template_property(resource: &Value) -> Option<&'static str> {
+    let of = text(resource, &["Type"])?;
+    STACKS.iter().find(|(stack, _)| *stack == of).map(|(_, property)| *property)
+}
+
 /// The resources that are stacks of local templates, and the paths from the template's folder.
 pub(super) fn nested(template: &Value) -> Vec<(String, String)> {
     let resources = template.get("Resources").and_then(Value::as_object);
-    let stacks = resources.into_iter().flatten();
-    let stacks =
-        stacks.filter(|(_, resource)| text(resource, &["Type"]) == Some("AWS::CloudFormation::Stack"));
-    let found = stacks.filter_map(|(id, resource)| {
-        let path = text(resource, &["Properties", "TemplateURL"])?;
+    let found = resources.into_iter().flatten().filter_map(|(id, resource)| {
+        let path = text(resource, &["Properties", template_property(resource)?])?;
         (!path.contains("://")).then(|| (id.clone(), path.to_owned()))
     });
     found.collect()
@@ -85,10 +92,12 @@ pub(super) fn nested(template: &Value) -> Vec<(String, String)> {
 
 /// Puts a template's URL in the place of its path.
 pub(super) fn name_template(template: &mut Value, resource: &str, url: &str) {
-    let path = ["Resources", resource, "Properties"];
-    let properties = path.iter().try_fold(template, |value, name| value.get_mut(name));
-    if let Some(properties) = properties.and_then(Value::as_object_mut) {
-        properties.insert("TemplateURL".to_owned(), url.into());
+    let resource = template.get_mut("Resources").and_then(|resources| resources.get_mut(resource));
+    let Some(resource) = resource else { return };
+    let property = template_property(resource);
+    let properties = resource.get_mut("Properties").and_then(Value::as_object_mut);
+    if let (Some(property), Some(properties)) = (property, properties) {
+        properties.insert(property.to_owned(), url.into());
     }
 }
 
@@ -140,11 +149,17 @@ mod tests {
         let mut template = json!({ "Resources": {
             "Far": stack(json!("https://s3.amazonaws.com/b/k")),
             "Near": stack(json!("./near.yaml")),
+            "Own": { "Type": "AWS::Serverless::Application", "Properties": { "Location": "own.yaml" } },
+            "Public": { "Type": "AWS::Serverless::Application", "Properties": {
+                "Location": { "ApplicationId": "arn:a", "SemanticVersion": "1.0.0" } } },
             "Some": stack(json!({ "Ref": "Url" })),
         } });
-        assert_eq!(nested(&template), [("Near".to_owned(), "./near.yaml".to_owned())]);
+        let expected = [("Near", "./near.yaml"), ("Own", "own.yaml")];
+        assert_eq!(nested(&template), expected.map(|(id, path)| (id.to_owned(), path.to_owned())));
         name_template(&mut template, "Near", "http://x/y");
+        name_template(&mut template, "Own", "http://x/z");
         assert_eq!(template["Resources"]["Near"]["Properties"]["TemplateURL"], json!("http://x/y"));
+        assert_eq!(template["Resources"]["Own"]["Properties"]["Location"], json!("http://x/z"));
         assert!(nested(&template).is_empty());
     }
 
