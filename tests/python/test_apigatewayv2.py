@@ -305,6 +305,48 @@ paths:
             http.import_api(Body=wrong)
 
 
+@pytest.mark.parametrize("kind", ["JSON", "YAML"])
+def test_of_an_export_an_import_makes_the_same(http, kind):
+    proxy = {"type": "aws_proxy", "httpMethod": "POST", "uri": INVOCATIONS, "payloadFormatVersion": "2.0",
+             "requestParameters": {"append:header.x": "$context.requestId"}, "timeoutInMillis": 1000,
+             "responseParameters": {"200": {"overwrite:statuscode": "201"}}}
+    whole = document(**{
+        "components": {"securitySchemes": {
+            "own": {"type": "oauth2", "x-amazon-apigateway-authorizer": {
+                "type": "jwt", "identitySource": "$request.header.Authorization",
+                "jwtConfiguration": {"issuer": "https://i", "audience": ["a", "b"]}}},
+            "asks": {"type": "apiKey", "name": "x", "in": "header", "x-amazon-apigateway-authorizer": {
+                "type": "request", "identitySource": "$request.header.a, $context.stage", "authorizerUri": INVOCATIONS,
+                "authorizerPayloadFormatVersion": "2.0", "authorizerResultTtlInSeconds": 5, "enableSimpleResponses": True}},
+            "signed": {"type": "apiKey", "name": "x", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"}}},
+        "x-amazon-apigateway-cors": {"allowOrigins": ["https://a"], "maxAge": 5},
+        "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": True}})
+    for path, verb, security in [("/jwt/{id}", "get", {"own": ["s"]}), ("/asks", "post", {"asks": []}),
+                                 ("/iam/{all+}", "x-amazon-apigateway-any-method", {"signed": []})]:
+        whole["paths"][path] = {verb: {"x-amazon-apigateway-integration": proxy, "security": [security]}}
+
+    def exported(id, **more):
+        return http.export_api(ApiId=id, Specification="OAS30", OutputType=kind, **more)["body"].read().decode()
+
+    id = http.import_api(Body=json.dumps(whole))["ApiId"]
+    first = exported(id)
+    again = http.import_api(Body=first)["ApiId"]
+    assert exported(again).replace(again, id) == first
+    assert http.get_api(ApiId=again)["CorsConfiguration"] == {"AllowOrigins": ["https://a"], "MaxAge": 5}
+    keys = [sorted((one["RouteKey"], one["AuthorizationType"], tuple(one.get("AuthorizationScopes", []))) for one in
+                   http.get_routes(ApiId=api)["Items"]) for api in (id, again)]
+    assert keys[0] == keys[1] and ("GET /jwt/{id}", "JWT", ("s",)) in keys[0]
+    # Of a stage, what it serves; and without the extensions.
+    http.create_stage(ApiId=id, StageName="dev", DeploymentId=http.create_deployment(ApiId=id)["DeploymentId"])
+    http.create_route(ApiId=id, RouteKey="GET /later")
+    assert "/later" in exported(id) and "/later" not in exported(id, StageName="dev")
+    assert "x-amazon" not in exported(id, IncludeExtensions=False).replace("x-amazon-apigateway-any-method", "")
+    for wrong, code in [({"Specification": "OAS20"}, 400), ({"OutputType": "XML"}, 400), ({"ExportVersion": "2.0"}, 400),
+                        ({"StageName": "none"}, 404), ({"ApiId": "none"}, 404)]:
+        with refused({400: "BadRequestException", 404: "NotFoundException"}[code], code):
+            http.export_api(**{"ApiId": id, "Specification": "OAS30", "OutputType": kind, **wrong})
+
+
 def test_who_may(server, iam, http, api):
     arn = f"arn:aws:apigateway:{REGION}::/apis/{api}"
     key = make_user(iam, unique("u"), {"Effect": "Allow", "Action": "apigateway:GET", "Resource": [arn, arn + "/routes"]})

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -272,7 +272,7 @@ def test_http_endpoints_and_mappings(server, endpoint):
     seen = answer.json
     assert (seen["path"], seen["verb"], seen["body"]) == ("/at/x%20y?q=1&q=2", "POST", "b")
     assert seen["headers"]["x-own"] == "o" and seen["headers"]["via"] == "HTTP/1.1 AmazonAPIGateway"
-    assert f"host={api.host}" in seen["headers"]["forwarded"]
+    assert seen["headers"]["forwarded"] == f"for=127.0.0.1;host={api.host};proto=http"
     mapped = api.integration(endpoint.address + "/ignored?kept=1", IntegrationMethod="PUT", RequestParameters={
         "overwrite:path": "/to/${request.path.id}/$x", "append:header.x-a": "$request.header.x-own",
         "overwrite:header.x-b": "${stageVariables.v}-${context.httpMethod}", "remove:header.user-agent": "''",
@@ -288,6 +288,24 @@ def test_http_endpoints_and_mappings(server, endpoint):
     assert "user-agent" not in seen["headers"]
     api.route("GET /nobody", api.integration("http://127.0.0.1:1/"))
     answer = api.call("/nobody")
+    assert (answer.status, answer.json) == (503, {"message": "Service Unavailable"})
+
+
+def test_an_integration_has_its_time(server):
+    ended = Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self):
+            ended.wait()
+
+    slow = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    Thread(target=slow.serve_forever, daemon=True).start()
+    api = Http(server)
+    address = f"http://127.0.0.1:{slow.server_address[1]}/"
+    api.route("GET /slow", api.integration(address, TimeoutInMillis=50))
+    answer = api.call("/slow")
+    ended.set()
+    slow.shutdown()
     assert (answer.status, answer.json) == (503, {"message": "Service Unavailable"})
 
 

@@ -119,6 +119,18 @@ SAM = {
 }
 
 
+def test_a_document_comes_from_s3(server, stack, s3, bucket):
+    document = {"openapi": "3.0.1", "info": {"title": "stored", "version": "1"}, "paths": {"/a": {"get": {
+        "x-amazon-apigateway-integration": {"type": "http_proxy", "httpMethod": "GET", "uri": "http://localhost/"}}}}}
+    s3.put_object(Bucket=bucket, Key="api.json", Body=json.dumps(document))
+    body = template(Api=typed("Api", BodyS3Location={"Bucket": bucket, "Key": "api.json"}))
+    body["Outputs"] = {"Id": {"Value": ref("Api")}}
+    id, http = stack.create(body)["Id"], server.client("apigatewayv2")
+    assert http.get_api(ApiId=id)["Name"] == "stored"
+    assert [one["RouteKey"] for one in http.get_routes(ApiId=id)["Items"]] == ["GET /a"]
+    stack.delete()
+
+
 def test_a_sam_template_is_deployed_and_called(server, stack):
     issuer = Issuer()
     stack.cloudformation.create_stack(

@@ -100,11 +100,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "DeleteVpcLink", method: "DELETE", uri: "/v2/vpclinks/{vpcLinkId}" },
         RefusedOperation { name: "DisablePortal", method: "DELETE", uri: "/v2/portals/{portalId}/publish" },
         RefusedOperation {
-            name: "ExportApi",
-            method: "GET",
-            uri: "/v2/apis/{apiId}/exports/{specification}",
-        },
-        RefusedOperation {
             name: "GetIntegrationResponse",
             method: "GET",
             uri: "/v2/apis/{apiId}/integrations/{integrationId}/integrationresponses/{integrationResponseId}",
@@ -427,6 +422,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ExportApi",
+        method: "GET",
+        uri: "/v2/apis/{apiId}/exports/{specification}",
+        status: 200,
+        input: Member::new("ExportApiRequest", &schemas::EXPORT_API_REQUEST),
+        output: Member::new("ExportApiResponse", &schemas::EXPORT_API_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
         checksum_required: false,
     },
     Operation {
@@ -858,6 +864,11 @@ pub trait Apigatewayv2: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteStageInput,
     ) -> impl Future<Output = Result<DeleteStageOutput, ropeway_wire::Error>> + Send;
+    fn export_api(
+        &self,
+        cx: &Cx,
+        input: ExportApiInput,
+    ) -> impl Future<Output = Result<ExportApiOutput, ropeway_wire::Error>> + Send;
     fn get_api(
         &self,
         cx: &Cx,
@@ -1114,6 +1125,9 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
                     service.delete_stage(&cx, input).await
                 }))
             }
+            "ExportApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: ExportApiInput| async move {
+                service.export_api(&cx, input).await
+            })),
             "GetApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiInput| async move {
                 service.get_api(&cx, input).await
             })),
@@ -1351,6 +1365,11 @@ impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
             "DeleteStage" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteStageInput| async move {
                     service.delete_stage(&cx, input).await
+                }))
+            }
+            "ExportApi" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ExportApiInput| async move {
+                    service.export_api(&cx, input).await
                 }))
             }
             "GetApi" => Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiInput| async move {
@@ -3073,6 +3092,73 @@ impl Encode for DomainNameConfiguration {
             self.security_policy.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ExportApiInput {
+    pub api_id: String,
+    pub export_version: Option<String>,
+    pub include_extensions: Option<bool>,
+    pub output_type: String,
+    pub specification: String,
+    pub stage_name: Option<String>,
+}
+
+impl Decode for ExportApiInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.api_id = Decode::decode(d)?,
+                1 => out.export_version = Some(Decode::decode(d)?),
+                2 => out.include_extensions = Some(Decode::decode(d)?),
+                3 => out.output_type = Decode::decode(d)?,
+                4 => out.specification = Decode::decode(d)?,
+                5 => out.stage_name = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ExportApiInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.api_id),
+            self.export_version.as_ref().map(|v| v as &dyn Encode),
+            self.include_extensions.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.output_type),
+            Some(&self.specification),
+            self.stage_name.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ExportApiOutput {
+    pub body: Option<bytes::Bytes>,
+}
+
+impl Decode for ExportApiOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.body = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ExportApiOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.body.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -6295,6 +6381,23 @@ impl Input for DeleteStageInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for ExportApiInput {
+    type Output = ExportApiOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ExportApi";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/apis/{}/exports/{}",
+            cx.region,
+            self.api_id.as_str(),
+            self.specification.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetApiInput {
     type Output = GetApiOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -7740,6 +7843,28 @@ pub mod schemas {
         name: "EndpointType",
         kind: Kind::String,
         constraints: Constraints { min: None, max: None, pattern: None, values: &["REGIONAL", "EDGE"] },
+    };
+
+    pub static EXPORT_API_REQUEST: Schema = Schema {
+        name: "ExportApiRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ApiId", &schema::STRING).required().at(Location::Label("apiId")),
+                Member::new("ExportVersion", &schema::STRING).at(Location::Query("exportVersion")),
+                Member::new("IncludeExtensions", &schema::BOOLEAN).at(Location::Query("includeExtensions")),
+                Member::new("OutputType", &schema::STRING).required().at(Location::Query("outputType")),
+                Member::new("Specification", &schema::STRING).required().at(Location::Label("specification")),
+                Member::new("StageName", &schema::STRING).at(Location::Query("stageName")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static EXPORT_API_RESPONSE: Schema = Schema {
+        name: "ExportApiResponse",
+        kind: Kind::Structure { members: &[Member::new("body", &schema::BLOB)], payload: Some(0) },
+        constraints: Constraints::NONE,
     };
 
     pub static GET_API_MAPPING_REQUEST: Schema = Schema {

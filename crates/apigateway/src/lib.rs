@@ -54,6 +54,9 @@ pub fn service(core: Core, live: Live, limits: Limits) -> ApiGateway {
     ApiGateway::new(core, live, limits)
 }
 
+#[cfg(fuzzing)]
+pub use v2::fuzz_import as fuzz_import_http;
+
 /// Imports a document, and exports what came of it in every form: any bytes are taken or refused. For the fuzzer,
 /// which looks for panics, and for tests.
 #[cfg(any(fuzzing, test))]

@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use crate::commands::{self, MAX_TAGS, Moment};
 use crate::errors::{bad, unimplemented};
 use crate::model::{Definition, GatewayResponse, Model, Settings, Texts, Validator};
-pub use export::{Exported, Form, export};
+pub use export::{Exported, Form, IAM_SCHEME, export, object, texts as texts_of};
 use security::Schemes;
 
 /// Extensions at the root that are read.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ropeway_api::apigateway as api;
+use ropeway_core::Time;
 use ropeway_wire::{Cx, Error};
 
 use super::{ApiGateway, named};
@@ -47,6 +48,12 @@ fn is_yaml(accepts: &str) -> Result<bool, Error> {
     }
 }
 
+/// A moment, as the version of an API that has none.
+pub(crate) fn instant(at: Time) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or_default();
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 pub async fn get_export(
     gateway: &ApiGateway,
     cx: &Cx,
@@ -58,8 +65,7 @@ pub async fn get_export(
     let stage = api.stages.get(&input.stage_name).ok_or_else(no_stage)?;
     let definition = gateway.snapshot(&cx.trace, &named(cx, &input.rest_api_id), &stage.deployment).await?;
     let made = api.deployments.get(&stage.deployment).map_or(api.created, |deployment| deployment.created);
-    let version = jiff::Timestamp::from_millisecond(made.millis()).unwrap_or_default();
-    let version = version.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let version = instant(made);
     let (scheme, address) = cx.endpoint.split_once("://").unwrap_or(("https", ""));
     let port = address.rsplit_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
     let from = Exported {

@@ -33,6 +33,7 @@ use crate::keys::{self, ApiName};
 use crate::live::Live;
 use crate::model::{Api, Definition};
 use crate::patch::Patch;
+pub(crate) use exports::instant;
 pub(crate) use rest_apis::unmapped;
 
 /// Items of a page where no limit is asked for, and the most:

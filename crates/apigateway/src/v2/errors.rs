@@ -1,5 +1,5 @@
-//! The service's errors. Their words: AWS's where public test suites recorded them
-//! (getmoto/moto, `moto/apigatewayv2/exceptions.py`).
+//! The service's errors. Words that AWS's clients were seen to print have their source beside them; those of other
+//! things that are not there follow getmoto/moto, `moto/apigatewayv2/exceptions.py`.
 
 use ropeway_api::apigatewayv2::error;
 use ropeway_wire::Error;
@@ -26,7 +26,7 @@ pub fn missing(why: impl Into<String>) -> Error {
     error::not_found_exception(why)
 }
 
-/// No such API.
+/// No such API. Source: <https://github.com/aws/aws-sam-cli/issues/7030>.
 pub fn no_api(api: &ApiName) -> Error {
     missing(format!("Invalid API identifier specified {}:{}", api.scope.account, api.id))
 }
@@ -41,7 +41,7 @@ pub fn no_stage() -> Error {
     missing("Invalid stage identifier specified")
 }
 
-/// No such mapping of a custom domain name.
+/// No such mapping of a custom domain name. AWS's words were not found: these are as the others.
 pub fn no_mapping() -> Error {
     missing("Invalid API mapping identifier specified")
 }

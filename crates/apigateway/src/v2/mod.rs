@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod commands;
 mod errors;
+mod export;
 mod model;
 mod openapi;
 mod ops;
@@ -20,4 +21,6 @@ mod render;
 
 pub use commands::{Command, apply};
 pub use model::{Definition, HttpApi};
+#[cfg(fuzzing)]
+pub use openapi::fuzz_import;
 pub use plane::{Issuers, ServedApi};

@@ -13,9 +13,9 @@ use crate::commands::Moment;
 use crate::openapi::{BasePath, base_path, member, members, parsed, text, texts};
 
 /// The extension that stands for every verb.
-const ANY: &str = "x-amazon-apigateway-any-method";
+pub const ANY: &str = "x-amazon-apigateway-any-method";
 /// The extension that is an integration.
-const INTEGRATION: &str = "x-amazon-apigateway-integration";
+pub const INTEGRATION: &str = "x-amazon-apigateway-integration";
 /// Extensions at the root that are read.
 const EXTENSIONS: [&str; 3] = [
     "x-amazon-apigateway-cors",
@@ -308,6 +308,29 @@ fn integration(said: &Json) -> Result<Integration, Error> {
     })
 }
 
+/// Imports a document, and exports what came of it, of which an import must make the same. For the fuzzer, and for tests.
+#[cfg(any(fuzzing, test))]
+pub fn fuzz_import(document: &[u8]) {
+    use super::export::{Exported, export};
+    let Ok(document) = std::str::from_utf8(document) else { return };
+    let ids = ropeway_core::Ids::seeded(1);
+    let moment = Moment { now: ropeway_core::Time(0), ids: &ids };
+    let once = |document: &str| {
+        let mut settings = Settings::default();
+        let definition = read(document, BasePath::Ignore, &mut settings, &moment)?;
+        let (version, endpoint) = ("1".to_owned(), "http://localhost".to_owned());
+        let (settings, definition) = (&settings, &definition);
+        export(&Exported { settings, definition, version, endpoint, stage: None, extensions: true })
+    };
+    match once(document) {
+        Err(error) => assert!((400..500).contains(&error.status), "{error:?}"),
+        Ok(exported) => {
+            let again = once(&exported.to_string());
+            assert_eq!(again.as_ref().ok(), Some(&exported), "what is exported is imported");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ropeway_core::{Ids, Time};
@@ -319,6 +342,31 @@ mod tests {
         let ids = Ids::seeded(1);
         let moment = Moment { now: Time(0), ids: &ids };
         read(&document.to_string(), BasePath::Ignore, &mut Settings::default(), &moment)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_exported_is_imported(paths in proptest::collection::btree_map(
+            "(/([a-z]{1,3}|\\{[a-z]\\}|\\$default)){1,3}", "get|post|x-amazon-apigateway-any-method", 0..4,
+        ), open in proptest::bool::ANY, name in "[a-z0-9-]{1,6}") {
+            let security = if open { json!([]) } else { json!([{ name.as_str(): ["s"] }]) };
+            let operation = json!({ "security": security, INTEGRATION: {
+                "type": "http_proxy", "httpMethod": "GET", "uri": "http://localhost/", "timeoutInMillis": 50,
+                "responseParameters": { "200": { "overwrite:statuscode": "201" } } } });
+            let paths: serde_json::Map<_, _> =
+                paths.into_iter().map(|(path, verb)| (path, json!({ verb: operation }))).collect();
+            fuzz_import(json!({
+                "openapi": "3.0.1", "info": { "title": name, "version": "1" }, "paths": paths,
+                "components": { "securitySchemes": { name.as_str(): {
+                    "x-amazon-apigateway-authorizer": { "type": "jwt", "identitySource": "$request.header.a",
+                        "jwtConfiguration": { "issuer": "https://i", "audience": ["a"] } } } } },
+            }).to_string().as_bytes());
+        }
+
+        #[test]
+        fn any_document_is_taken_or_refused(document in "\\PC{0,200}") {
+            fuzz_import(document.as_bytes());
+        }
     }
 
     #[test]

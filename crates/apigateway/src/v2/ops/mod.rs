@@ -4,6 +4,7 @@ mod apis;
 mod authorizers;
 mod deployments;
 mod domains;
+mod exports;
 mod imports;
 mod integrations;
 mod mappings;
@@ -196,6 +197,7 @@ operations! {
     deployments::get_deployment(GetDeploymentInput) -> GetDeploymentOutput;
     deployments::get_deployments(GetDeploymentsInput) -> GetDeploymentsOutput;
     deployments::update_deployment(UpdateDeploymentInput) -> UpdateDeploymentOutput;
+    exports::export_api(ExportApiInput) -> ExportApiOutput;
     imports::import_api(ImportApiInput) -> ImportApiOutput;
     imports::reimport_api(ReimportApiInput) -> ReimportApiOutput;
     integrations::create_integration(CreateIntegrationInput) -> CreateIntegrationOutput;

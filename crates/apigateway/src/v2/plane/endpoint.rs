@@ -1,5 +1,7 @@
 //! Integrations of HTTP endpoints: the request goes on as the mappings change it, and so does the answer.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropeway_wire::Answer;
@@ -60,6 +62,16 @@ fn address(hit: &Hit<'_>, integration: &Integration, sent: &Sent) -> String {
     uri
 }
 
+/// Who asks, as `Forwarded` names it (RFC 7239, section 6). Its `by` is left out: which of the server's addresses a
+/// request came to is not known here.
+fn asker(source: Option<IpAddr>) -> String {
+    match source {
+        Some(IpAddr::V4(address)) => format!("for={address};"),
+        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\";"),
+        None => String::new(),
+    }
+}
+
 impl Plane {
     /// Calls the endpoint.
     pub async fn call_endpoint(&self, hit: &Hit<'_>, integration: &Integration) -> Result<Answer, Refusal> {
@@ -76,9 +88,8 @@ impl Plane {
             request = request.header(http::header::COOKIE, hit.cookies.join("; "));
         }
         let cx = &hit.request.cx;
-        let source = cx.source_ip.map(|ip| ip.to_string()).unwrap_or_default();
         let scheme = if cx.secure { "https" } else { "http" };
-        let forwarded = format!("by=127.0.0.1;for={source};host={};proto={scheme}", hit.domain);
+        let forwarded = format!("{}host={};proto={scheme}", asker(cx.source_ip), hit.domain);
         request = request.header(http::header::FORWARDED, forwarded);
         request = request.header(http::header::VIA, "HTTP/1.1 AmazonAPIGateway");
         let request = request.body(hit.request.body.clone()).map_err(|error| {
