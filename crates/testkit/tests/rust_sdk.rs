@@ -1,17 +1,23 @@
 //! The AWS SDK for Rust against the real server.
 
+use std::io::Write as _;
+
+use aws_sdk_lambda::client::Waiters as _;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{FunctionCode, InvocationType, LogType, Runtime};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration,
 };
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use aws_smithy_http_client::Builder;
-use ropeway_testkit::{Server, directory};
+use ropeway_testkit::{Client, Server, directory};
 
 struct Clients {
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
     sns: aws_sdk_sns::Client,
+    lambda: aws_sdk_lambda::Client,
 }
 
 /// Clients as a program on AWS has them: the environment's endpoint, credentials and region, no more.
@@ -29,6 +35,7 @@ async fn clients(server: &Server) -> Clients {
         ),
         sqs: aws_sdk_sqs::Client::new(&config),
         sns: aws_sdk_sns::Client::new(&config),
+        lambda: aws_sdk_lambda::Client::new(&config),
     }
 }
 
@@ -167,4 +174,68 @@ async fn errors_have_their_types() {
     let topic = "arn:aws:sns:eu-central-1:000000000000:none";
     let missing = sns.publish().topic_arn(topic).message("x").send().await.unwrap_err();
     assert!(missing.into_service_error().is_not_found_exception());
+}
+
+/// Answers every event with what it was, as a custom runtime does ("Tutorial: Building a custom runtime"); an event
+/// with "fail" in it with an error.
+const ECHO: &str = r#"#!/bin/sh
+api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
+while true; do
+  event=$(curl -sS -D /tmp/head "$api/next")
+  id=$(tr -d '\r' < /tmp/head | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+  echo "handling $event"
+  case "$event" in
+    *fail*) curl -sS -d '{"errorType":"Refused","errorMessage":"as asked"}' "$api/$id/error" > /dev/null ;;
+    *) curl -sS -d "{\"echo\":$event}" "$api/$id/response" > /dev/null ;;
+  esac
+done
+"#;
+
+/// Makes the function, and its role, for which IAM is asked without an SDK.
+async fn make_echo(server: &Server, lambda: &aws_sdk_lambda::Client) {
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C\
+                 %22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A\
+                 %22sts%3AAssumeRole%22%7D%5D%7D";
+    let form = format!("Action=CreateRole&Version=2010-05-08&RoleName=echo&AssumeRolePolicyDocument={trust}");
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let made = Client::new(&server.endpoint).send("iam", "POST", "/", &headers, form.as_bytes()).unwrap();
+    assert_eq!(made.status, 200, "{}", String::from_utf8_lossy(&made.body));
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+    archive.start_file("bootstrap", options).unwrap();
+    archive.write_all(ECHO.as_bytes()).unwrap();
+    let code = FunctionCode::builder().zip_file(Blob::new(archive.finish().unwrap().into_inner())).build();
+    let create = lambda.create_function().function_name("echo").runtime(Runtime::Providedal2023);
+    let create = create.handler("bootstrap").role("arn:aws:iam::000000000000:role/echo").timeout(30);
+    create.code(code).send().await.unwrap();
+    let active = lambda.wait_until_function_active_v2().function_name("echo");
+    active.wait(std::time::Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test]
+async fn functions_are_invoked_with_all_that_comes_back() {
+    let dir = directory();
+    let server = Server::start(dir.path());
+    let Clients { lambda, .. } = clients(&server).await;
+    make_echo(&server, &lambda).await;
+    let invoke = |event: &str| lambda.invoke().function_name("echo").payload(Blob::new(event));
+
+    let echoed = invoke(r#"{"größe":1}"#).log_type(LogType::Tail).send().await.unwrap();
+    assert_eq!((echoed.status_code(), echoed.function_error()), (200, None));
+    assert_eq!(echoed.executed_version(), Some("$LATEST"));
+    assert_eq!(echoed.payload().unwrap().as_ref(), r#"{"echo":{"größe":1}}"#.as_bytes());
+    let tail = aws_smithy_types::base64::decode(echoed.log_result().unwrap()).unwrap();
+    let tail = String::from_utf8(tail).unwrap();
+    assert!(tail.contains("handling {\"größe\":1}") && tail.contains("REPORT RequestId: "), "{tail}");
+
+    let failed = invoke(r#""fail""#).send().await.unwrap();
+    assert_eq!(failed.function_error(), Some("Unhandled"));
+    assert_eq!(failed.payload().unwrap().as_ref(), br#"{"errorType":"Refused","errorMessage":"as asked"}"#);
+    let accepted = invoke("1").invocation_type(InvocationType::Event).send().await.unwrap();
+    assert_eq!(accepted.status_code(), 202);
+
+    let bad = invoke("{").send().await.unwrap_err();
+    assert!(bad.into_service_error().is_invalid_request_content_exception());
+    let none = lambda.invoke().function_name("none").send().await.unwrap_err();
+    assert!(none.into_service_error().is_resource_not_found_exception());
 }
