@@ -3,7 +3,7 @@
 //! A row's key is its shard's number (2 bytes, big-endian) and the key that the caller gave. Keys
 //! in a range set when the store was made are in the keyspace `bulk`, the others in `index`: rows of
 //! unlike size and life are compacted apart. The store's own rows
-//! are in `index` under the shard number 0xFFFF, which no shard has.
+//! are in `index` under the shard number 0xFFFF, which no shard has; the newest commit is in both.
 
 use std::fs::File;
 use std::ops::Bound;
@@ -19,7 +19,7 @@ use crate::{Page, Range, ReadError, ShardId};
 /// In front of the store's own rows, where the shard's number is in others.
 const OWN: [u8; 2] = [0xFF, 0xFF];
 
-/// Number of the newest commit, over all shards. Written in every commit.
+/// Number of the newest commit, over all shards. Written in every commit, in both keyspaces.
 pub(super) const COMMIT_KEY: &[u8] = &[0xFF, 0xFF, b'c'];
 
 /// `s` and the shard's number: its newest commit.
@@ -64,9 +64,17 @@ impl Engine {
             }
         }
         if let Some(commit) = commit {
-            batch.insert(&self.index, COMMIT_KEY, commit.to_be_bytes());
+            for keyspace in [&self.index, &self.bulk] {
+                batch.insert(keyspace, COMMIT_KEY, commit.to_be_bytes());
+            }
         }
         batch.commit()
+    }
+
+    /// The newest commit that is there whole. The engine writes each keyspace's tables by itself: after a loss of power
+    /// one may have commits that the other has lost with the journal.
+    pub(super) fn fed(&self) -> Result<u64, ReadError> {
+        Ok(number(&self.index, COMMIT_KEY)?.min(number(&self.bulk, COMMIT_KEY)?))
     }
 
     /// Makes everything written so far survive a loss of power.
@@ -76,11 +84,7 @@ impl Engine {
 
     /// Reads a number from one of the store's own rows; 0 if it isn't there.
     pub(super) fn number(&self, key: &[u8]) -> Result<u64, ReadError> {
-        let value = self.index.get(key).map_err(read_error)?;
-        let Some(value) = value else { return Ok(0) };
-        let bytes =
-            value.as_ref().try_into().map_err(|_| ReadError("a number is not 8 bytes long".into()))?;
-        Ok(u64::from_be_bytes(bytes))
+        number(&self.index, key)
     }
 
     pub(super) fn get(&self, shard: ShardId, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, ReadError> {
@@ -139,6 +143,13 @@ impl Engine {
         let parts = [below, within, above].into_iter().flatten();
         parts.map(|(keyspace, part)| bounds(keyspace, shard, &part)).collect()
     }
+}
+
+fn number(keyspace: &Keyspace, key: &[u8]) -> Result<u64, ReadError> {
+    let value = keyspace.get(key).map_err(read_error)?;
+    let Some(value) = value else { return Ok(0) };
+    let bytes = value.as_ref().try_into().map_err(|_| ReadError("a number is not 8 bytes long".into()))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// The part of a range that begins at `begin` and ends before `end`, unless it is empty.

@@ -79,7 +79,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         }
     };
     let engine = engine(db, format.bulk_keys.clone(), options, lock)?;
-    let fed = engine.number(COMMIT_KEY).map_err(|e| OpenError::Damaged(e.0))?;
+    let fed = engine.fed().map_err(|e| OpenError::Damaged(e.0))?;
     let commit = newest(&logged, fed, durable)?;
     if commit > fed {
         feed(&engine, &logged, fed).map_err(|e| OpenError::io(&paths.wal, e))?;
@@ -179,10 +179,11 @@ fn begin(paths: &Paths) -> io::Result<()> {
 
 fn fill(db: &Database, options: &Options) -> Result<(), fjall::Error> {
     let keyspace = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
-    let index = db.keyspace(INDEX, keyspace)?;
-    db.keyspace(BULK, keyspace)?;
+    let keyspaces = [db.keyspace(INDEX, keyspace)?, db.keyspace(BULK, keyspace)?];
     let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-    batch.insert(&index, COMMIT_KEY, 1u64.to_be_bytes());
+    for keyspace in &keyspaces {
+        batch.insert(keyspace, COMMIT_KEY, 1u64.to_be_bytes());
+    }
     batch.commit()
 }
 
