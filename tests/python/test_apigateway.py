@@ -529,7 +529,7 @@ def test_a_restart_loses_nothing(own):
 @pytest.mark.parametrize("operation, arguments", [
     ("get_sdk", {"restApiId": "a", "stageName": "b", "sdkType": "java"}), ("generate_client_certificate", {}),
     ("create_documentation_part", {"restApiId": "a", "location": {"type": "API"}, "properties": "{}"}),
-    ("create_vpc_link", {"name": "a", "targetArns": ["b"]}), ("flush_stage_cache", {"restApiId": "a", "stageName": "b"}),
+    ("create_vpc_link", {"name": "a", "targetArns": ["b"]}),
     ("test_invoke_method", {"restApiId": "a", "resourceId": "b", "httpMethod": "GET"}),
     ("get_usage", {"usagePlanId": "a", "startDate": "2026-01-01", "endDate": "2026-01-02"}),
 ])
