@@ -19,6 +19,9 @@ before(async () => {
   const made = await iam.send(new CreateRoleCommand({ RoleName: "functions", AssumeRolePolicyDocument }));
   Role = made.Role.Arn;
   iam.destroy();
+  // Once it has been fetched what the runtime brings, functions are active at once, as the tests take for granted.
+  await create("first", "exports.handler = async () => {};");
+  await waitUntilFunctionActiveV2({ client: lambda, minDelay: 1, maxDelay: 1, maxWaitTime: 600 }, { FunctionName: "first" });
 });
 after(async () => {
   lambda.destroy();

@@ -5,9 +5,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 export const ACCOUNT = "000000000000";
 export const REGION = "us-east-1";
+
+/** What runtimes bring is fetched once, into the build directory that the tests are copied to. */
+const RUNTIMES = fileURLToPath(new URL("../../runtimes", import.meta.url));
+
+/** The environment without what AWS's tools take from it. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")));
+}
 
 /** Starts `ropeway start --dev` on an empty directory; resolves once it is ready. */
 export async function startServer() {
@@ -16,7 +25,7 @@ export async function startServer() {
   const directory = mkdtempSync(join(tmpdir(), "ropeway-node-"));
   const child = spawn(binary, ["start", "--data-dir", join(directory, "data"), "--listen", "127.0.0.1:0", "--dev"], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env.PATH, RUST_LOG: "error" },
+    env: { ...environment(), RUST_LOG: "error", ROPEWAY_RUNTIMES_DIR: RUNTIMES },
   });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   let endpoint;
