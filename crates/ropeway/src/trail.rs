@@ -4,6 +4,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use ropeway_core::{Clock, Hop, Witness};
@@ -16,7 +18,7 @@ use crate::{Failure, output};
 
 /// The trail's folder in the data directory.
 pub(crate) const TRAIL_DIR: &str = "trail";
-/// Hops that wait for being written; more are counted, and lost.
+/// Hops that wait for being written; more are not in the trail, and the server's log says so.
 const MAX_WAITING: usize = 8192;
 /// Hops that are written at once.
 const MAX_AT_ONCE: usize = 1024;
@@ -69,7 +71,11 @@ enum Order {
 
 /// The way to the trail.
 #[derive(Clone)]
-pub(crate) struct Trail(mpsc::Sender<Order>);
+pub(crate) struct Trail {
+    orders: mpsc::Sender<Order>,
+    /// Hops that were too many, and that the log has not told of yet.
+    missed: Arc<AtomicU64>,
+}
 
 impl Trail {
     /// Opens the trail, and starts what writes it; that ends with the last handle.
@@ -78,16 +84,17 @@ impl Trail {
         fs::create_dir_all(&dir)?;
         let files = Files::open(dir)?;
         let (sender, orders) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(run(files, clock, orders));
-        Ok(Trail(sender))
+        let missed = Arc::default();
+        tokio::spawn(run(files, clock, orders, Arc::clone(&missed)));
+        Ok(Trail { orders: sender, missed })
     }
 
     /// Takes hops without waiting.
     pub fn witness(&self) -> Witness {
-        let sender = self.0.clone();
-        std::sync::Arc::new(move |hop| {
-            if sender.try_send(Order::Hop(hop)).is_err() {
-                tracing::debug!("a hop is not in the trail: too many at once");
+        let Trail { orders, missed } = self.clone();
+        Arc::new(move |hop| {
+            if orders.try_send(Order::Hop(hop)).is_err() {
+                missed.fetch_add(1, Ordering::Relaxed);
             }
         })
     }
@@ -105,12 +112,12 @@ impl Trail {
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<io::Result<T>>) -> Order) -> io::Result<T> {
         let (answer, answered) = oneshot::channel();
         let closed = || io::Error::other("the trail is closed");
-        self.0.send(order(answer)).await.map_err(|_| closed())?;
+        self.orders.send(order(answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }
 
-async fn run(mut files: Files, clock: Clock, mut orders: mpsc::Receiver<Order>) {
+async fn run(mut files: Files, clock: Clock, mut orders: mpsc::Receiver<Order>, missed: Arc<AtomicU64>) {
     let mut taken = Vec::new();
     let mut sync_at = None;
     loop {
@@ -134,6 +141,10 @@ async fn run(mut files: Files, clock: Clock, mut orders: mpsc::Receiver<Order>) 
         files = back;
         if let Err(error) = result {
             tracing::error!(%error, "the trail could not be written");
+        }
+        let missed = missed.swap(0, Ordering::Relaxed);
+        if missed > 0 {
+            tracing::warn!(missed, "hops are not in the trail: too many at once");
         }
         sync_at = if sync { None } else { sync_at.or_else(|| Some(clock.now().plus_millis(SYNC_AFTER))) };
     }

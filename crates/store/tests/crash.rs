@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -200,6 +201,22 @@ fn a_second_loss_of_power_while_opening_loses_nothing() {
             check(&dir, &newest).unwrap_or_else(|e| panic!("crash at {point}, after {begin}: {e}"));
         }
     }
+}
+
+/// After a kill the engine shows what only the log has on disk: that is still there when the log is emptied.
+#[test]
+fn a_loss_of_power_while_opening_after_a_kill_loses_nothing() {
+    let bench = Bench::new();
+    let status = bench.victim(60, 500).arg("abort").stdout(Stdio::null()).status().unwrap();
+    assert_eq!(status.signal(), Some(6));
+    let begin = Log::read(&bench.log).unwrap().events().len();
+    let status = bench.victim(9, 500).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let log = Log::read(&bench.log).unwrap();
+    let renewed =
+        |event: &Event| matches!(event, Event::Unlink(path) if path.extension().is_some_and(|e| e == "wal"));
+    assert!(log.events()[begin..].iter().any(renewed), "the second opening empties the log");
+    crash_at(&bench, &log, begin..=log.events().len(), &mut StdRng::seed_from_u64(9));
 }
 
 #[test]

@@ -81,9 +81,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let engine = engine(db, format.bulk_keys.clone(), options, lock)?;
     let fed = engine.fed().map_err(|e| OpenError::Damaged(e.0))?;
     let commit = newest(&logged, fed, durable)?;
-    if commit > fed {
-        feed(&engine, &logged, fed).map_err(|e| OpenError::io(&paths.wal, e))?;
-    }
+    feed(&engine, &logged, fed).map_err(|e| OpenError::io(&paths.wal, e))?;
     let wal = Wal::renew(&paths.wal, format.seed, options.syncs());
     let wal = wal.map_err(|e| OpenError::io(&paths.wal, e))?;
     Ok(Opened { engine, format, mark, wal, commit })
@@ -105,7 +103,8 @@ fn newest(logged: &Found, fed: u64, durable: u64) -> Result<u64, OpenError> {
     Ok(newest)
 }
 
-/// Puts into the engine what it lacks, and has it synced: the log is emptied next.
+/// Puts into the engine what it lacks, and has it synced: the log is emptied next. An engine that lacks nothing is
+/// synced too: after a kill, what it has may be in the kernel's memory alone.
 fn feed(engine: &Engine, logged: &Found, fed: u64) -> io::Result<()> {
     for record in logged.read_from(fed) {
         engine.write(std::iter::once(&record?)).map_err(io::Error::other)?;
