@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from support import ACCOUNT, REGION, Server, allow, document, make_user, refused, trust, unique
+from support import ACCOUNT, REGION, Server, allow, document, eventually, make_user, refused, trust, unique
 from test_apigateway_plane import Api, allow_calls, call, echo, invocations  # noqa: F401
 from test_lambda import create, make_role
 
@@ -264,11 +264,27 @@ def set_logging(api, level, trace="false"):
 
 
 def executed(server, api, answer):
-    """The lines of a request, without its id."""
+    """The lines of a request, without its id, once they have come: all of them are put at once."""
+    return eventually(lambda: executed_so_far(server, api, answer), "the request's lines")
+
+
+def executed_so_far(server, api, answer):
     logs = server.client("logs")
-    events = logs.filter_log_events(logGroupName=f"API-Gateway-Execution-Logs_{api.id}/dev")["events"]
+    try:
+        events = logs.filter_log_events(logGroupName=f"API-Gateway-Execution-Logs_{api.id}/dev")["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
     begin = f"({answer.headers['x-amzn-requestid']}) "
     return [event["message"][len(begin):] for event in events if event["message"].startswith(begin)]
+
+
+def messages(server, group, count):
+    """The messages of a log group, once there are so many."""
+    def found():
+        events = server.client("logs").filter_log_events(logGroupName=group)["events"]
+        return [event["message"] for event in events] if len(events) == count else None
+
+    return eventually(found, f"{count} lines")
 
 
 def test_execution_logs(logged):
@@ -293,10 +309,14 @@ def test_execution_logs(logged):
             "Method response body after transformations: four"} < set(lines)
     headers = next(line for line in lines if line.startswith("Method request headers: {"))
     assert "Host=" in headers and headers.endswith(" [TRUNCATED]")
-    set_logging(api, "ERROR")
-    assert executed(logged, api, api.call("/a/7")) == []
-    set_logging(api, "OFF")
-    assert executed(logged, api, api.call("/a/7")) == []
+    quiet = []
+    for level in ("ERROR", "OFF"):
+        set_logging(api, level)
+        quiet.append(api.call("/a/7"))
+    # Lines of a stream are put in their order: with those of a later request, an earlier one's would be there.
+    set_logging(api, "INFO")
+    assert executed(logged, api, api.call("/a/7"))
+    assert [executed_so_far(logged, api, answer) for answer in quiet] == [[], []]
 
 
 def test_access_logs_tell_of_integrations(logged):
@@ -315,7 +335,7 @@ def test_access_logs_tell_of_integrations(logged):
         {"op": "replace", "path": "/accessLogSettings/format",
          "value": "$context.integrationStatus $context.integration.status $context.integrationErrorMessage|$context.integrationLatency"}])
     assert [api.call(path).status for path in ("/a", "/b")] == [418, 502]
-    lines = [event["message"].split("|") for event in logged.client("logs").filter_log_events(logGroupName="access")["events"]]
+    lines = [message.split("|") for message in messages(logged, "access", 2)]
     assert [line[0] for line in lines] == ["200 418 -", "200 200 Malformed Lambda proxy response"]
     assert all(line[1].isdigit() for line in lines)
 
@@ -568,9 +588,8 @@ def test_access_logs(own):
                   "$context.integrationStatus"}])
     assert shown["accessLogSettings"]["destinationArn"] == arn
     ids = [api.call(path).headers["x-amzn-requestid"] for path in ("/a", "/none")]
-    lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
-    assert lines == [f"127.0.0.1 - GET /a 200 4 {ids[0]} - -",
-                     f"127.0.0.1 - GET - 403 42 {ids[1]} MISSING_AUTHENTICATION_TOKEN -"]
+    assert messages(own, group, 2) == [f"127.0.0.1 - GET /a 200 4 {ids[0]} - -",
+                                       f"127.0.0.1 - GET - 403 42 {ids[1]} MISSING_AUTHENTICATION_TOKEN -"]
     # A log that cannot be written keeps nobody from being answered.
     logs.delete_log_group(logGroupName=group)
     assert api.call("/a").status == 200

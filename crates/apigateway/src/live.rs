@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use ropeway_core::keys::Scope;
+
 use crate::model::Domain;
 use crate::plane::Served;
 use crate::v2;
 
-/// Stages, and HTTP APIs, that are kept ready.
+/// Stages, and HTTP APIs, that are kept ready; accounts whose roles are known.
 const MOST: usize = 512;
 
 #[derive(Default)]
@@ -19,6 +21,8 @@ struct Inner {
     /// Counts what was forgotten: what was read before must not be kept after.
     epoch: u64,
     domains: BTreeMap<String, Arc<Domain>>,
+    /// Roles for logs, by account and region; `None`: the account has none.
+    log_roles: BTreeMap<(String, String), Option<String>>,
 }
 
 /// Stages that are ready to serve. Clones are handles to the same.
@@ -74,6 +78,32 @@ impl Live {
             inner.http_apis.clear();
         }
         inner.http_apis.insert(api.to_owned(), served);
+    }
+
+    /// The role for logs of an account in a region, if it is known; otherwise the epoch to give to
+    /// [`Live::keep_log_role`].
+    pub fn log_role(&self, scope: &Scope) -> Result<Option<String>, u64> {
+        let inner = self.lock();
+        inner.log_roles.get(&(scope.account.clone(), scope.region.clone())).cloned().ok_or(inner.epoch)
+    }
+
+    /// Keeps a role for logs that was read since `epoch`, unless something changed meanwhile.
+    pub fn keep_log_role(&self, scope: &Scope, epoch: u64, role: Option<String>) {
+        let mut inner = self.lock();
+        if inner.epoch != epoch {
+            return;
+        }
+        if inner.log_roles.len() >= MOST {
+            inner.log_roles.clear();
+        }
+        inner.log_roles.insert((scope.account.clone(), scope.region.clone()), role);
+    }
+
+    /// Forgets an account's role for logs.
+    pub fn forget_account(&self, scope: &Scope) {
+        let mut inner = self.lock();
+        inner.epoch += 1;
+        inner.log_roles.remove(&(scope.account.clone(), scope.region.clone()));
     }
 
     /// Forgets an API's stages.

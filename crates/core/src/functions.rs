@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::log_lines::LogLines;
 use crate::{BoxFuture, Time};
 
 /// One version of a function, with all that a process of it is made from.
@@ -221,23 +222,4 @@ impl std::fmt::Debug for RoleKeys {
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
-}
-
-/// Lines for one log stream, in the order in which they were written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLines {
-    /// The account whose log group it is.
-    pub account: String,
-    /// The region.
-    pub region: String,
-    /// The log group's name.
-    pub group: String,
-    /// The log stream's name, `2026/11/21/[$LATEST]0123…`.
-    pub stream: String,
-    /// When each was written, and the line without its end.
-    pub lines: Vec<(Time, String)>,
-    /// ARN of the function's role: the lines are put as the role, which must be allowed to.
-    pub role: String,
-    /// ARN of the function, without a version: the trust policy's `aws:SourceArn`.
-    pub function: String,
 }

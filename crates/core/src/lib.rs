@@ -15,6 +15,7 @@ mod homes;
 mod host;
 mod ids;
 pub mod keys;
+pub mod log_lines;
 mod machine;
 mod machines;
 pub mod outbox;

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ropeway_api::sts::AssumeRoleInput;
-use ropeway_core::functions::{FunctionHost, FunctionSpec, LogLines, Package, RoleKeys};
+use ropeway_core::functions::{FunctionHost, FunctionSpec, Package, RoleKeys};
+use ropeway_core::log_lines::{LogLines, LogSink};
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{BoxFuture, Clock, Ids, Trace};
 use ropeway_store::blobs::BlobStore;
@@ -13,9 +14,6 @@ use ropeway_wire::{Cx, Gate, Principal, Services};
 use crate::PRINCIPAL;
 use crate::engine::session_name;
 use crate::vault::Vault;
-
-/// Takes log lines.
-pub type LogSink = Arc<dyn Fn(LogLines) + Send + Sync>;
 
 /// The function service, as the runner sees it.
 pub struct LambdaHost {

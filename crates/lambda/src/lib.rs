@@ -43,7 +43,7 @@ use ropeway_wire::{Gate, Roles, Services};
 pub use actor::LambdaActor;
 pub use commands::LambdaMachine;
 pub use concurrency::Concurrency;
-pub use host::{LambdaHost, LogSink};
+pub use host::LambdaHost;
 pub use ops::Lambda;
 pub use urls::FunctionUrls;
 

@@ -5,7 +5,7 @@
 //!   its stream or group, takes it away. Reading gives no expired event, whenever its rows go.
 //! - Events are read in the order of their times; of the same time, in the order in which they were put.
 //! - What a subscription filter is to have of a put is left to the outbox in the put's own commit.
-//! - What functions print is put as their roles, within a second; what is beyond the [`Sink`]'s bound is
+//! - What functions print and what APIs log is put as their roles, within a second; what is beyond the [`Sink`]'s bound is
 //!   dropped, and a line in the stream says so.
 //!
 //! What holds at any time:

@@ -1,15 +1,15 @@
-//! What functions print, on its way to their log streams.
+//! What functions print and what API Gateway logs, on its way to the log streams.
 //!
-//! Lines are held in memory, within bounds, and put at most once a second, as their function's role: a
-//! role that may not put them has no logs, as on AWS. Group and stream are made if they are missing, as the
-//! role again.
+//! Lines are held in memory, within bounds, and put at most once a second, as their writer: a function's role that may
+//! not put them has no logs, as on AWS. Streams are made if they are missing, and groups where they are the writer's to
+//! make, as the writer again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
 use ropeway_api::logs::{CreateLogGroupInput, CreateLogStreamInput, InputLogEvent, PutLogEventsInput};
-use ropeway_core::functions::LogLines;
+use ropeway_core::log_lines::{LogLines, LogWriter};
 use ropeway_core::{Core, Time, Trace};
 use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
@@ -42,12 +42,15 @@ const LINE_BYTES: usize = 256 * 1024;
 /// Tries of a batch that the server had no room for, and the pause between them in milliseconds.
 const TRIES: u32 = 4;
 const TRY_PAUSE: i64 = 250;
-/// The service in whose name a function's role is assumed.
+/// The services in whose names roles are assumed.
 const LAMBDA: &str = "lambda.amazonaws.com";
+const API_GATEWAY: &str = "apigateway.amazonaws.com";
+/// The session's name of a role that API Gateway assumes.
+const API_GATEWAY_SESSION: &str = "BackplaneAssumeRoleSession";
 /// What the names of role sessions may have beside letters and digits.
 const SESSION_SYMBOLS: &str = "_+=,.@-";
 
-/// A log stream, as a function's lines name it.
+/// A log stream, as lines name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
     account: String,
@@ -57,10 +60,10 @@ struct Target {
 }
 
 /// Lines of a stream that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
-    role: String,
-    function: String,
+    /// Whoever wrote last.
+    writer: LogWriter,
     lines: Vec<(Time, String)>,
     bytes: usize,
     dropped: u64,
@@ -73,7 +76,7 @@ struct Queue {
     bytes: usize,
 }
 
-/// Takes functions' log lines. Clones are handles to the same.
+/// Takes log lines. Clones are handles to the same.
 #[derive(Clone)]
 pub struct Sink(Arc<Shared>);
 
@@ -97,7 +100,7 @@ impl Sink {
 
     /// Takes lines. Those beyond the bounds are dropped, and counted: their stream will say how many.
     pub fn log(&self, lines: LogLines) {
-        let LogLines { account, region, group, stream, lines, role, function } = lines;
+        let LogLines { account, region, group, stream, lines, writer } = lines;
         let mut queue = self.queue();
         let target = Target { account, region, group, stream };
         let room = queue.streams.len() < MAX_STREAMS || queue.streams.contains_key(&target);
@@ -106,8 +109,8 @@ impl Sink {
             return;
         }
         let mut bytes = queue.bytes;
-        let waiting = queue.streams.entry(target).or_default();
-        (waiting.role, waiting.function) = (role, function);
+        let waiting = queue.streams.entry(target).or_insert_with(|| Waiting::new(writer.clone()));
+        waiting.writer = writer;
         for (time, line) in lines {
             let size = line.len() + EVENT_OVERHEAD;
             let reserve = if is_platforms(&line) { RESERVE_BYTES } else { 0 };
@@ -166,25 +169,28 @@ impl Sink {
     }
 }
 
+impl Waiting {
+    fn new(writer: LogWriter) -> Self {
+        Waiting { writer, lines: Vec::new(), bytes: 0, dropped: 0 }
+    }
+}
+
 impl Shared {
     async fn put(&self, target: &Target, waiting: Waiting) {
-        let cx = match self.session(target, &waiting) {
+        let writer = waiting.writer.clone();
+        let cx = match self.session(target, &writer) {
             Ok(cx) => cx,
             Err(why) => {
-                tracing::debug!(
-                    role = waiting.role,
-                    why,
-                    "log lines are dropped: the role cannot be assumed"
-                );
+                tracing::debug!(?writer, why, "log lines are dropped: the role cannot be assumed");
                 return;
             }
         };
         for batch in batches(events(waiting, self.core.clock().now())) {
             let Target { group, stream, .. } = target;
-            match self.try_batch(&cx, target, batch).await {
+            match self.try_batch(&cx, target, batch, writer.makes_group()).await {
                 Ok(()) => {}
-                // A role that may not log is a way to have no logs; the gate has said which action it was.
-                Err(error) if error.is_sender_fault() => {
+                // A function's role that may not log is a way to have no logs; the gate has said which action it was.
+                Err(error) if error.is_sender_fault() && matches!(writer, LogWriter::Function { .. }) => {
                     tracing::debug!(group, stream, %error, "log lines are dropped");
                 }
                 Err(error) => tracing::warn!(group, stream, %error, "log lines are dropped"),
@@ -192,32 +198,51 @@ impl Shared {
         }
     }
 
-    /// The function's role.
-    fn session(&self, target: &Target, waiting: &Waiting) -> Result<Cx, String> {
+    /// The writer, with its role.
+    fn session(&self, target: &Target, writer: &LogWriter) -> Result<Cx, String> {
         let mut keys = Keys::default();
-        keys.add("aws:SourceArn", &waiting.function);
         keys.add("aws:SourceAccount", &target.account);
-        let name = session_name(&waiting.function);
-        let role: Principal = self.roles.assume_for_service(&waiting.role, LAMBDA, &name, &keys)?;
+        let principal: Principal = match writer {
+            LogWriter::Function { role, function } => {
+                keys.add("aws:SourceArn", function);
+                self.roles.assume_for_service(role, LAMBDA, &session_name(function), &keys)?
+            }
+            LogWriter::ApiGateway { role, .. } => {
+                self.roles.assume_for_service(role, API_GATEWAY, API_GATEWAY_SESSION, &keys)?
+            }
+            LogWriter::Account => Principal::root(&target.account),
+        };
         let (trace, now) = (Trace::from(""), self.core.clock().now());
-        Ok(Cx::from_within(Arc::clone(&self.gate), role, &target.region, &trace, now))
+        Ok(Cx::from_within(Arc::clone(&self.gate), principal, &target.region, &trace, now))
     }
 
     /// Puts a batch, a few times if the server is too busy.
-    async fn try_batch(&self, cx: &Cx, target: &Target, batch: Vec<InputLogEvent>) -> Result<(), Error> {
+    async fn try_batch(
+        &self,
+        cx: &Cx,
+        target: &Target,
+        batch: Vec<InputLogEvent>,
+        makes_group: bool,
+    ) -> Result<(), Error> {
         for _ in 1..TRIES {
-            match self.put_batch(cx, target, batch.clone()).await {
+            match self.put_batch(cx, target, batch.clone(), makes_group).await {
                 Err(error) if !error.is_sender_fault() => tracing::debug!(%error, "log lines wait"),
                 other => return other,
             }
             let clock = self.core.clock();
             clock.sleep_until(clock.now().plus_millis(TRY_PAUSE)).await;
         }
-        self.put_batch(cx, target, batch).await
+        self.put_batch(cx, target, batch, makes_group).await
     }
 
-    /// Puts a batch; makes stream and group if they are missing.
-    async fn put_batch(&self, cx: &Cx, target: &Target, batch: Vec<InputLogEvent>) -> Result<(), Error> {
+    /// Puts a batch; makes the stream if it is missing, and perhaps the group.
+    async fn put_batch(
+        &self,
+        cx: &Cx,
+        target: &Target,
+        batch: Vec<InputLogEvent>,
+        makes_group: bool,
+    ) -> Result<(), Error> {
         let input = PutLogEventsInput {
             log_group_name: target.group.clone(),
             log_stream_name: target.stream.clone(),
@@ -228,17 +253,17 @@ impl Shared {
             Err(error) if is_missing(&error) => {}
             other => return other.map(drop),
         }
-        self.create(cx, target).await?;
+        self.create(cx, target, makes_group).await?;
         self.services.call(cx.clone(), input).await.map(drop)
     }
 
-    async fn create(&self, cx: &Cx, target: &Target) -> Result<(), Error> {
+    async fn create(&self, cx: &Cx, target: &Target, makes_group: bool) -> Result<(), Error> {
         let stream = CreateLogStreamInput {
             log_group_name: target.group.clone(),
             log_stream_name: target.stream.clone(),
         };
         match self.services.call(cx.clone(), stream.clone()).await {
-            Err(error) if is_missing(&error) => {}
+            Err(error) if is_missing(&error) && makes_group => {}
             other => return unless_there(other),
         }
         let group =
@@ -273,8 +298,9 @@ fn session_name(function: &str) -> String {
     if name.len() < 2 { format!("{name}-logs") } else { name }
 }
 
-/// Lines as events, in the order of their times. Each ends with a newline, as Lambda's do.
+/// Lines as events, in the order of their times. Functions' end with a newline each, as Lambda's do.
 fn events(waiting: Waiting, now: Time) -> Vec<InputLogEvent> {
+    let end = if matches!(waiting.writer, LogWriter::Function { .. }) { "\n" } else { "" };
     let mut out = Vec::new();
     for (time, line) in waiting.lines {
         let timestamp = time.millis().max(0);
@@ -284,11 +310,11 @@ fn events(waiting: Waiting, now: Time) -> Vec<InputLogEvent> {
             out.push(InputLogEvent { timestamp, message: piece.to_owned() });
             rest = behind;
         }
-        out.push(InputLogEvent { timestamp, message: format!("{rest}\n") });
+        out.push(InputLogEvent { timestamp, message: format!("{rest}{end}") });
     }
     if waiting.dropped > 0 {
         let message = format!(
-            "[ropeway] {} log lines were dropped: the function printed faster than they were stored\n",
+            "[ropeway] {} log lines were dropped: they came faster than they were stored{end}",
             waiting.dropped
         );
         out.push(InputLogEvent { timestamp: now.millis(), message });
@@ -342,9 +368,10 @@ mod tests {
         fn batches_are_taken(lines in prop::collection::vec((0i64..200_000_000, 0usize..700_000), 0..12), dropped in 0u64..2) {
             let total: usize = lines.iter().map(|(_, length)| length + 1).sum();
             let waiting = Waiting {
+                writer: LogWriter::Function { role: String::new(), function: String::new() },
+                bytes: 0,
                 lines: lines.into_iter().map(|(at, length)| (Time(at), "é".repeat(length / 2) + &"x".repeat(length % 2))).collect(),
                 dropped,
-                ..Waiting::default()
             };
             let mut got = 0;
             for batch in batches(events(waiting, Time(100_000_000))) {

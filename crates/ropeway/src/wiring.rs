@@ -97,7 +97,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         host: settings.public_host(),
         sites: vec![
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
-            Arc::new(stages(apis, &services, &roles)),
+            Arc::new(stages(apis, &services, &roles, &sink)),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
         ],
         signing_keys: SigningKeys::default(),
@@ -223,16 +223,19 @@ fn stages(
     gateway: Arc<ropeway_apigateway::ApiGateway>,
     services: &Arc<Services>,
     roles: &Arc<dyn Roles>,
+    sink: &ropeway_logs::Sink,
 ) -> ropeway_apigateway::Plane {
+    let sink = sink.clone();
     ropeway_apigateway::Plane::new(ropeway_apigateway::Parts {
         gateway,
         services: Arc::clone(services),
         roles: Arc::clone(roles),
         outgoing: Arc::new(Outside::new()),
+        logs: Arc::new(move |lines| sink.log(lines)),
     })
 }
 
-/// Takes what functions print, and puts it once a second.
+/// Takes what functions print and what APIs log, and puts it once a second.
 #[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
 fn take_lines(
     core: &Core,

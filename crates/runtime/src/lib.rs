@@ -31,8 +31,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_core::functions::{
-    FunctionHost, FunctionSpec, Functions, Invocation, Invoked, LogLines, NotRun, Package, RoleKeys,
+    FunctionHost, FunctionSpec, Functions, Invocation, Invoked, NotRun, Package, RoleKeys,
 };
+use ropeway_core::log_lines::LogLines;
 use ropeway_core::{BoxFuture, Clock, Ids};
 use tokio::sync::oneshot;
 

@@ -434,6 +434,10 @@ impl Machine for GatewayMachine {
                 Ok(Output::Definition(Box::new(found.ok_or_else(errors::no_deployment)?)))
             }
             Command::Account { scope, change } => {
+                if matches!(*change, AccountChange::Patch(_)) {
+                    let (live, scope) = (self.live.clone(), scope.clone());
+                    tx.after_commit(move || live.forget_account(&scope));
+                }
                 account::apply(tx, &scope, *change).await.map(Output::Account)
             }
             Command::Domain { scope, name, change } => {

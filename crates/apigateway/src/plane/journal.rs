@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use super::Plane;
 use super::hit::Hit;
 use super::lambda::Order;
-use super::log::Target;
 use super::refusal::Refusal;
 use crate::model::Logging;
 
@@ -201,8 +200,7 @@ impl Plane {
         Ok(output)
     }
 
-    /// Logs how a request ended, and writes its lines, before it is answered. Lines that cannot be written are told
-    /// in the server's own log: the request is answered all the same.
+    /// Logs how a request ended, and hands on its lines.
     pub async fn log_execution(&self, hit: &Hit<'_>, answer: &Answer, refusal: Option<&Refusal>) {
         if hit.journal.level == Logging::Off {
             return;
@@ -240,10 +238,7 @@ impl Plane {
         let digest = Sha256::digest(format!("{id}/{stage}"));
         let stream: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let group = format!("API-Gateway-Execution-Logs_{id}/{stage}");
-        let target = Target { group: &group, stream: &stream, makes_group: true };
-        if let Err(error) = self.put_lines(hit, target, lines).await {
-            tracing::warn!(api = id, code = %error.code, why = error.message, "an execution log was not written");
-        }
+        self.hand_on(hit, (group, stream), lines, true).await;
     }
 }
 

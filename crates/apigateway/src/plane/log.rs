@@ -1,12 +1,12 @@
 //! Access logs: a line for each request of a stage that has one, written as the account's role.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html>
 
-use std::sync::Arc;
-
-use ropeway_api::logs::{CreateLogGroupInput, CreateLogStreamInput, InputLogEvent, PutLogEventsInput};
+use ropeway_core::Time;
+use ropeway_core::keys::Scope;
+use ropeway_core::log_lines::{LogLines, LogWriter};
 use ropeway_wire::protocol::ResponseBody;
-use ropeway_wire::{Answer, Cx, Error, Keys};
-use serde_json::Value as Json;
+use ropeway_wire::{Answer, Cx, Error};
+use serde_json::{Map, Value as Json};
 
 use super::Plane;
 use super::hit::Hit;
@@ -40,17 +40,10 @@ fn integration(hit: &Hit<'_>, answer: &Answer, refusal: Option<&Refusal>, status
     })
 }
 
-/// The line of a request. What has no value is a dash.
-fn line(hit: &Hit<'_>, format: &str, answer: &Answer, refusal: Option<&Refusal>, millis: i64) -> String {
-    let length = match answer.body() {
-        ResponseBody::Bytes(body) => body.len(),
-        ResponseBody::Stream(_) => 0,
-    };
+/// What the log of a REST API knows beside what every access log does.
+fn context(hit: &Hit<'_>, answer: &Answer, refusal: Option<&Refusal>) -> Map<String, Json> {
     let mut context = hit.context();
     let mut put = |name: &str, value: Json| context.insert(name.to_owned(), value);
-    put("status", answer.status().as_u16().into());
-    put("responseLength", length.into());
-    put("responseLatency", millis.into());
     put("xrayTraceId", format!("Root={}", hit.request.cx.trace).into());
     if let Some(Outcome { status, latency }) = hit.outcome() {
         put("integrationStatus", status.into());
@@ -70,108 +63,89 @@ fn line(hit: &Hit<'_>, format: &str, answer: &Answer, refusal: Option<&Refusal>,
         });
         put("error", error);
     }
-    cut(filled(format, &serde_json::json!({ "context": context }), "-"))
+    context
 }
 
-/// Cuts a line where AWS does.
-pub fn cut(mut line: String) -> String {
-    while line.len() > MAX_LINE {
-        line.pop();
+/// Bytes of an answer.
+pub fn length(answer: &Answer) -> usize {
+    match answer.body() {
+        ResponseBody::Bytes(body) => body.len(),
+        ResponseBody::Stream(_) => 0,
     }
+}
+
+/// The line of a request, of what is known of it and of its answer. What has no value is a dash.
+pub fn line(format: &str, mut context: Map<String, Json>, answer: &Answer, millis: i64) -> String {
+    let mut put = |name: &str, value: Json| context.insert(name.to_owned(), value);
+    put("status", answer.status().as_u16().into());
+    put("responseLength", length(answer).into());
+    put("responseLatency", millis.into());
+    let mut line = filled(format, &serde_json::json!({ "context": context }), "-");
+    line.truncate(line.floor_char_boundary(MAX_LINE));
     line
 }
 
-/// Where lines go.
-pub struct Target<'a> {
-    /// The log group.
-    pub group: &'a str,
-    /// The log stream.
-    pub stream: &'a str,
-    /// The group is API Gateway's own to make.
-    pub makes_group: bool,
-}
-
 impl Plane {
-    /// Writes the line of a request, before it is answered. A line that cannot be written is told in the
-    /// server's own log: the request is answered all the same.
+    /// Hands on the line of a request.
     pub async fn log(&self, hit: &Hit<'_>, answer: &Answer, refusal: Option<&Refusal>) {
         let stage = &hit.served.stage;
         let (Some(destination), Some(format)) = (&stage.log_destination, &stage.log_format) else { return };
-        let began = hit.request.cx.now;
-        let millis = self.gateway.core.clock().now().millis().saturating_sub(began.millis());
-        let line = line(hit, format, answer, refusal, millis);
-        if let Err(error) = self.write(hit, destination, line).await {
-            let api = &hit.served.name.id;
-            tracing::warn!(api, code = %error.code, why = error.message, "an access log was not written");
-        }
-    }
-
-    async fn write(&self, hit: &Hit<'_>, destination: &str, line: String) -> Result<(), Error> {
-        let group = group(destination).ok_or_else(|| Error::internal("the destination is no log group"))?;
+        let Some(group) = group(destination) else { return };
+        let millis = self.taken(&hit.request.cx);
+        let line = line(format, context(hit, answer, refusal), answer, millis);
         let stream = format!("{}/{}", hit.served.name.id, hit.served.stage_name);
-        self.put_lines(hit, Target { group, stream: &stream, makes_group: false }, vec![line]).await
+        self.hand_on(hit, (group.to_owned(), stream), vec![line], false).await;
     }
 
-    /// What API Gateway does for an account's logs, it does as the account's role.
-    async fn as_role(&self, hit: &Hit<'_>) -> Result<Cx, Error> {
-        let (name, cx) = (&hit.served.name, &hit.request.cx);
-        let account = self.gateway.account(&cx.trace, &name.scope, AccountChange::Read).await?;
-        let AccountOutput::Account(account) = account else { return Err(crate::ops::unexpected()) };
-        let role = account.role.ok_or_else(|| Error::internal("the account has no role for logs"))?;
-        let mut keys = Keys::default();
-        keys.add("aws:SourceAccount", &name.scope.account);
-        let session = "BackplaneAssumeRoleSession";
-        let principal = self.roles.assume_for_service(&role, crate::PRINCIPAL, session, &keys);
-        let principal = principal.map_err(|why| Error::new(403, "AccessDenied", why))?;
-        Ok(Cx::from_within(Arc::clone(&cx.gate), principal, &name.scope.region, &cx.trace, cx.now))
+    /// Milliseconds since a request came.
+    pub fn taken(&self, cx: &Cx) -> i64 {
+        self.gateway.core.clock().now().millis().saturating_sub(cx.now.millis())
     }
 
-    /// Puts lines, and makes what they go to if it is not there.
-    pub async fn put_lines(
+    /// Hands on the lines of a request, in the name of the account's role: they are durable within a second. A role
+    /// that cannot be looked up is told in the server's own log: the request is answered all the same.
+    pub async fn hand_on(
         &self,
         hit: &Hit<'_>,
-        target: Target<'_>,
+        (group, stream): (String, String),
         lines: Vec<String>,
-    ) -> Result<(), Error> {
-        let within = self.as_role(hit).await?;
-        self.put_within(within, target, lines).await
+        makes_group: bool,
+    ) {
+        let name = &hit.served.name;
+        match self.log_role(&hit.request.cx, &name.scope).await {
+            Ok(Some(role)) => {
+                let writer = LogWriter::ApiGateway { role, makes_group };
+                self.hand_on_as(writer, &name.scope, (group, stream), hit.request.cx.now, lines);
+            }
+            Ok(None) => tracing::warn!(api = name.id, group, "no log was written: the account has no role"),
+            Err(error) => tracing::warn!(api = name.id, group, %error, "no log was written"),
+        }
     }
 
-    /// Puts lines in the name of whoever the context says.
-    pub async fn put_within(&self, within: Cx, target: Target<'_>, lines: Vec<String>) -> Result<(), Error> {
-        let timestamp = within.now.millis();
-        let events: Vec<InputLogEvent> =
-            lines.into_iter().map(|message| InputLogEvent { timestamp, message }).collect();
-        let input = PutLogEventsInput {
-            log_group_name: target.group.to_owned(),
-            log_stream_name: target.stream.to_owned(),
-            log_events: events,
-            ..PutLogEventsInput::default()
+    /// Hands on lines in a writer's name.
+    pub fn hand_on_as(
+        &self,
+        writer: LogWriter,
+        scope: &Scope,
+        (group, stream): (String, String),
+        now: Time,
+        lines: Vec<String>,
+    ) {
+        let lines = lines.into_iter().map(|line| (now, line)).collect();
+        let (account, region) = (scope.account.clone(), scope.region.clone());
+        (self.logs)(LogLines { account, region, group, stream, lines, writer });
+    }
+
+    /// The role that the account gave API Gateway for logs, from memory or from rows.
+    async fn log_role(&self, cx: &Cx, scope: &Scope) -> Result<Option<String>, Error> {
+        let epoch = match self.gateway.live.log_role(scope) {
+            Ok(role) => return Ok(role),
+            Err(epoch) => epoch,
         };
-        match self.services.call(within.clone(), input.clone()).await {
-            Err(error) if error.code == "ResourceNotFoundException" => {}
-            answer => return answer.map(drop),
-        }
-        let is_there = |error: &Error| error.code == "ResourceAlreadyExistsException";
-        if target.makes_group {
-            let log_group_name = target.group.to_owned();
-            let create = CreateLogGroupInput { log_group_name, ..CreateLogGroupInput::default() };
-            self.services
-                .call(within.clone(), create)
-                .await
-                .map(drop)
-                .or_else(|error| if is_there(&error) { Ok(()) } else { Err(error) })?;
-        }
-        let create = CreateLogStreamInput {
-            log_group_name: target.group.to_owned(),
-            log_stream_name: target.stream.to_owned(),
-        };
-        self.services
-            .call(within.clone(), create)
-            .await
-            .map(drop)
-            .or_else(|error| if is_there(&error) { Ok(()) } else { Err(error) })?;
-        self.services.call(within, input).await.map(drop)
+        let account = self.gateway.account(&cx.trace, scope, AccountChange::Read).await?;
+        let AccountOutput::Account(account) = account else { return Err(crate::ops::unexpected()) };
+        self.gateway.live.keep_log_role(scope, epoch, account.role.clone());
+        Ok(account.role)
     }
 }
 

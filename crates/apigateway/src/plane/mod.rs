@@ -26,6 +26,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderValue;
 use ropeway_core::keys::Scope;
+use ropeway_core::log_lines::LogSink;
 use ropeway_core::{Fault, Trace, directory};
 use ropeway_wire::gateway::{Site, SiteRequest, payload};
 use ropeway_wire::{Answer, BoxFuture, Cx, Error, Roles, Services};
@@ -80,6 +81,8 @@ pub struct Parts {
     pub roles: Arc<dyn Roles>,
     /// Calls what is outside.
     pub outgoing: Arc<dyn Outgoing>,
+    /// Takes the lines of access and execution logs.
+    pub logs: LogSink,
 }
 
 /// Serves deployed stages: a site of the gateway.
@@ -88,6 +91,7 @@ pub struct Plane {
     pub(crate) services: Arc<Services>,
     pub(crate) roles: Arc<dyn Roles>,
     pub(crate) outgoing: Arc<dyn Outgoing>,
+    pub(crate) logs: LogSink,
     pub(crate) buckets: access::Buckets,
     pub(crate) issuers: Issuers,
 }
@@ -107,12 +111,13 @@ pub trait Outgoing: Send + Sync + 'static {
 impl Plane {
     /// The site of a service.
     pub fn new(parts: Parts) -> Self {
-        let Parts { gateway, services, roles, outgoing } = parts;
+        let Parts { gateway, services, roles, outgoing, logs } = parts;
         Plane {
             gateway,
             services,
             roles,
             outgoing,
+            logs,
             buckets: access::Buckets::default(),
             issuers: Issuers::default(),
         }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::read::GzDecoder;
 use ropeway_api::logs::{Logs as _, PutSubscriptionFilterInput};
 use ropeway_core::effects::{FirehoseCommand, LambdaCommand};
-use ropeway_core::functions::LogLines;
+use ropeway_core::log_lines::{LogLines, LogWriter};
 use ropeway_core::{Time, keys};
 use serde_json::Value as Json;
 
@@ -154,6 +154,11 @@ async fn destinations_are_checked_before_a_filter_is_made() {
     assert!(put(STREAM, Some(ROLE)).await.unwrap_err().contains("ACTIVE"));
 }
 
+fn of_function(role: &str) -> LogWriter {
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:my-f");
+    LogWriter::Function { role: role.to_owned(), function }
+}
+
 fn lines(stream: &str, texts: &[&str]) -> LogLines {
     LogLines {
         account: ACCOUNT.to_owned(),
@@ -161,8 +166,7 @@ fn lines(stream: &str, texts: &[&str]) -> LogLines {
         group: "g".to_owned(),
         stream: stream.to_owned(),
         lines: texts.iter().map(|text| (Time(START), (*text).to_owned())).collect(),
-        role: ROLE.to_owned(),
-        function: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:my-f"),
+        writer: of_function(ROLE),
     }
 }
 
@@ -189,12 +193,40 @@ async fn what_functions_print_is_put_as_their_role() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_writes_is_put_as_its_writer() {
+    let world = World::new().await;
+    let sink = sink(&world);
+    let gateway = |makes_group| LogWriter::ApiGateway { role: ROLE.to_owned(), makes_group };
+    // A group that is the customer's to make is not made.
+    for writer in [LogWriter::Account, gateway(false)] {
+        sink.log(LogLines { writer, ..lines("a", &["lost"]) });
+        sink.flush().await;
+        assert!(world.submit(Command::ReadGroup { group: group() }).await.is_err());
+    }
+    sink.log(LogLines { writer: gateway(true), ..lines("a", &["one"]) });
+    sink.flush().await;
+    sink.log(LogLines { writer: gateway(false), ..lines("b", &["two"]) });
+    sink.log(LogLines { writer: LogWriter::Account, ..lines("c", &["three"]) });
+    sink.flush().await;
+    let mut all = world.filter("").await;
+    all.sort();
+    assert_eq!(all, ["one", "three", "two"], "no newlines");
+    let asked = world.gate.asked.lock().unwrap().clone();
+    for who in [format!("{ROLE}/BackplaneAssumeRoleSession"), format!("arn:aws:iam::{ACCOUNT}:root")] {
+        assert!(asked.iter().any(|(one, what, _)| *one == who && what == "logs:PutLogEvents"), "{who}");
+    }
+}
+
+#[tokio::test]
 async fn without_permission_there_are_no_logs() {
     let world = World::new().await;
     world.gate.denied.lock().unwrap().push("logs:CreateLogGroup".to_owned());
     let sink = sink(&world);
     sink.log(lines("a", &["lost"]));
-    sink.log(LogLines { role: "arn:aws:iam::123456789012:role/other".to_owned(), ..lines("b", &["lost"]) });
+    sink.log(LogLines {
+        writer: of_function("arn:aws:iam::123456789012:role/other"),
+        ..lines("b", &["lost"])
+    });
     sink.flush().await;
     world.gate.denied.lock().unwrap().clear();
     assert!(world.submit(Command::ReadGroup { group: group() }).await.is_err());

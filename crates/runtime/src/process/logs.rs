@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ropeway_core::functions::{FunctionHost, FunctionSpec, LogLines};
+use ropeway_core::functions::{FunctionHost, FunctionSpec};
+use ropeway_core::log_lines::{LogLines, LogWriter};
 use ropeway_core::{Clock, Ids, Time};
 use tokio::net::unix::pipe;
 
@@ -76,10 +77,9 @@ impl Logs {
             account: spec.account.clone(),
             region: spec.region.clone(),
             group: spec.logging.group.clone(),
-            role: spec.role.clone(),
-            function: spec.arn.clone(),
             stream,
             lines: Vec::new(),
+            writer: LogWriter::Function { role: spec.role.clone(), function: spec.arn.clone() },
         };
         let level = Level::of(spec);
         Logs { host, clock, target, level, output, state: Mutex::default() }
@@ -292,10 +292,9 @@ mod tests {
             account: String::new(),
             region: String::new(),
             group: String::new(),
-            role: String::new(),
-            function: String::new(),
             stream: String::new(),
             lines: Vec::new(),
+            writer: LogWriter::Account,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _inside = runtime.enter();

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ropeway_core::functions::{
-    Answer, FunctionHost, FunctionSpec, Functions as _, Invocation, Invoked, LogLines, Logging, NotRun,
-    Package, RoleKeys,
+    Answer, FunctionHost, FunctionSpec, Functions as _, Invocation, Invoked, Logging, NotRun, Package,
+    RoleKeys,
 };
+use ropeway_core::log_lines::LogLines;
 use ropeway_core::{BoxFuture, Clock, Ids, Time};
 use ropeway_runtime::runtimes::{self, Runtimes};
 use ropeway_runtime::{Network, Runtime, Settings};

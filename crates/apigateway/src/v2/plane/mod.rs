@@ -130,7 +130,7 @@ impl Plane {
         if let Some(cors) = &stage.definition.cors {
             cors::add(cors, request, answer.headers_mut());
         }
-        self.log_http(&hit, &answer, refusal.as_ref()).await;
+        self.log_http(&hit, &answer, refusal.as_ref());
         Some(answer)
     }
 
