@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sha2::Sha256;
 
 use crate::{Fault, Ids};
@@ -74,12 +73,15 @@ impl MasterKey {
 
 /// A key that seals: encrypts, and vouches for what it encrypted.
 #[derive(Clone)]
-pub struct SealKey(Aes256Gcm);
+pub struct SealKey(LessSafeKey);
 
 impl SealKey {
     /// A key from its 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        SealKey(Aes256Gcm::new(&bytes.into()))
+        let Ok(key) = UnboundKey::new(&AES_256_GCM, &bytes) else {
+            unreachable!("a key of AES-256 is 32 bytes long")
+        };
+        SealKey(LessSafeKey::new(key))
     }
 
     /// Seals bytes under a random nonce, which stands first in the result; `context` must be the
@@ -87,9 +89,7 @@ impl SealKey {
     pub fn seal(&self, ids: &Ids, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = [0u8; NONCE];
         ids.fill(&mut nonce);
-        let mut out = nonce.to_vec();
-        out.extend(self.seal_with(nonce, context, plain)?);
-        Ok(out)
+        self.seal_behind(&nonce, nonce, context, plain)
     }
 
     /// Opens what [`SealKey::seal`] made.
@@ -103,18 +103,39 @@ impl SealKey {
 
     /// Seals under a nonce that the caller never uses twice with this key: chunks of a body, by number.
     pub fn seal_with(&self, nonce: [u8; NONCE], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
-        let payload = Payload { msg: plain, aad: context };
-        self.0
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| Fault::Damaged("bytes that cannot be sealed".to_owned()))
+        self.seal_behind(&[], nonce, context, plain)
     }
 
     /// Opens what [`SealKey::seal_with`] made.
     pub fn open_with(&self, nonce: [u8; NONCE], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Fault> {
-        let payload = Payload { msg: sealed, aad: context };
-        self.0
-            .decrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| Fault::Damaged("sealed bytes do not open: damage, or another master key".to_owned()))
+        let mut bytes = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened = self.0.open_in_place(nonce, Aad::from(context), &mut bytes);
+        let plain = opened.map_err(|_| {
+            Fault::Damaged("sealed bytes do not open: damage, or another master key".to_owned())
+        })?;
+        let length = plain.len();
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Some bytes as they are, and what is sealed behind them.
+    fn seal_behind(
+        &self,
+        head: &[u8],
+        nonce: [u8; NONCE],
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::with_capacity(head.len() + plain.len() + AES_256_GCM.tag_len());
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(plain);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let inside = bytes.get_mut(head.len()..).unwrap_or_default();
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(context), inside);
+        let tag = tag.map_err(|_| Fault::Damaged("bytes that cannot be sealed".to_owned()))?;
+        bytes.extend_from_slice(tag.as_ref());
+        Ok(bytes)
     }
 }
 
@@ -133,6 +154,24 @@ mod tests {
         *other.last_mut().unwrap() ^= 1;
         assert!(key.open(b"a", &other).is_err());
         assert!(MasterKey::from_bytes([7; 32]).derive("else").open(b"a", &sealed).is_err());
+    }
+
+    /// Test case 16 of "The Galois/Counter Mode of Operation" (McGrew, Viega), shortened to its first block.
+    #[test]
+    fn seals_as_aes_256_gcm_does() {
+        let key: [u8; 32] =
+            hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308").try_into().unwrap();
+        let nonce: [u8; 12] = hex("cafebabefacedbaddecaf888").try_into().unwrap();
+        let plain = hex("d9313225f88406e5a55909c5aff5269a");
+        let sealed = SealKey::from_bytes(key).seal_with(nonce, b"", &plain).unwrap();
+        assert_eq!(sealed[..16], hex("522dc1f099567d07f47f37a32a84427d"));
+        assert_eq!(sealed.len(), 32);
+        assert_eq!(SealKey::from_bytes(key).open_with(nonce, b"", &sealed).unwrap(), plain);
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits = text.as_bytes().chunks(2);
+        digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
     }
 
     #[test]
