@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support import BINARY, REGION, ROOT, RUNTIMES, Server, bodies, receive, unique
 from test_runtimes import Functions, ready
@@ -181,6 +182,7 @@ def handler(event, context):
     api = urllib.request.urlopen(event['api']).read().decode()
     v4 = boto3.client('s3', config=boto3.session.Config(signature_version='s3v4'))
     return {'object': found, 'api': api, 'host': s3.meta.endpoint_url, 'version': boto3.__version__,
+            'listed': s3.list_objects_v2(Bucket=event['bucket'])['KeyCount'],
             'url': v4.generate_presigned_url('get_object', of)}
 """
 
@@ -191,7 +193,16 @@ def test_boto3_before_1_28(world):
     service = lambda path: path.split("/data/", 1)[1].split("/")[0] if "/data/" in path else ""
     wanted = lambda path: not path.startswith("bin/") and "__pycache__" not in path and (
         "/data/" not in path or "." in service(path) or service(path) in SERVICES)
+    world.s3.put_bucket_policy(Bucket=world.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{world.bucket}",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}}}}))
     value = world.prove("python3.11", "app.handler", packed(root, {"app.py": PYTHON}, wanted))
+    # The function's call was encrypted up to the sandbox's end, whatever the server itself speaks.
+    assert value["listed"] >= 1
+    if world.server.endpoint.startswith("http:"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            world.s3.list_objects_v2(Bucket=world.bucket)
+    world.s3.delete_bucket_policy(Bucket=world.bucket)
     assert (value["version"], value["host"]) == ("1.26.165", "https://s3.amazonaws.com")
     assert urllib.parse.urlsplit(value["url"]).hostname == f"{world.bucket}.s3.amazonaws.com"
     assert fetch_outside(world.server, value["url"]) == "python3.11"

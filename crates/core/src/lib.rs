@@ -29,6 +29,7 @@ mod tests;
 mod time;
 mod trail;
 mod tx;
+mod vouched;
 
 pub use clock::Clock;
 pub use fault::Fault;
@@ -40,3 +41,4 @@ pub use signals::Signals;
 pub use time::Time;
 pub use trail::{Hop, Witness};
 pub use tx::{MAX_COMMAND_BYTES, MAX_COMMAND_ROWS, Rows, Trace, Tx};
+pub use vouched::{Vouched, Voucher};

@@ -86,6 +86,7 @@ fn runner(from: &From<'_>, host: Arc<dyn FunctionHost>) -> Result<Runtime, Failu
         program: "/proc/self/exe".into(),
         endpoint,
         endpoint_tls: settings.serves_tls(),
+        vouched: from.switch.vouched().clone(),
         endpoint_url: own_address(from.switch),
         network: ropeway_runtime::Network::Machine,
         aws_names: true,

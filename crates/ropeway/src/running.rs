@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use ropeway_core::{BoxFuture, Core};
+use ropeway_core::{BoxFuture, Core, Vouched};
 use ropeway_iam::Access;
 use ropeway_runtime::Runtime;
 use ropeway_wire::Services;
@@ -49,6 +49,7 @@ pub(crate) struct Switch {
     runtimes: Vec<Handle>,
     /// Where the server listens.
     local: OnceLock<SocketAddr>,
+    vouched: Vouched,
     moving: tokio::sync::Mutex<()>,
 }
 
@@ -61,6 +62,7 @@ impl Switch {
             log,
             runtimes,
             local: OnceLock::new(),
+            vouched: Vouched::default(),
             moving: tokio::sync::Mutex::default(),
         })
     }
@@ -79,6 +81,11 @@ impl Switch {
 
     pub fn runtimes(&self) -> &[Handle] {
         &self.runtimes
+    }
+
+    /// Connections whose encryption is taken off before they come here.
+    pub fn vouched(&self) -> &Vouched {
+        &self.vouched
     }
 
     /// Notes where the server listens.

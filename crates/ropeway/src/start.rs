@@ -48,7 +48,7 @@ async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
     let settings = switch.settings().clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let options = Options { tls: tls(&settings)?, ..Options::default() };
+    let options = Options { tls: tls(&settings)?, vouched: switch.vouched().clone(), ..Options::default() };
     let server = Server::bind(settings.listen, options)
         .map_err(|e| Failure::Failed(format!("{}: {e}", settings.listen)))?;
     // Functions are told where they find the server.

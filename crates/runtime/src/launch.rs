@@ -87,7 +87,7 @@ impl Launcher {
         let url = Url::parse(&settings.endpoint_url).map_err(std::io::Error::other)?;
         let trusts = settings.aws_names || url.tls;
         let trust = trusts.then(|| Trust::make(settings.directory.join("trust"))).transpose()?;
-        let server = ServerAt::new(settings.endpoint, settings.endpoint_tls)?;
+        let server = ServerAt::new(settings.endpoint, settings.endpoint_tls, settings.vouched.clone())?;
         let own = Arc::new(Own { aws: settings.aws_names, host: url.host.clone() });
         let root = settings.directory.join("root");
         std::fs::create_dir_all(&root)?;

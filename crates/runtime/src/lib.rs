@@ -34,7 +34,7 @@ use ropeway_core::functions::{
     FunctionHost, FunctionSpec, Functions, Invocation, Invoked, NotRun, Package, RoleKeys,
 };
 use ropeway_core::log_lines::LogLines;
-use ropeway_core::{BoxFuture, Clock, Ids};
+use ropeway_core::{BoxFuture, Clock, Ids, Vouched};
 use tokio::sync::oneshot;
 
 use api::Shutdown;
@@ -59,6 +59,8 @@ pub struct Settings {
     pub endpoint: SocketAddr,
     /// Whether it speaks TLS there.
     pub endpoint_tls: bool,
+    /// Where the server looks up which connections were encrypted on their way to it.
+    pub vouched: Vouched,
     /// The server's URL as functions see it (`AWS_ENDPOINT_URL`), and as clients of URLs that functions make
     /// are to: scheme, host and port. Its host, `localhost` and what is below them are the server inside.
     pub endpoint_url: String,
@@ -164,6 +166,7 @@ pub async fn probe(directory: PathBuf, program: PathBuf) -> Result<Vec<String>, 
         program,
         endpoint: SocketAddr::from(([127, 0, 0, 1], 4566)),
         endpoint_tls: false,
+        vouched: Vouched::default(),
         endpoint_url: "http://localhost:4566".to_owned(),
         network: Network::Machine,
         aws_names: false,

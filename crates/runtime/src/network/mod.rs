@@ -60,7 +60,7 @@ async fn lead(stream: TcpStream, way: Way) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     match way {
         Way::Server(server) => server.join(stream).await,
-        Way::Decrypted(server, acceptor) => server.join(acceptor.accept(stream).await?).await,
+        Way::Decrypted(server, acceptor) => server.join_decrypted(acceptor.accept(stream).await?).await,
         Way::Outside => {
             let meant = rustix::net::sockopt::ip_original_dst(&stream)?;
             if !may_reach(*meant.ip()) {

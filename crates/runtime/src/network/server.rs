@@ -1,14 +1,16 @@
 //! The server, as the runner reaches it, and as functions see it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use ropeway_core::Vouched;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::{connect, join};
@@ -18,6 +20,7 @@ use super::{connect, join};
 pub struct ServerAt {
     address: SocketAddr,
     tls: Option<TlsConnector>,
+    vouched: Vouched,
 }
 
 impl ServerAt {
@@ -25,13 +28,32 @@ impl ServerAt {
     ///
     /// # Errors
     /// What the makers of TLS settings say.
-    pub fn new(address: SocketAddr, tls: bool) -> io::Result<Self> {
-        Ok(ServerAt { address: reachable(address), tls: tls.then(connector).transpose()? })
+    pub fn new(address: SocketAddr, tls: bool, vouched: Vouched) -> io::Result<Self> {
+        Ok(ServerAt { address: reachable(address), tls: tls.then(connector).transpose()?, vouched })
+    }
+
+    /// Carries a connection on that was encrypted until here. The server is to know: a policy may ask for it
+    /// (`aws:SecureTransport`).
+    pub async fn join_decrypted(&self, inside: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Bound before it is connected: by the time the server looks, the voucher is there.
+        socket.bind(SocketAddr::new(self.address.ip(), 0))?;
+        let _voucher = self.vouched.vouch(socket.local_addr()?);
+        let server = socket.connect(self.address).await?;
+        server.set_nodelay(true)?;
+        self.join_over(server, inside).await
     }
 
     /// Carries a connection on.
     pub async fn join(&self, inside: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-        let server = connect(self.address).await?;
+        self.join_over(connect(self.address).await?, inside).await
+    }
+
+    async fn join_over(
+        &self,
+        server: TcpStream,
+        inside: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> io::Result<()> {
         let Some(tls) = &self.tls else { return join(inside, server).await };
         let name = ServerName::IpAddress(self.address.ip().into());
         join(inside, tls.connect(name, server).await?).await
@@ -40,7 +62,6 @@ impl ServerAt {
 
 /// What listens at all of a machine's addresses is reached at its loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -10,7 +10,7 @@ use ropeway_core::functions::{
     RoleKeys,
 };
 use ropeway_core::log_lines::LogLines;
-use ropeway_core::{BoxFuture, Clock, Ids, Time};
+use ropeway_core::{BoxFuture, Clock, Ids, Time, Vouched};
 use ropeway_runtime::runtimes::{self, Runtimes};
 use ropeway_runtime::{Network, Runtime, Settings};
 use tokio::net::TcpListener;
@@ -94,6 +94,7 @@ impl World {
             program: FIXTURE.into(),
             endpoint,
             endpoint_tls: false,
+            vouched: Vouched::default(),
             endpoint_url: format!("http://localhost:{}", endpoint.port()),
             network: Network::Machine,
             aws_names: true,

@@ -37,7 +37,8 @@ pub(super) async fn run(
         Err(error) => return tracing::debug!(%error, %remote, "connection lost"),
     };
     let tls = options.tls.clone();
-    let conn = ConnInfo { remote, local, tls: tls.is_some(), stall_timeout: options.stall_timeout };
+    let encrypted = tls.is_some() || options.vouched.holds(remote);
+    let conn = ConnInfo { remote, local, tls: encrypted, stall_timeout: options.stall_timeout };
     match tls {
         None => serve(stream, handler, conn, &options, stopping).await,
         Some(tls) => match tokio::time::timeout(options.header_timeout, tls.accept(stream)).await {

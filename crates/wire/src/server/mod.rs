@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use ropeway_core::BoxFuture;
+use ropeway_core::{BoxFuture, Vouched};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use body::Body;
@@ -51,7 +51,7 @@ pub struct ConnInfo {
     pub remote: SocketAddr,
     /// The address that the client connected to.
     pub local: SocketAddr,
-    /// True if the connection is encrypted.
+    /// True if the connection is encrypted, or was until something in this process took that off.
     pub tls: bool,
     /// How long a body may take to send its next bytes: [`Options::stall_timeout`].
     pub stall_timeout: Duration,
@@ -73,6 +73,8 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// Certificate and key; `None`: no encryption.
     pub tls: Option<Tls>,
+    /// Connections that come here without their encryption.
+    pub vouched: Vouched,
 }
 
 impl Default for Options {
@@ -84,6 +86,7 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(120),
             stall_timeout: Duration::from_secs(60),
             tls: None,
+            vouched: Vouched::default(),
         }
     }
 }
