@@ -21,7 +21,7 @@ pub const BOTOCORE: &str = "1.44.5";
 pub fn run(root: &Path, check: bool) -> Result<(), String> {
     let overlays = overlays(&root.join("crates/api/services"))?;
     let mut files = BTreeMap::new();
-    let mut inventory = inventory::beginning();
+    let mut services = inventory::beginning();
     for (id, overlay) in &overlays {
         let data = python::botocore_data(root, BOTOCORE)?;
         let model = load(&data, &overlay.model)?;
@@ -32,10 +32,11 @@ pub fn run(root: &Path, check: bool) -> Result<(), String> {
         let source = emit::Emitter::new(id, overlay, &model, query.as_ref()).service();
         let source = source.map_err(|e| format!("{id}: {e}"))?;
         files.insert(format!("crates/api/src/{id}.rs"), format(root, &source)?);
-        inventory.push_str(&inventory::service(overlay, &model));
+        services.push_str(&inventory::line(id, overlay, &model));
+        files.insert(format!("docs/services/{id}.md"), inventory::page(overlay, &model));
     }
     files.insert("crates/api/src/lib.rs".to_owned(), format(root, &library(overlays.keys()))?);
-    files.insert("docs/services.md".to_owned(), inventory);
+    files.insert("docs/services/README.md".to_owned(), services);
     files.iter().try_for_each(|(name, text)| update(root, name, text, check))
 }
 
