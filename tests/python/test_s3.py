@@ -128,7 +128,6 @@ def test_encryption_is_there_and_can_be_asked_for(s3, bucket):
 
 
 @pytest.mark.parametrize("call, arguments", [
-    ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}}),
     ("put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}}),
     ("put_bucket_lifecycle_configuration", {"LifecycleConfiguration": {"Rules": []}}),
     ("get_bucket_acl", {})])

@@ -367,7 +367,6 @@ def test_configurations_that_do_not_overlap(s3, bucket, arn):
     (["s3:ObjectCreated:*", "s3:ObjectCreated:Put"], "InvalidArgument", OVERLAP),
     (["s3:ObjectCreated:Everything"], "InvalidArgument", "A specified event is not supported for notifications."),
     (["s3:ObjectCreated:Post"], "NotImplemented", "s3:ObjectCreated:Post"),
-    (["s3:ObjectRemoved:DeleteMarkerCreated"], "NotImplemented", "s3:ObjectRemoved:DeleteMarkerCreated"),
     (["s3:Replication:*"], "NotImplemented", "s3:Replication:*"),
     (["s3:ObjectAcl:Put"], "NotImplemented", "s3:ObjectAcl:Put"),
 ])

@@ -136,7 +136,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "GetBucketPolicyStatus", method: "GET", uri: "/{Bucket}?policyStatus" },
         RefusedOperation { name: "GetBucketReplication", method: "GET", uri: "/{Bucket}?replication" },
         RefusedOperation { name: "GetBucketRequestPayment", method: "GET", uri: "/{Bucket}?requestPayment" },
-        RefusedOperation { name: "GetBucketVersioning", method: "GET", uri: "/{Bucket}?versioning" },
         RefusedOperation { name: "GetBucketWebsite", method: "GET", uri: "/{Bucket}?website" },
         RefusedOperation { name: "GetObjectAcl", method: "GET", uri: "/{Bucket}/{Key+}?acl" },
         RefusedOperation { name: "GetObjectAnnotation", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
@@ -164,7 +163,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "ListBucketMetricsConfigurations", method: "GET", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "ListDirectoryBuckets", method: "GET", uri: "/" },
         RefusedOperation { name: "ListObjectAnnotations", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
-        RefusedOperation { name: "ListObjectVersions", method: "GET", uri: "/{Bucket}?versions" },
         RefusedOperation { name: "PutBucketAbac", method: "PUT", uri: "/{Bucket}?abac" },
         RefusedOperation {
             name: "PutBucketAccelerateConfiguration",
@@ -204,7 +202,6 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "PutBucketReplication", method: "PUT", uri: "/{Bucket}?replication" },
         RefusedOperation { name: "PutBucketRequestPayment", method: "PUT", uri: "/{Bucket}?requestPayment" },
-        RefusedOperation { name: "PutBucketVersioning", method: "PUT", uri: "/{Bucket}?versioning" },
         RefusedOperation { name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website" },
         RefusedOperation { name: "PutObjectAcl", method: "PUT", uri: "/{Bucket}/{Key+}?acl" },
         RefusedOperation { name: "PutObjectAnnotation", method: "PUT", uri: "/{Bucket}/{Key+}?annotation" },
@@ -438,6 +435,18 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBucketVersioning",
+        method: "GET",
+        uri: "/{Bucket}?versioning",
+        status: 200,
+        input: Member::new("GetBucketVersioningRequest", &schemas::GET_BUCKET_VERSIONING_REQUEST),
+        output: Member::new("GetBucketVersioningOutput", &schemas::GET_BUCKET_VERSIONING_OUTPUT)
+            .xml("VersioningConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketVersioning"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetObject",
         method: "GET",
         uri: "/{Bucket}/{Key+}",
@@ -502,6 +511,18 @@ static OPERATIONS: &[Operation] = &[
             .xml("ListMultipartUploadsResult"),
         result_wrapper: None,
         action: Some("s3:ListBucketMultipartUploads"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ListObjectVersions",
+        method: "GET",
+        uri: "/{Bucket}?versions",
+        status: 200,
+        input: Member::new("ListObjectVersionsRequest", &schemas::LIST_OBJECT_VERSIONS_REQUEST),
+        output: Member::new("ListObjectVersionsOutput", &schemas::LIST_OBJECT_VERSIONS_OUTPUT)
+            .xml("ListVersionsResult"),
+        result_wrapper: None,
+        action: Some("s3:ListBucketVersions"),
         checksum_required: false,
     },
     Operation {
@@ -582,6 +603,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutBucketTagging"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketVersioning",
+        method: "PUT",
+        uri: "/{Bucket}?versioning",
+        status: 200,
+        input: Member::new("PutBucketVersioningRequest", &schemas::PUT_BUCKET_VERSIONING_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketVersioning"),
         checksum_required: true,
     },
     Operation {
@@ -717,6 +749,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetBucketTaggingInput,
     ) -> impl Future<Output = Result<GetBucketTaggingOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_versioning(
+        &self,
+        cx: &Cx,
+        input: GetBucketVersioningInput,
+    ) -> impl Future<Output = Result<GetBucketVersioningOutput, ropeway_wire::Error>> + Send;
     fn get_object(
         &self,
         cx: &Cx,
@@ -747,6 +784,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: ListMultipartUploadsInput,
     ) -> impl Future<Output = Result<ListMultipartUploadsOutput, ropeway_wire::Error>> + Send;
+    fn list_object_versions(
+        &self,
+        cx: &Cx,
+        input: ListObjectVersionsInput,
+    ) -> impl Future<Output = Result<ListObjectVersionsOutput, ropeway_wire::Error>> + Send;
     fn list_objects(
         &self,
         cx: &Cx,
@@ -782,6 +824,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutBucketTaggingInput,
     ) -> impl Future<Output = Result<PutBucketTaggingOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_versioning(
+        &self,
+        cx: &Cx,
+        input: PutBucketVersioningInput,
+    ) -> impl Future<Output = Result<PutBucketVersioningOutput, ropeway_wire::Error>> + Send;
     fn put_object(
         &self,
         cx: &Cx,
@@ -902,6 +949,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_tagging(&cx, input).await
                 }))
             }
+            "GetBucketVersioning" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketVersioningInput| async move {
+                    service.get_bucket_versioning(&cx, input).await
+                }))
+            }
             "GetObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectInput| async move {
                 service.get_object(&cx, input).await
             })),
@@ -928,6 +980,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "ListMultipartUploads" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: ListMultipartUploadsInput| async move {
                     service.list_multipart_uploads(&cx, input).await
+                }))
+            }
+            "ListObjectVersions" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: ListObjectVersionsInput| async move {
+                    service.list_object_versions(&cx, input).await
                 }))
             }
             "ListObjects" => {
@@ -962,6 +1019,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "PutBucketTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketTaggingInput| async move {
                     service.put_bucket_tagging(&cx, input).await
+                }))
+            }
+            "PutBucketVersioning" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketVersioningInput| async move {
+                    service.put_bucket_versioning(&cx, input).await
                 }))
             }
             "PutObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectInput| async move {
@@ -1084,6 +1146,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_tagging(&cx, input).await
                 }))
             }
+            "GetBucketVersioning" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketVersioningInput| async move {
+                    service.get_bucket_versioning(&cx, input).await
+                },
+            )),
             "GetObject" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectInput| async move {
                     service.get_object(&cx, input).await
@@ -1113,6 +1181,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                 call,
                 move |cx, input: ListMultipartUploadsInput| async move {
                     service.list_multipart_uploads(&cx, input).await
+                },
+            )),
+            "ListObjectVersions" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListObjectVersionsInput| async move {
+                    service.list_object_versions(&cx, input).await
                 },
             )),
             "ListObjects" => {
@@ -1152,6 +1226,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_tagging(&cx, input).await
                 }))
             }
+            "PutBucketVersioning" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutBucketVersioningInput| async move {
+                    service.put_bucket_versioning(&cx, input).await
+                },
+            )),
             "PutObject" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectInput| async move {
                     service.put_object(&cx, input).await
@@ -2293,6 +2373,45 @@ impl Encode for DeleteBucketTaggingInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteMarkerEntry {
+    pub owner: Option<Owner>,
+    pub key: Option<String>,
+    pub version_id: Option<String>,
+    pub is_latest: Option<bool>,
+    pub last_modified: Option<ropeway_core::Time>,
+}
+
+impl Decode for DeleteMarkerEntry {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.owner = Some(Decode::decode(d)?),
+                1 => out.key = Some(Decode::decode(d)?),
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.is_latest = Some(Decode::decode(d)?),
+                4 => out.last_modified = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteMarkerEntry {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.owner.as_ref().map(|v| v as &dyn Encode),
+            self.key.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.is_latest.as_ref().map(|v| v as &dyn Encode),
+            self.last_modified.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteObjectOutput {
     pub delete_marker: Option<bool>,
     pub version_id: Option<String>,
@@ -2834,6 +2953,63 @@ impl Decode for GetBucketTaggingInput {
 }
 
 impl Encode for GetBucketTaggingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketVersioningOutput {
+    pub status: Option<String>,
+    pub mfa_delete: Option<String>,
+}
+
+impl Decode for GetBucketVersioningOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                1 => out.mfa_delete = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketVersioningOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.status.as_ref().map(|v| v as &dyn Encode),
+            self.mfa_delete.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketVersioningInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketVersioningInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketVersioningInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -3702,6 +3878,122 @@ impl Encode for ListMultipartUploadsInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ListObjectVersionsOutput {
+    pub is_truncated: Option<bool>,
+    pub key_marker: Option<String>,
+    pub version_id_marker: Option<String>,
+    pub next_key_marker: Option<String>,
+    pub next_version_id_marker: Option<String>,
+    pub versions: Option<Vec<ObjectVersion>>,
+    pub delete_markers: Option<Vec<DeleteMarkerEntry>>,
+    pub name: Option<String>,
+    pub prefix: Option<String>,
+    pub delimiter: Option<String>,
+    pub max_keys: Option<i64>,
+    pub common_prefixes: Option<Vec<CommonPrefix>>,
+    pub encoding_type: Option<String>,
+    pub request_charged: Option<String>,
+}
+
+impl Decode for ListObjectVersionsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.is_truncated = Some(Decode::decode(d)?),
+                1 => out.key_marker = Some(Decode::decode(d)?),
+                2 => out.version_id_marker = Some(Decode::decode(d)?),
+                3 => out.next_key_marker = Some(Decode::decode(d)?),
+                4 => out.next_version_id_marker = Some(Decode::decode(d)?),
+                5 => out.versions = Some(Decode::decode(d)?),
+                6 => out.delete_markers = Some(Decode::decode(d)?),
+                7 => out.name = Some(Decode::decode(d)?),
+                8 => out.prefix = Some(Decode::decode(d)?),
+                9 => out.delimiter = Some(Decode::decode(d)?),
+                10 => out.max_keys = Some(Decode::decode(d)?),
+                11 => out.common_prefixes = Some(Decode::decode(d)?),
+                12 => out.encoding_type = Some(Decode::decode(d)?),
+                13 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListObjectVersionsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.key_marker.as_ref().map(|v| v as &dyn Encode),
+            self.version_id_marker.as_ref().map(|v| v as &dyn Encode),
+            self.next_key_marker.as_ref().map(|v| v as &dyn Encode),
+            self.next_version_id_marker.as_ref().map(|v| v as &dyn Encode),
+            self.versions.as_ref().map(|v| v as &dyn Encode),
+            self.delete_markers.as_ref().map(|v| v as &dyn Encode),
+            self.name.as_ref().map(|v| v as &dyn Encode),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.delimiter.as_ref().map(|v| v as &dyn Encode),
+            self.max_keys.as_ref().map(|v| v as &dyn Encode),
+            self.common_prefixes.as_ref().map(|v| v as &dyn Encode),
+            self.encoding_type.as_ref().map(|v| v as &dyn Encode),
+            self.request_charged.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListObjectVersionsInput {
+    pub bucket: String,
+    pub delimiter: Option<String>,
+    pub encoding_type: Option<String>,
+    pub key_marker: Option<String>,
+    pub max_keys: Option<i64>,
+    pub prefix: Option<String>,
+    pub version_id_marker: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for ListObjectVersionsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.delimiter = Some(Decode::decode(d)?),
+                2 => out.encoding_type = Some(Decode::decode(d)?),
+                3 => out.key_marker = Some(Decode::decode(d)?),
+                4 => out.max_keys = Some(Decode::decode(d)?),
+                5 => out.prefix = Some(Decode::decode(d)?),
+                6 => out.version_id_marker = Some(Decode::decode(d)?),
+                7 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListObjectVersionsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.delimiter.as_ref().map(|v| v as &dyn Encode),
+            self.encoding_type.as_ref().map(|v| v as &dyn Encode),
+            self.key_marker.as_ref().map(|v| v as &dyn Encode),
+            self.max_keys.as_ref().map(|v| v as &dyn Encode),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.version_id_marker.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ListObjectsOutput {
     pub is_truncated: Option<bool>,
     pub marker: Option<String>,
@@ -4241,6 +4533,63 @@ impl Encode for ObjectIdentifier {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ObjectVersion {
+    pub e_tag: Option<String>,
+    pub checksum_algorithm: Option<Vec<String>>,
+    pub checksum_type: Option<String>,
+    pub size: Option<i64>,
+    pub storage_class: Option<String>,
+    pub key: Option<String>,
+    pub version_id: Option<String>,
+    pub is_latest: Option<bool>,
+    pub last_modified: Option<ropeway_core::Time>,
+    pub owner: Option<Owner>,
+    pub restore_status: Option<RestoreStatus>,
+}
+
+impl Decode for ObjectVersion {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.e_tag = Some(Decode::decode(d)?),
+                1 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                2 => out.checksum_type = Some(Decode::decode(d)?),
+                3 => out.size = Some(Decode::decode(d)?),
+                4 => out.storage_class = Some(Decode::decode(d)?),
+                5 => out.key = Some(Decode::decode(d)?),
+                6 => out.version_id = Some(Decode::decode(d)?),
+                7 => out.is_latest = Some(Decode::decode(d)?),
+                8 => out.last_modified = Some(Decode::decode(d)?),
+                9 => out.owner = Some(Decode::decode(d)?),
+                10 => out.restore_status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectVersion {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.e_tag.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_type.as_ref().map(|v| v as &dyn Encode),
+            self.size.as_ref().map(|v| v as &dyn Encode),
+            self.storage_class.as_ref().map(|v| v as &dyn Encode),
+            self.key.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.is_latest.as_ref().map(|v| v as &dyn Encode),
+            self.last_modified.as_ref().map(|v| v as &dyn Encode),
+            self.owner.as_ref().map(|v| v as &dyn Encode),
+            self.restore_status.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Owner {
     pub display_name: Option<String>,
     pub id: Option<String>,
@@ -4485,6 +4834,46 @@ impl Encode for PutBucketTaggingInput {
             self.content_md5.as_ref().map(|v| v as &dyn Encode),
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             Some(&self.tagging),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketVersioningInput {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub versioning_configuration: VersioningConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketVersioningInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.content_md5 = Some(Decode::decode(d)?),
+                2 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                4 => out.versioning_configuration = Decode::decode(d)?,
+                5 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketVersioningInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            None,
+            Some(&self.versioning_configuration),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -5305,6 +5694,36 @@ impl Encode for UploadPartInput {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct VersioningConfiguration {
+    pub mfa_delete: Option<String>,
+    pub status: Option<String>,
+}
+
+impl Decode for VersioningConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.mfa_delete = Some(Decode::decode(d)?),
+                1 => out.status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for VersioningConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.mfa_delete.as_ref().map(|v| v as &dyn Encode),
+            self.status.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
 impl Input for AbortMultipartUploadInput {
     type Output = AbortMultipartUploadOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5501,7 +5920,16 @@ impl Input for DeleteObjectInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:DeleteObjectVersion");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for DeleteObjectTaggingInput {
@@ -5513,7 +5941,16 @@ impl Input for DeleteObjectTaggingInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:DeleteObjectVersionTagging");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for DeleteObjectsInput {
@@ -5588,6 +6025,18 @@ impl Input for GetBucketTaggingInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketVersioningInput {
+    type Output = GetBucketVersioningOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketVersioning";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetObjectInput {
     type Output = GetObjectOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5597,7 +6046,16 @@ impl Input for GetObjectInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:GetObjectVersion");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for GetObjectTaggingInput {
@@ -5609,7 +6067,16 @@ impl Input for GetObjectTaggingInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:GetObjectVersionTagging");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for HeadBucketInput {
@@ -5633,7 +6100,16 @@ impl Input for HeadObjectInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:GetObjectVersion");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for ListBucketsInput {
@@ -5658,6 +6134,22 @@ impl Input for ListMultipartUploadsInput {
     }
 
     fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for ListObjectVersionsInput {
+    type Output = ListObjectVersionsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListObjectVersions";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:delimiter", self.delimiter.as_deref().unwrap_or_default());
+        keys.add("s3:max-keys", &self.max_keys.map(|v| v.to_string()).unwrap_or_default());
+        keys.add("s3:prefix", self.prefix.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for ListObjectsInput {
@@ -5812,6 +6304,33 @@ impl Input for PutBucketTaggingInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketVersioningOutput {}
+impl Decode for PutBucketVersioningOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketVersioningOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketVersioningInput {
+    type Output = PutBucketVersioningOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketVersioning";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for PutObjectInput {
     type Output = PutObjectOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -5840,7 +6359,16 @@ impl Input for PutObjectTaggingInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:PutObjectVersionTagging");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
 }
 
 impl Input for UploadPartInput {
@@ -6512,6 +7040,27 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_MARKER_ENTRY: Schema = Schema {
+        name: "DeleteMarkerEntry",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Owner", &schemas::OWNER),
+                Member::new("Key", &schemas::OBJECT_KEY),
+                Member::new("VersionId", &schema::STRING),
+                Member::new("IsLatest", &schema::BOOLEAN),
+                Member::new("LastModified", &schema::TIMESTAMP),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_MARKERS: Schema = Schema {
+        name: "DeleteMarkers",
+        kind: Kind::List { element: Member::new("member", &schemas::DELETE_MARKER_ENTRY) },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_OBJECT_OUTPUT: Schema = Schema {
         name: "DeleteObjectOutput",
         kind: Kind::Structure {
@@ -6768,6 +7317,31 @@ pub mod schemas {
 
     pub static GET_BUCKET_TAGGING_REQUEST: Schema = Schema {
         name: "GetBucketTaggingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_VERSIONING_OUTPUT: Schema = Schema {
+        name: "GetBucketVersioningOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Status", &schema::STRING),
+                Member::new("MFADelete", &schema::STRING).json("MfaDelete").xml("MfaDelete"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_VERSIONING_REQUEST: Schema = Schema {
+        name: "GetBucketVersioningRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7193,6 +7767,61 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LIST_OBJECT_VERSIONS_OUTPUT: Schema = Schema {
+        name: "ListObjectVersionsOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("KeyMarker", &schema::STRING),
+                Member::new("VersionIdMarker", &schema::STRING),
+                Member::new("NextKeyMarker", &schema::STRING),
+                Member::new("NextVersionIdMarker", &schema::STRING),
+                Member::new("Versions", &schemas::OBJECT_VERSION_LIST)
+                    .json("Version")
+                    .xml("Version")
+                    .flattened(),
+                Member::new("DeleteMarkers", &schemas::DELETE_MARKERS)
+                    .json("DeleteMarker")
+                    .xml("DeleteMarker")
+                    .flattened(),
+                Member::new("Name", &schema::STRING),
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Delimiter", &schema::STRING),
+                Member::new("MaxKeys", &schema::INTEGER),
+                Member::new("CommonPrefixes", &schemas::COMMON_PREFIX_LIST).flattened(),
+                Member::new("EncodingType", &schema::STRING),
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_OBJECT_VERSIONS_REQUEST: Schema = Schema {
+        name: "ListObjectVersionsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Delimiter", &schema::STRING).at(Location::Query("delimiter")),
+                Member::new("EncodingType", &schema::STRING).at(Location::Query("encoding-type")),
+                Member::new("KeyMarker", &schema::STRING).at(Location::Query("key-marker")),
+                Member::new("MaxKeys", &schema::INTEGER).at(Location::Query("max-keys")),
+                Member::new("Prefix", &schema::STRING).at(Location::Query("prefix")),
+                Member::new("VersionIdMarker", &schema::STRING).at(Location::Query("version-id-marker")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("RequestPayer", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("OptionalObjectAttributes", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-optional-object-attributes")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static LIST_OBJECTS_OUTPUT: Schema = Schema {
         name: "ListObjectsOutput",
         kind: Kind::Structure {
@@ -7467,6 +8096,33 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static OBJECT_VERSION: Schema = Schema {
+        name: "ObjectVersion",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ETag", &schema::STRING),
+                Member::new("ChecksumAlgorithm", &schemas::CHECKSUM_ALGORITHM_LIST).flattened(),
+                Member::new("ChecksumType", &schema::STRING),
+                Member::new("Size", &schema::INTEGER),
+                Member::new("StorageClass", &schema::STRING),
+                Member::new("Key", &schemas::OBJECT_KEY),
+                Member::new("VersionId", &schema::STRING),
+                Member::new("IsLatest", &schema::BOOLEAN),
+                Member::new("LastModified", &schema::TIMESTAMP),
+                Member::new("Owner", &schemas::OWNER),
+                Member::new("RestoreStatus", &schemas::RESTORE_STATUS),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OBJECT_VERSION_LIST: Schema = Schema {
+        name: "ObjectVersionList",
+        kind: Kind::List { element: Member::new("member", &schemas::OBJECT_VERSION) },
+        constraints: Constraints::NONE,
+    };
+
     pub static OWNER: Schema = Schema {
         name: "Owner",
         kind: Kind::Structure {
@@ -7584,6 +8240,27 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(3),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_VERSIONING_REQUEST: Schema = Schema {
+        name: "PutBucketVersioningRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("MFA", &schema::STRING).refused().at(Location::Header("x-amz-mfa")),
+                Member::new("VersioningConfiguration", &schemas::VERSIONING_CONFIGURATION)
+                    .json("VersioningConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(4),
         },
         constraints: Constraints::NONE,
     };
@@ -8095,6 +8772,18 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static VERSIONING_CONFIGURATION: Schema = Schema {
+        name: "VersioningConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("MFADelete", &schema::STRING).json("MfaDelete").xml("MfaDelete"),
+                Member::new("Status", &schema::STRING),
+            ],
+            payload: None,
         },
         constraints: Constraints::NONE,
     };

@@ -4,6 +4,9 @@ use ropeway_core::{Fault, MachineError};
 use ropeway_store::blobs::BlobError;
 use ropeway_wire::Error;
 
+use crate::conditions::http_date;
+use crate::model::{Bucket, Marker, VersionId};
+
 /// An error of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Error(pub Error);
@@ -71,6 +74,27 @@ pub(crate) fn no_such_version(key: &str, version: &str) -> Error {
     Error::new(404, "NoSuchVersion", "The specified version does not exist.")
         .with_member("Key", key)
         .with_member("VersionId", version)
+}
+
+/// A version id that cannot be one, here.
+pub(crate) fn invalid_version(version: &str) -> Error {
+    invalid_argument("versionId", version, "Invalid version id specified")
+}
+
+/// A GET of what a delete marker stands for: user guide, "Working with delete markers".
+pub(crate) fn is_marker(key: &str, bucket: &Bucket, marker: &Marker, named: bool) -> Error {
+    let version = VersionId::text(marker.version);
+    let error = if named {
+        Error::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+            .with_member("Method", "GET")
+            .with_member("ResourceType", "DeleteMarker")
+            .with_header("allow", "DELETE")
+            .with_header("last-modified", http_date(marker.modified))
+    } else {
+        no_such_key(key)
+    };
+    let error = error.with_header("x-amz-delete-marker", "true");
+    if bucket.versioning.is_some() { error.with_header("x-amz-version-id", version) } else { error }
 }
 
 pub(crate) fn no_such_upload(id: &str) -> Error {

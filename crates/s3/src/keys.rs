@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use ropeway_core::Time;
-use ropeway_core::keys::{KeyBuilder, Space};
+use ropeway_core::keys::{KeyBuilder, Space, last_number};
 
 /// bucket → [`crate::model::Bucket`]
 const BUCKET: u8 = 0;
@@ -31,6 +31,12 @@ const MANIFEST: u8 = 9;
 const JOB: u8 = 10;
 /// bucket, number → [`crate::notification::Rule`]
 const NOTIFICATION: u8 = 11;
+/// bucket, object key, sequence number (inverted) → [`crate::model::Version`]: the versions that are not
+/// current, the newest first, and all delete markers. Where a key has rows here and no object, the newest
+/// of them is a delete marker.
+const VERSION: u8 = 12;
+/// bucket, object key → the sequence number of the version `null`, if it is among those
+const NULL_VERSION: u8 = 13;
 
 /// Bytes behind the object key in an upload's key: a zero byte, the time, the id.
 pub(crate) const UPLOAD_SUFFIX: usize = 1 + 8 + 16;
@@ -50,6 +56,29 @@ pub(crate) fn objects(bucket: &str) -> KeyBuilder {
 
 pub(crate) fn object(bucket: &str, key: &str) -> Bytes {
     objects(bucket).raw(key.as_bytes()).build()
+}
+
+/// What the keys of all versions of a bucket begin with.
+pub(crate) fn all_versions(bucket: &str) -> KeyBuilder {
+    row(VERSION).text(bucket)
+}
+
+/// What the keys of all versions of an object begin with.
+pub(crate) fn versions(bucket: &str, key: &str) -> KeyBuilder {
+    all_versions(bucket).text(key)
+}
+
+pub(crate) fn version(bucket: &str, key: &str, sequence: u64) -> Bytes {
+    versions(bucket, key).number(!sequence).build()
+}
+
+/// The sequence number in a version's key.
+pub(crate) fn version_sequence(key: &[u8]) -> Option<u64> {
+    last_number(key).map(|number| !number)
+}
+
+pub(crate) fn null_version(bucket: &str, key: &str) -> Bytes {
+    row(NULL_VERSION).text(bucket).text(key).build()
 }
 
 pub(crate) fn body(id: u128, piece: u32) -> Bytes {

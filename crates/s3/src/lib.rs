@@ -1,4 +1,4 @@
-//! Amazon S3: general purpose buckets, without versions, owner-enforced, encrypted with SSE-S3.
+//! Amazon S3: general purpose buckets, owner-enforced, encrypted with SSE-S3.
 //!
 //! What the service promises:
 //! - A success answer means that the object is on disk: its body first, then the row that names it.

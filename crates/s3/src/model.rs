@@ -16,6 +16,61 @@ pub struct Bucket {
     pub region: String,
     /// Since when.
     pub created: Time,
+    /// Whether objects have versions; `None`: they never had.
+    pub versioning: Option<Versioning>,
+}
+
+impl Bucket {
+    /// A version's id as clients see it; `None` where objects never had versions.
+    pub fn shown_version(&self, version: Option<VersionId>) -> Option<String> {
+        self.versioning.map(|_| VersionId::text(version))
+    }
+}
+
+/// A bucket's state of versioning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Versioning {
+    /// Each write makes a version.
+    Enabled,
+    /// Each write replaces the version `null`.
+    Suspended,
+}
+
+/// The id of a version that has one: what was written with versioning not enabled is `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionId {
+    /// Later versions have greater ones.
+    pub sequence: u64,
+    /// So that nobody guesses it.
+    pub random: u64,
+}
+
+/// What S3 calls the version without an id.
+pub const NULL: &str = "null";
+
+impl VersionId {
+    /// The id as clients see it: opaque, 32 characters.
+    pub fn text(version: Option<VersionId>) -> String {
+        version.map_or_else(|| NULL.to_owned(), |id| format!("{:016x}{:016x}", id.sequence, id.random))
+    }
+
+    /// Reads an id; `None` if it is none.
+    pub fn parse(text: &str) -> Option<VersionId> {
+        let (sequence, random) = text.split_at_checked(16)?;
+        let parse = |digits| u64::from_str_radix(digits, 16).ok();
+        let found = VersionId { sequence: parse(sequence)?, random: parse(random)? };
+        (VersionId::text(Some(found)) == text).then_some(found)
+    }
+}
+
+/// A version of an object that is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// The current one.
+    #[default]
+    Current,
+    /// The one of this id; `None` is the version `null`.
+    Version(Option<VersionId>),
 }
 
 /// A bucket's encryption rule. The algorithm is always AES256, with or without one.
@@ -70,6 +125,36 @@ pub struct Object {
     pub tags: Vec<Tag>,
     /// Where its bytes are.
     pub body: Body,
+    /// Its version; `None` is the version `null`.
+    pub version: Option<VersionId>,
+}
+
+/// A version of an object that is not current, or a delete marker, which may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// An object.
+    Object(Box<Object>),
+    /// A delete marker.
+    Marker(Marker),
+}
+
+impl Version {
+    /// Its id.
+    pub fn id(&self) -> Option<VersionId> {
+        match self {
+            Version::Object(object) => object.version,
+            Version::Marker(marker) => marker.version,
+        }
+    }
+}
+
+/// A delete marker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// Its id; `None` is `null`.
+    pub version: Option<VersionId>,
+    /// When it was made.
+    pub modified: Time,
 }
 
 /// Where an object's bytes are.

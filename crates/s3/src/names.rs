@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use ropeway_wire::Error;
 
 use crate::error;
-use crate::model::Tag;
+use crate::model::{NULL, Tag, VersionId, Which};
 
 /// The longest object key, in bytes of UTF-8.
 const MAX_KEY: usize = 1024;
@@ -50,14 +50,19 @@ pub fn check_key(key: &str) -> Result<(), Error> {
         .with_member("MaxSizeAllowed", MAX_KEY.to_string()))
 }
 
-/// The one version of an object in a bucket without versions is `null`.
+/// The version that a `versionId` asks for.
 ///
 /// # Errors
-/// 404 `NoSuchVersion` for any other.
-pub fn check_version(key: &str, version: Option<&str>) -> Result<(), Error> {
+/// 400 `InvalidArgument` for what is no version's id.
+pub fn which(version: Option<&str>) -> Result<Which, Error> {
     match version {
-        None | Some("null") => Ok(()),
-        Some(other) => Err(error::no_such_version(key, other)),
+        None => Ok(Which::Current),
+        Some(NULL) => Ok(Which::Version(None)),
+        Some("") => Err(error::invalid_argument("versionId", "", "Version id cannot be the empty string")),
+        Some(text) => match VersionId::parse(text) {
+            Some(id) => Ok(Which::Version(Some(id))),
+            None => Err(error::invalid_version(text)),
+        },
     }
 }
 
@@ -74,11 +79,11 @@ pub fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 
-/// Bucket and key of `x-amz-copy-source`: `[/]bucket/key[?versionId=null]`, percent-encoded.
+/// Bucket, key and version of `x-amz-copy-source`: `[/]bucket/key[?versionId=id]`, percent-encoded.
 ///
 /// # Errors
-/// 400 `InvalidArgument` for another form; 404 `NoSuchVersion`.
-pub fn copy_source(header: &str) -> Result<(String, String), Error> {
+/// 400 `InvalidArgument` for another form.
+pub fn copy_source(header: &str) -> Result<(String, String, Which), Error> {
     let malformed = |message: &str| error::invalid_argument("x-amz-copy-source", header, message);
     let (path, version) = match header.split_once("?versionId=") {
         Some((path, version)) => (path, Some(version)),
@@ -95,8 +100,7 @@ pub fn copy_source(header: &str) -> Result<(String, String), Error> {
         decoded.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty()).ok_or_else(
             || malformed("Copy Source must mention the source bucket and key: sourcebucket/sourcekey"),
         )?;
-    check_version(key, version)?;
-    Ok((bucket.to_owned(), key.to_owned()))
+    Ok((bucket.to_owned(), key.to_owned(), which(version)?))
 }
 
 /// The tags of `x-amz-tagging`, a query string.
@@ -187,9 +191,13 @@ mod tests {
 
     #[test]
     fn reads_copy_sources() {
-        assert_eq!(copy_source("/b/a%20b/c%2B?versionId=null").unwrap(), ("b".into(), "a b/c+".into()));
+        let null = Which::Version(None);
+        assert_eq!(copy_source("/b/a%20b/c%2B?versionId=null").unwrap(), ("b".into(), "a b/c+".into(), null));
         assert!(copy_source("b").is_err());
-        assert_eq!(copy_source("b/k?versionId=1").unwrap_err().code, "NoSuchVersion");
+        assert_eq!(copy_source("b/k?versionId=1").unwrap_err().code, "InvalidArgument");
+        let id = VersionId { sequence: 7, random: u64::MAX };
+        let source = format!("b/k?versionId={}", VersionId::text(Some(id)));
+        assert_eq!(copy_source(&source).unwrap().2, Which::Version(Some(id)));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub trait Input: Decode + Encode + Send + 'static {
     const OPERATION: &'static str;
     /// ARNs of the resources that the operation's action is asked for.
     fn resources(&self, cx: &Cx) -> Vec<String>;
+    /// The IAM action, where what the input says makes it another one than the operation's.
+    fn action(&self) -> Option<&'static str> {
+        None
+    }
     /// Condition keys that the input gives.
     fn keys(&self, keys: &mut Keys);
 }
@@ -112,7 +116,7 @@ where
 }
 
 fn authorize<I: Input>(service: &Service, operation: &Operation, cx: &Cx, input: &I) -> Result<(), Error> {
-    let Some(action) = operation.action else { return Ok(()) };
+    let Some(action) = input.action().or(operation.action) else { return Ok(()) };
     let mut keys = Keys::default();
     input.keys(&mut keys);
     for resource in input.resources(cx) {

@@ -6,6 +6,7 @@ use ropeway_api::s3::{
     CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketPolicyInput,
     DeleteBucketTaggingInput, HeadBucketInput, PutBucketEncryptionInput,
     PutBucketNotificationConfigurationInput, PutBucketPolicyInput, PutBucketTaggingInput,
+    PutBucketVersioningInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
@@ -24,6 +25,8 @@ const RULE: &[Property] = &[
 ];
 const ENCRYPTION: &[Property] =
     &[Property::new("ServerSideEncryptionConfiguration", Kind::List(&Kind::Structure(RULE))).required()];
+
+const VERSIONING: &[Property] = &[Property::new("Status", STRING).required()];
 
 const FILTER_RULE: &[Property] =
     &[Property::new("Name", STRING).required(), Property::new("Value", STRING).required()];
@@ -64,6 +67,7 @@ static BUCKET: ResourceType = ResourceType::new(
         Property::new("BucketName", STRING).replacement(),
         Property::new("NotificationConfiguration", Kind::Structure(NOTIFICATION)),
         TAGS,
+        Property::new("VersioningConfiguration", Kind::Structure(VERSIONING)),
     ],
 )
 .attributes(&["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"])
@@ -130,6 +134,16 @@ impl Bucket {
         subject.call::<PutBucketNotificationConfigurationInput>(input).await.map(drop)
     }
 
+    /// A bucket that had versions and is to have none any more is suspended: there is no way back.
+    async fn version(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let configuration = match subject.property("VersioningConfiguration") {
+            Json::Null => json!({ "Status": "Suspended" }),
+            configuration => configuration.clone(),
+        };
+        let input = json!({ "Bucket": bucket, "VersioningConfiguration": configuration });
+        subject.call::<PutBucketVersioningInput>(input).await.map(drop)
+    }
+
     async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let tags = tags(subject.properties);
         if tags.is_empty() {
@@ -184,6 +198,9 @@ impl Provider for Bucket {
             if !tags(subject.properties).is_empty() {
                 after_creation(name, Self::tag(subject, name).await)?;
             }
+            if !subject.property("VersioningConfiguration").is_null() {
+                after_creation(name, Self::version(subject, name).await)?;
+            }
             if !subject.property("NotificationConfiguration").is_null() {
                 after_creation(name, Self::notify(subject, name).await)?;
             }
@@ -199,6 +216,9 @@ impl Provider for Bucket {
             }
             if tags(old) != tags(subject.properties) {
                 Self::tag(subject, name).await?;
+            }
+            if property(old, "VersioningConfiguration") != subject.property("VersioningConfiguration") {
+                Self::version(subject, name).await?;
             }
             if property(old, "NotificationConfiguration") != subject.property("NotificationConfiguration") {
                 Self::notify(subject, name).await?;

@@ -9,7 +9,7 @@ use ropeway_wire::Error;
 use super::{Output, S3Machine, Target, list, multipart, notify};
 use crate::error::{self, S3Error};
 use crate::keys;
-use crate::model::{Bucket, Encryption, Tag};
+use crate::model::{Bucket, Encryption, Tag, Versioning};
 
 /// Rows that are read in one step at start.
 const LOAD_PAGE: usize = 100;
@@ -101,7 +101,7 @@ impl S3Machine {
                 .into()),
             };
         }
-        let bucket = Bucket { account, region, created: tx.now() };
+        let bucket = Bucket { account, region, created: tx.now(), versioning: None };
         tx.write(key, &bucket)?;
         if !tags.is_empty() {
             tx.write(keys::tags(name), &tags)?;
@@ -115,7 +115,10 @@ impl S3Machine {
     pub(super) async fn delete_bucket(&mut self, tx: &mut Tx, target: &Target) -> Result<Output, S3Error> {
         let bucket = find(tx, target).await?;
         let name = &target.bucket;
-        if !tx.scan_prefix(&keys::objects(name).build(), None, 1).await?.rows.is_empty() {
+        let (objects, versions) = (keys::objects(name).build(), keys::all_versions(name).build());
+        let full = !tx.scan_prefix(&objects, None, 1).await?.rows.is_empty()
+            || bucket.versioning.is_some() && !tx.scan_prefix(&versions, None, 1).await?.rows.is_empty();
+        if full {
             return Err(Error::new(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
                 .with_member("BucketName", name)
                 .into());
@@ -208,6 +211,16 @@ pub(super) async fn set_tags(tx: &mut Tx, target: &Target, tags: &[Tag]) -> Resu
 pub(super) async fn get_tags(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
     find(tx, target).await?;
     Ok(Output::Tags(tx.read(&keys::tags(&target.bucket)).await?.unwrap_or_default()))
+}
+
+pub(super) async fn set_versioning(
+    tx: &mut Tx,
+    target: &Target,
+    state: Versioning,
+) -> Result<Output, S3Error> {
+    let bucket = find(tx, target).await?;
+    tx.write(keys::bucket(&target.bucket), &Bucket { versioning: Some(state), ..bucket })?;
+    Ok(Output::Done)
 }
 
 pub(super) async fn set_encryption(

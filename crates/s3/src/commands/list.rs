@@ -1,5 +1,6 @@
 //! Listings: one scan, which jumps over what a common prefix stands for.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Output, Target, UploadId, bucket};
 use crate::error::S3Error;
 use crate::keys;
-use crate::model::{Object, Upload};
+use crate::model::{Object, Upload, Version};
 
 /// Rows of the first scan of a listing that may have to jump.
 const FIRST_STEP: usize = 64;
@@ -61,6 +62,8 @@ pub enum Entry {
     Upload(String, UploadId, Box<Upload>),
     /// What several keys have in common.
     Prefix(String),
+    /// A version of an object, its key, and whether it is the latest.
+    Version(String, Version, bool),
 }
 
 pub(super) async fn objects(tx: &Tx, target: &Target, query: &Query) -> Result<Output, S3Error> {
@@ -109,6 +112,57 @@ fn start_of(base: &[u8], query: &Query) -> Bound<Bytes> {
     }
 }
 
+/// Rows in order, a few at a time.
+pub(super) struct Rows {
+    range: Range,
+    read: VecDeque<(Bytes, Bytes)>,
+    step: usize,
+    more: bool,
+}
+
+impl Rows {
+    /// The rows from `from` on whose keys begin with `prefix`, for a listing of this query.
+    pub fn new(from: Bound<Bytes>, prefix: &[u8], query: &Query) -> Self {
+        let to = core_keys::after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);
+        let whole = query.limit as usize + 1;
+        let step = if query.delimiter.is_some() { FIRST_STEP.min(whole) } else { whole };
+        Rows { range: Range { from, to, reverse: false }, read: VecDeque::new(), step, more: true }
+    }
+
+    /// The row that is next.
+    pub async fn peek(&mut self, tx: &Tx) -> Result<Option<&(Bytes, Bytes)>, Fault> {
+        if self.read.is_empty() && self.more {
+            let page = tx.scan(self.range.clone(), self.step).await?;
+            self.step = (self.step * 4).min(MAX_STEP);
+            self.more = page.more;
+            if let Some((last, _)) = page.rows.last() {
+                self.range.from = Bound::Excluded(last.clone());
+            }
+            self.read = page.rows.into();
+        }
+        Ok(self.read.front())
+    }
+
+    /// Takes the row that is next.
+    pub fn take(&mut self) -> Option<(Bytes, Bytes)> {
+        self.read.pop_front()
+    }
+
+    /// Passes every row whose key begins so.
+    pub fn skip(&mut self, prefix: &[u8]) {
+        while self.read.front().is_some_and(|(row, _)| row.starts_with(prefix)) {
+            self.read.pop_front();
+        }
+        if self.read.is_empty() && self.more {
+            self.step = AFTER_JUMP;
+            match core_keys::after_prefix(prefix) {
+                Some(behind) => self.range.from = Bound::Included(behind),
+                None => self.more = false,
+            }
+        }
+    }
+}
+
 /// `suffix`: bytes of a row's key behind the object's key.
 async fn scan(
     tx: &Tx,
@@ -117,50 +171,38 @@ async fn scan(
     query: &Query,
     read: impl Fn(String, &[u8], &[u8]) -> Result<Entry, Fault>,
 ) -> Result<Listing, Fault> {
-    let limit = query.limit as usize;
     let mut listing = Listing::default();
-    if limit == 0 {
+    if query.limit == 0 {
         return Ok(listing);
     }
-    let mut from = start_of(base, query);
-    let end = core_keys::after_prefix(&joined(base, query.prefix.as_bytes()));
-    let to = end.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut step = if query.delimiter.is_some() { FIRST_STEP.min(limit + 1) } else { limit + 1 };
-    loop {
-        let page = tx.scan(Range { from, to: to.clone(), reverse: false }, step).await?;
-        let mut jump: Option<Bytes> = None;
-        for (row, value) in &page.rows {
-            if jump.as_ref().is_some_and(|prefix| row.starts_with(prefix)) {
-                continue;
-            }
-            if listing.entries.len() == limit {
-                return Ok(listing);
-            }
-            let name = row.get(base.len()..row.len().saturating_sub(suffix)).unwrap_or_default();
-            let name = std::str::from_utf8(name).map_err(|e| Fault::Damaged(e.to_string()))?;
-            let common = common_prefix(name, query);
-            jump = common.map(|prefix| joined(base, prefix.as_bytes()));
-            let rest = row.get(base.len()..).unwrap_or_default();
-            let passed = common.map_or(rest, str::as_bytes).to_vec();
-            listing.next = Some(Position { row: passed, whole: common.is_some() });
-            listing.entries.push(match common {
-                Some(prefix) => Entry::Prefix(prefix.to_owned()),
-                None => read(name.to_owned(), row, value)?,
-            });
+    let mut rows = Rows::new(start_of(base, query), &joined(base, query.prefix.as_bytes()), query);
+    while let Some((row, value)) = rows.peek(tx).await? {
+        if listing.entries.len() == query.limit as usize {
+            return Ok(listing);
         }
-        let Some((last, _)) = page.rows.last().filter(|_| page.more) else { break };
-        step = if jump.is_some() { AFTER_JUMP } else { (step * 4).min(MAX_STEP) };
-        from = match jump.and_then(|prefix| core_keys::after_prefix(&prefix)) {
-            Some(behind) => Bound::Included(behind),
-            None => Bound::Excluded(last.clone()),
-        };
+        let name = row.get(base.len()..row.len().saturating_sub(suffix)).unwrap_or_default();
+        let name = std::str::from_utf8(name).map_err(|e| Fault::Damaged(e.to_string()))?;
+        match common_prefix(name, query) {
+            Some(prefix) => {
+                listing.next = Some(Position { row: prefix.as_bytes().to_vec(), whole: true });
+                listing.entries.push(Entry::Prefix(prefix.to_owned()));
+                let passed = joined(base, prefix.as_bytes());
+                rows.skip(&passed);
+            }
+            None => {
+                let rest = row.get(base.len()..).unwrap_or_default();
+                listing.next = Some(Position { row: rest.to_vec(), whole: false });
+                listing.entries.push(read(name.to_owned(), row, value)?);
+                rows.take();
+            }
+        }
     }
     listing.next = None;
     Ok(listing)
 }
 
 /// What a key is told as, if a delimiter stands behind the prefix.
-fn common_prefix<'n>(name: &'n str, query: &Query) -> Option<&'n str> {
+pub(super) fn common_prefix<'n>(name: &'n str, query: &Query) -> Option<&'n str> {
     let delimiter = query.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
     let skip = query.prefix.len();
     let at = name.get(skip..)?.find(delimiter)?;

@@ -6,6 +6,7 @@ mod list;
 mod multipart;
 mod notify;
 mod object;
+mod versions;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
 use crate::error::S3Error;
-use crate::model::{Bucket, Encryption, ManifestPart, Object, Sealed, Tag, Upload};
+use crate::model::{Bucket, Encryption, ManifestPart, Object, Sealed, Tag, Upload, Versioning, Which};
 use crate::notification::{Cause, Event, Rule};
 
 pub use bucket::bucket_arn;
@@ -25,7 +26,8 @@ pub use list::{Entry, Listing, Position, Query};
 pub(crate) use multipart::type_mismatch;
 pub use multipart::{Completion, FoundPart, PartList, ToComplete};
 pub use notify::MAX_RULES;
-pub use object::{ToDelete, WriteIf};
+pub use object::{Removed, ToDelete, WriteIf};
+pub use versions::VersionMarker;
 
 /// The lane of blobs that are to be deleted; its payload is a list of ids.
 pub const BLOBS_LANE: &str = "s3/blobs";
@@ -103,11 +105,11 @@ pub enum Command {
         cause: Cause,
     },
     /// Reads an object, with its body's sealed bytes if they are in rows and asked for.
-    Get { target: Target, key: String, with_body: bool },
+    Get { target: Target, key: String, with_body: bool, which: Which },
     /// Removes objects.
     Delete { target: Target, keys: Vec<ToDelete>, cause: Cause },
     /// Sets an object's tags.
-    TagObject { target: Target, key: String, tags: Vec<Tag>, event: Event, cause: Cause },
+    TagObject { target: Target, key: String, tags: Vec<Tag>, event: Event, cause: Cause, which: Which },
     /// Lists objects.
     List { target: Target, query: Query },
     /// Begins an upload in parts.
@@ -141,6 +143,10 @@ pub enum Command {
     SetNotification { target: Target, rules: Vec<Rule>, test: Option<Cause> },
     /// Reads the notification configurations.
     GetNotification(Target),
+    /// Enables versioning, or suspends it.
+    SetVersioning(Target, Versioning),
+    /// Lists versions of objects.
+    ListVersions { target: Target, query: Query, from: Option<VersionMarker> },
 }
 
 /// What a command answers.
@@ -158,10 +164,10 @@ pub enum Output {
     Tags(Vec<Tag>),
     /// An encryption rule, if there is one.
     Encryption(Option<Encryption>),
-    /// An object, and its body's sealed bytes.
-    Object(Box<Object>, Option<Bytes>),
+    /// An object, its body's sealed bytes, and its bucket.
+    Object(Box<Object>, Option<Bytes>, Bucket),
     /// How each deletion went.
-    Deleted(Vec<Result<(), Error>>),
+    Deleted(Vec<Result<Removed, Error>>),
     /// A page of a listing, and the bucket.
     Listing(Listing, Bucket),
     /// An upload that has begun.
@@ -171,7 +177,7 @@ pub enum Output {
     /// A page of an upload's parts.
     Parts(Box<PartList>),
     /// The object that an upload became.
-    Completed(Box<Object>),
+    Completed(Box<Object>, Bucket),
     /// A row of a manifest; `None` if it is gone.
     Manifest(Option<Vec<ManifestPart>>),
     /// Sealed bytes; `None` if they are gone.
@@ -180,6 +186,8 @@ pub enum Output {
     Ids(Vec<u128>),
     /// Notification configurations.
     Notification(Vec<Rule>),
+    /// It is done, to this version; `None` where objects never had versions.
+    Version(Option<String>),
 }
 
 /// The buckets of a shard.
@@ -226,10 +234,12 @@ impl Machine for S3Machine {
                 let how = object::Placing { only_if: &only_if, event, cause: &cause };
                 self.put(tx, &target, &key, *object, inline, &how).await
             }
-            C::Get { target, key, with_body } => object::get(tx, &target, &key, with_body).await,
+            C::Get { target, key, with_body, which } => {
+                object::get(tx, &target, &key, with_body, which).await
+            }
             C::Delete { target, keys, cause } => self.delete(tx, &target, &keys, &cause).await,
-            C::TagObject { target, key, tags, event, cause } => {
-                self.tag(tx, &target, &key, tags, event, &cause).await
+            C::TagObject { target, key, tags, event, cause, which } => {
+                self.tag(tx, &target, (&key, which), tags, event, &cause).await
             }
             C::List { target, query } => list::objects(tx, &target, &query).await,
             C::CreateUpload { target, key, upload } => multipart::create(tx, &target, &key, &upload).await,
@@ -250,6 +260,10 @@ impl Machine for S3Machine {
                 self.set_notification(tx, &target, &rules, test.as_ref()).await
             }
             C::GetNotification(target) => notify::get(tx, &target).await,
+            C::SetVersioning(target, state) => bucket::set_versioning(tx, &target, state).await,
+            C::ListVersions { target, query, from } => {
+                versions::list(tx, &target, &query, from.as_ref()).await
+            }
         }
     }
 
@@ -266,6 +280,7 @@ impl Machine for S3Machine {
                 | Command::PutPart { .. }
                 | Command::Complete(_)
                 | Command::SetNotification { .. }
+                | Command::SetVersioning(..)
         )
     }
 

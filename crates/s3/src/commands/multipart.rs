@@ -204,13 +204,14 @@ impl S3Machine {
             checksum: Some(checksum),
             tags: upload.tags,
             body: Body::Parts(parts),
+            version: None,
         };
         tx.delete(row);
         drop_parts(&mut self.jobs, tx, what.id.id, taken)?;
         let how =
             Placing { only_if: &what.only_if, event: Event::CompleteMultipartUpload, cause: &what.cause };
-        match self.place(tx, (&what.target.bucket, &bucket), &what.key, object, &how).await? {
-            Output::Object(object, _) => Ok(Output::Completed(object)),
+        match self.place(tx, (&what.target.bucket, bucket), &what.key, object, &how).await? {
+            Output::Object(object, _, bucket) => Ok(Output::Completed(object, bucket)),
             other => Ok(other),
         }
     }
@@ -219,6 +220,7 @@ impl S3Machine {
 /// The answer to a request that comes again: the object that the upload became, as long as it is
 /// there. (S3 does so: github.com/minio/minio issue 13318, github.com/adobe/S3Mock issue 2586.)
 async fn completed_before(tx: &Tx, what: &ToComplete, error: S3Error) -> Result<Output, S3Error> {
+    let bucket = bucket::find(tx, &what.target).await?;
     let found: Option<Object> = tx.read(&keys::object(&what.target.bucket, &what.key)).await?;
     let md5s: Option<Vec<[u8; 16]>> = what
         .parts
@@ -231,7 +233,7 @@ async fn completed_before(tx: &Tx, what: &ToComplete, error: S3Error) -> Result<
             if matches!(&object.body, Body::Parts(parts) if parts.upload == what.id.id)
                 && etag.as_ref() == Some(&object.etag) =>
         {
-            Ok(Output::Completed(Box::new(object)))
+            Ok(Output::Completed(Box::new(object), bucket))
         }
         _ => Err(error),
     }

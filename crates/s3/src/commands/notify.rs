@@ -12,8 +12,8 @@ use ropeway_core::{Fault, Settled, Tx};
 use super::{Output, S3Machine, Target, bucket, bucket_arn};
 use crate::error::S3Error;
 use crate::keys;
-use crate::model::{Bucket, Object};
-use crate::notification::record::{self, Happened};
+use crate::model::Bucket;
+use crate::notification::record::{self, Happened, InEvent};
 use crate::notification::{Cause, Event, Kind, PRINCIPAL, Rule};
 
 /// Configurations of a bucket at most.
@@ -110,7 +110,7 @@ impl S3Machine {
         (name, bucket): (&str, &Bucket),
         key: &str,
         event: Event,
-        object: Option<&Object>,
+        object: &InEvent<'_>,
         cause: &Cause,
     ) -> Result<(), Fault> {
         let rules = self.notifications.of(tx, name).await?;

@@ -8,11 +8,13 @@ use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
+use super::versions::{self, Located};
 use super::{BLOBS_LANE, Output, S3Machine, Target, bucket};
 use crate::error::{self, S3Error};
 use crate::keys;
-use crate::model::{Body, Bucket, Job, Object, Sealed, Tag};
-use crate::names::{check_key, etags_match};
+use crate::model::{Body, Bucket, Job, Object, Sealed, Tag, Version, VersionId, Versioning, Which};
+use crate::names::etags_match;
+use crate::notification::record::InEvent;
 use crate::notification::{Cause, Event};
 
 /// Conditions of a write.
@@ -42,6 +44,31 @@ pub struct ToDelete {
     pub key: String,
     /// Only if it has this ETag.
     pub matches: Option<String>,
+    /// The version.
+    pub which: Which,
+}
+
+impl ToDelete {
+    fn only_if(&self) -> WriteIf {
+        WriteIf { matches: self.matches.clone(), absent: false }
+    }
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, Default)]
+pub struct Removed {
+    /// The version that was removed, or the delete marker's that was made; `None` where objects never had
+    /// versions.
+    pub version: Option<String>,
+    /// It is a delete marker's.
+    pub marker: bool,
+}
+
+impl Object {
+    /// What a message tells of it.
+    fn in_event(&self, bucket: &Bucket) -> InEvent<'_> {
+        InEvent { object: Some(self), version: bucket.shown_version(self.version) }
+    }
 }
 
 impl WriteIf {
@@ -96,7 +123,12 @@ fn inline_pieces(sealed: &Sealed) -> u32 {
 }
 
 /// Removes whatever holds an object's bytes.
-fn drop_object(jobs: &mut Jobs, tx: &mut Tx, object: &Object, freed: &mut Vec<u128>) -> Result<(), Fault> {
+pub(super) fn drop_object(
+    jobs: &mut Jobs,
+    tx: &mut Tx,
+    object: &Object,
+    freed: &mut Vec<u128>,
+) -> Result<(), Fault> {
     match &object.body {
         Body::Whole(sealed) => {
             drop_body(tx, sealed, freed);
@@ -125,33 +157,61 @@ impl S3Machine {
         if let Body::Whole(sealed) = &object.body {
             add_body(tx, sealed, inline);
         }
-        self.place(tx, (&target.bucket, &found), key, object, how).await
+        self.place(tx, (&target.bucket, found), key, object, how).await
     }
 
     /// Puts an object in the place of another one.
     pub(super) async fn place(
         &mut self,
         tx: &mut Tx,
-        bucket: (&str, &Bucket),
+        (name, bucket): (&str, Bucket),
         key: &str,
         mut object: Object,
         how: &Placing<'_>,
     ) -> Result<Output, S3Error> {
-        let row = keys::object(bucket.0, key);
+        let row = keys::object(name, key);
         let found: Option<Object> = tx.read(&row).await?;
         how.only_if.check(key, found.as_ref())?;
-        if let Some(found) = &found {
-            let mut freed = Vec::new();
-            drop_object(&mut self.jobs, tx, found, &mut freed)?;
-            free(tx, &freed)?;
-        }
+        self.make_room(tx, (name, &bucket), key, found).await?;
+        object.version = match bucket.versioning {
+            Some(Versioning::Enabled) => Some(versions::new_id(tx)?),
+            _ => None,
+        };
         object.modified = tx.now();
         tx.write(row, &object)?;
-        self.notify(tx, bucket, key, how.event, Some(&object), how.cause).await?;
-        Ok(Output::Object(Box::new(object), None))
+        self.notify(tx, (name, &bucket), key, how.event, &object.in_event(&bucket), how.cause).await?;
+        Ok(Output::Object(Box::new(object), None, bucket))
     }
 
-    /// At most 200 keys in one command, so that it fits a batch. S3 tells of the deletion of a key that has
+    /// Takes the current object out of its place: it becomes a version or is no more.
+    async fn make_room(
+        &mut self,
+        tx: &mut Tx,
+        (name, bucket): (&str, &Bucket),
+        key: &str,
+        found: Option<Object>,
+    ) -> Result<(), Fault> {
+        let mut freed = Vec::new();
+        let replaced = |object: &Object| match bucket.versioning {
+            None => true,
+            Some(Versioning::Enabled) => false,
+            Some(Versioning::Suspended) => object.version.is_none(),
+        };
+        match found {
+            Some(found) if replaced(&found) => drop_object(&mut self.jobs, tx, &found, &mut freed)?,
+            found => {
+                if let Some(found) = found {
+                    versions::shelve(tx, name, key, found)?;
+                }
+                if bucket.versioning == Some(Versioning::Suspended) {
+                    versions::remove_null(&mut self.jobs, tx, name, key, &mut freed).await?;
+                }
+            }
+        }
+        free(tx, &freed)
+    }
+
+    /// Few enough keys in one command that they fit a batch. S3 tells of the deletion of a key that has
     /// no object too (localstack/localstack, test_s3_notifications_sqs.py, test_delete_objects).
     pub(super) async fn delete(
         &mut self,
@@ -161,59 +221,153 @@ impl S3Machine {
         cause: &Cause,
     ) -> Result<Output, S3Error> {
         let of = bucket::find(tx, target).await?;
+        let of = (target.bucket.as_str(), &of);
         let mut results = Vec::with_capacity(doomed.len());
-        let mut freed = Vec::new();
         for one in doomed {
-            let row = keys::object(&target.bucket, &one.key);
-            let found: Option<Object> = tx.read(&row).await?;
-            let only_if = WriteIf { matches: one.matches.clone(), absent: false };
-            let allowed = only_if.check(&one.key, found.as_ref());
-            if let (Ok(()), Some(found)) = (&allowed, &found) {
-                drop_object(&mut self.jobs, tx, found, &mut freed)?;
-                tx.delete(row);
-            }
-            if allowed.is_ok() {
-                self.notify(tx, (&target.bucket, &of), &one.key, Event::Delete, None, cause).await?;
-            }
-            results.push(allowed);
+            let result = match one.which {
+                Which::Current => self.delete_current(tx, of, one, cause).await,
+                Which::Version(id) => self.delete_version(tx, of, one, id, cause).await,
+            };
+            results.push(match result {
+                Err(S3Error(error)) if error.status >= 500 => return Err(S3Error(error)),
+                result => result.map_err(|error| error.0),
+            });
         }
-        free(tx, &freed)?;
         Ok(Output::Deleted(results))
+    }
+
+    /// Removes an object; where there are versions, leaves a delete marker.
+    async fn delete_current(
+        &mut self,
+        tx: &mut Tx,
+        (name, bucket): (&str, &Bucket),
+        one: &ToDelete,
+        cause: &Cause,
+    ) -> Result<Removed, S3Error> {
+        let row = keys::object(name, &one.key);
+        let found: Option<Object> = tx.read(&row).await?;
+        one.only_if().check(&one.key, found.as_ref())?;
+        if found.is_some() {
+            tx.delete(row);
+        }
+        self.make_room(tx, (name, bucket), &one.key, found).await?;
+        let version = match bucket.versioning {
+            None => {
+                let gone = InEvent::default();
+                self.notify(tx, (name, bucket), &one.key, Event::Delete, &gone, cause).await?;
+                return Ok(Removed::default());
+            }
+            Some(Versioning::Enabled) => Some(versions::new_id(tx)?),
+            Some(Versioning::Suspended) => None,
+        };
+        versions::mark(tx, name, &one.key, version)?;
+        let version = bucket.shown_version(version);
+        let gone = InEvent { version: version.clone(), ..InEvent::default() };
+        self.notify(tx, (name, bucket), &one.key, Event::MarkerCreated, &gone, cause).await?;
+        Ok(Removed { version, marker: true })
+    }
+
+    /// Removes a version for good.
+    async fn delete_version(
+        &mut self,
+        tx: &mut Tx,
+        (name, bucket): (&str, &Bucket),
+        one: &ToDelete,
+        id: Option<VersionId>,
+        cause: &Cause,
+    ) -> Result<Removed, S3Error> {
+        let text = VersionId::text(id);
+        if bucket.versioning.is_none() && id.is_some() {
+            return Err(error::invalid_version(&text).into());
+        }
+        let mut freed = Vec::new();
+        let marker = match versions::locate(tx, name, &one.key, id).await? {
+            Some(Located::Current(object)) => {
+                one.only_if().check(&one.key, Some(&object))?;
+                drop_object(&mut self.jobs, tx, &object, &mut freed)?;
+                tx.delete(keys::object(name, &one.key));
+                versions::promote(tx, name, &one.key).await?;
+                false
+            }
+            Some(Located::Older(sequence, version)) => {
+                let object = match &version {
+                    Version::Object(object) => Some(&**object),
+                    Version::Marker(_) => None,
+                };
+                one.only_if().check(&one.key, object)?;
+                let doomed = (sequence, &version);
+                versions::remove(&mut self.jobs, tx, (name, &one.key), doomed, &mut freed)?;
+                if tx.get(&keys::object(name, &one.key)).await?.is_none() {
+                    versions::promote(tx, name, &one.key).await?;
+                }
+                object.is_none()
+            }
+            None => return Err(error::no_such_version(&one.key, &text).into()),
+        };
+        free(tx, &freed)?;
+        let version = bucket.shown_version(id);
+        let gone = InEvent { version: version.clone(), ..InEvent::default() };
+        self.notify(tx, (name, bucket), &one.key, Event::Delete, &gone, cause).await?;
+        Ok(Removed { version, marker })
     }
 
     pub(super) async fn tag(
         &mut self,
         tx: &mut Tx,
         target: &Target,
-        key: &str,
+        (key, which): (&str, Which),
         tags: Vec<Tag>,
         event: Event,
         cause: &Cause,
     ) -> Result<Output, S3Error> {
-        let of = bucket::find(tx, target).await?;
-        let mut object = find(tx, target, key).await?;
-        object.tags = tags;
-        tx.write(keys::object(&target.bucket, key), &object)?;
-        self.notify(tx, (&target.bucket, &of), key, event, Some(&object), cause).await?;
-        Ok(Output::Done)
+        let name = &target.bucket;
+        let (of, located) = versions::find(tx, target, key, which).await?;
+        let object = change(tx, name, key, located, |object| object.tags = tags)?;
+        self.notify(tx, (name, &of), key, event, &object.in_event(&of), cause).await?;
+        Ok(Output::Version(of.shown_version(object.version)))
     }
 }
 
-/// The object at a key.
-async fn find(tx: &Tx, target: &Target, key: &str) -> Result<Object, S3Error> {
-    bucket::find(tx, target).await?;
-    check_key(key)?;
-    let found: Option<Object> = tx.read(&keys::object(&target.bucket, key)).await?;
-    found.ok_or_else(|| error::no_such_key(key).into())
+/// Writes an object again where it is.
+fn change(
+    tx: &mut Tx,
+    bucket: &str,
+    key: &str,
+    located: Located,
+    how: impl FnOnce(&mut Object),
+) -> Result<Object, S3Error> {
+    match located {
+        Located::Current(mut object) => {
+            how(&mut object);
+            tx.write(keys::object(bucket, key), &object)?;
+            Ok(*object)
+        }
+        Located::Older(sequence, Version::Object(mut object)) => {
+            how(&mut object);
+            tx.write(keys::version(bucket, key, sequence), &Version::Object(object.clone()))?;
+            Ok(*object)
+        }
+        Located::Older(_, Version::Marker(_)) => Err(error::no_such_key(key).into()),
+    }
 }
 
-pub(super) async fn get(tx: &Tx, target: &Target, key: &str, with_body: bool) -> Result<Output, S3Error> {
-    let object = find(tx, target, key).await?;
+pub(super) async fn get(
+    tx: &Tx,
+    target: &Target,
+    key: &str,
+    with_body: bool,
+    which: Which,
+) -> Result<Output, S3Error> {
+    let (bucket, located) = versions::find(tx, target, key, which).await?;
+    let object = match located {
+        Located::Current(object) | Located::Older(_, Version::Object(object)) => object,
+        Located::Older(_, Version::Marker(_)) => return Err(error::no_such_key(key).into()),
+    };
     let bytes = match &object.body {
         Body::Whole(sealed) if with_body && sealed.inline => read_inline(tx, sealed).await?,
         _ => None,
     };
-    Ok(Output::Object(Box::new(object), bytes))
+    Ok(Output::Object(object, bytes, bucket))
 }
 
 /// The sealed bytes of a body in rows; `None` if they are gone.

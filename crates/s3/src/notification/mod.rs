@@ -24,6 +24,7 @@ const POSSIBLE: &[&str] = &[
     "s3:ObjectCreated:CompleteMultipartUpload",
     "s3:ObjectRemoved:*",
     "s3:ObjectRemoved:Delete",
+    "s3:ObjectRemoved:DeleteMarkerCreated",
     "s3:ObjectTagging:*",
     "s3:ObjectTagging:Put",
     "s3:ObjectTagging:Delete",
@@ -33,7 +34,6 @@ const POSSIBLE: &[&str] = &[
 const NEVER: &[&str] = &[
     "s3:ReducedRedundancyLostObject",
     "s3:ObjectCreated:Post",
-    "s3:ObjectRemoved:DeleteMarkerCreated",
     "s3:ObjectRestore:*",
     "s3:ObjectRestore:Post",
     "s3:ObjectRestore:Completed",
@@ -91,6 +91,8 @@ pub enum Event {
     TaggingPut,
     /// DeleteObjectTagging
     TaggingDelete,
+    /// DeleteObject, DeleteObjects: a delete marker
+    MarkerCreated,
 }
 
 impl Event {
@@ -101,6 +103,7 @@ impl Event {
             Event::Copy => "ObjectCreated:Copy",
             Event::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Event::Delete => "ObjectRemoved:Delete",
+            Event::MarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
             Event::TaggingPut => "ObjectTagging:Put",
             Event::TaggingDelete => "ObjectTagging:Delete",
         }

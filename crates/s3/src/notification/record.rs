@@ -8,6 +8,15 @@ use super::{Cause, Event, customer_id};
 use crate::commands::bucket_arn;
 use crate::model::{Bucket, Object};
 
+/// What a message tells of an object.
+#[derive(Default)]
+pub struct InEvent<'e> {
+    /// The object, where there still is one.
+    pub object: Option<&'e Object>,
+    /// Its version, where objects have versions.
+    pub version: Option<String>,
+}
+
 /// An event of an object.
 pub struct Happened<'e> {
     /// What happened.
@@ -20,8 +29,8 @@ pub struct Happened<'e> {
     pub row: &'e Bucket,
     /// The object's key.
     pub key: &'e str,
-    /// The object, where there still is one.
-    pub object: Option<&'e Object>,
+    /// The object.
+    pub object: &'e InEvent<'e>,
     /// Grows with each event of a key.
     pub sequence: u64,
     /// The request.
@@ -87,6 +96,8 @@ struct Named<'e> {
     size: Option<u64>,
     #[serde(rename = "eTag", skip_serializing_if = "Option::is_none")]
     etag: Option<&'e str>,
+    #[serde(rename = "versionId", skip_serializing_if = "Option::is_none")]
+    version: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequencer: Option<String>,
 }
@@ -132,8 +143,9 @@ pub fn message(of: &Happened<'_>, configuration: &str) -> serde_json::Result<Str
             },
             object: Named {
                 key: encode_key(of.key),
-                size: of.object.filter(|_| !tagging).map(|object| object.size),
-                etag: of.object.map(|object| object.etag.as_str()),
+                size: of.object.object.filter(|_| !tagging).map(|object| object.size),
+                etag: of.object.object.map(|object| object.etag.as_str()),
+                version: of.object.version.as_deref(),
                 sequencer: (!tagging).then(|| format!("{:018X}", of.sequence)),
             },
         },

@@ -8,7 +8,7 @@ use super::{AES256, MAX_BODY, authorize, check_acl, check_class, object_arn, wri
 use crate::checksum::{Algorithm, Span, show_checksum};
 use crate::commands::Target;
 use crate::conditions::ReadIf;
-use crate::model::{Body, Object, Tag};
+use crate::model::{Body, Object, Tag, Which};
 use crate::names::{check_key, copy_source, quoted, tags_of_header};
 use crate::notification::Event;
 use crate::vault::{Expected, Received};
@@ -23,28 +23,32 @@ impl S3Service {
         owner: Option<&String>,
         conditions: &ReadIf,
         with_body: bool,
-    ) -> Result<(Target, String, Found), Error> {
-        let (bucket, key) = copy_source(header)?;
-        authorize(cx, "s3:GetObject", &object_arn(&bucket, &key))?;
+    ) -> Result<(Wanted, Found), Error> {
+        let (bucket, key, which) = copy_source(header)?;
+        let action = if which == Which::Current { "s3:GetObject" } else { "s3:GetObjectVersion" };
+        authorize(cx, action, &object_arn(&bucket, &key))?;
         // A copy is made in the region of its destination, from any.
         let wanted = Wanted {
             target: Target { region: None, ..target(cx, &bucket, owner) },
             key,
+            which,
             conditions: ReadIf::default(),
             range: None,
             part: None,
         };
         let found = self.read(cx, &wanted, with_body).await?;
         conditions.check_source(&found.object)?;
-        Ok((wanted.target, wanted.key, found))
+        // What is read of it from now on is of the version that was found.
+        let matches = Some(quoted(&found.object.etag));
+        let which = if found.version.is_some() { Which::Version(found.object.version) } else { which };
+        Ok((Wanted { which, conditions: ReadIf { matches, ..ReadIf::default() }, ..wanted }, found))
     }
 
     /// The bytes of an object, once more, for a row of another bucket's shard.
     async fn copy_body(
         &self,
         cx: &Cx,
-        source: &Target,
-        key: &str,
+        source: &Wanted,
         found: Found,
         algorithm: Option<Algorithm>,
         to: &str,
@@ -65,14 +69,7 @@ impl S3Service {
             checksum: None,
             keep: Some(keep.unwrap_or(Algorithm::Crc64Nvme)),
         };
-        let wanted = Wanted {
-            target: source.clone(),
-            key: key.to_owned(),
-            conditions: ReadIf { matches: Some(quoted(&found.object.etag)), ..ReadIf::default() },
-            range: None,
-            part: None,
-        };
-        let found = self.read(cx, &wanted, true).await?;
+        let found = self.read(cx, source, true).await?;
         self.vault.receive(self.shard(to), &found.body, &expected).await
     }
 }
@@ -92,8 +89,8 @@ pub(super) async fn copy_object(
     let own = attributes!(input)?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
-    let (source, key, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
-    let same = source.bucket == input.bucket && key == input.key;
+    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
+    let same = source.target.bucket == input.bucket && source.key == input.key && !copies_version(&input);
     let changes = replace || input.storage_class.is_some() || input.server_side_encryption.is_some();
     if same && !changes {
         return Err(error::invalid_request(
@@ -106,14 +103,15 @@ pub(super) async fn copy_object(
         )));
     }
     let attributes = if replace { own } else { found.object.attributes.clone() };
-    let tags = copied_tags(cx, &input, &source, &key, &found.object, retag)?;
+    let tags = copied_tags(cx, &input, &source, &found.object, retag)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let command = crate::commands::Command::HeadBucket(target.clone());
     service.submit(cx, &input.bucket, command).await?;
-    let received = service.copy_body(cx, &source, &key, found, algorithm, &input.bucket).await?;
-    let object =
+    let copy_source_version_id = found.version.clone();
+    let received = service.copy_body(cx, &source, found, algorithm, &input.bucket).await?;
+    let (object, version_id) =
         service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Copy).await?;
-    Ok(answer(object))
+    Ok(CopyObjectOutput { version_id, copy_source_version_id, ..answer(object) })
 }
 
 fn answer(object: Object) -> CopyObjectOutput {
@@ -133,12 +131,16 @@ fn answer(object: Object) -> CopyObjectOutput {
     }
 }
 
+/// Whether the source is named with a version: such a copy over itself restores that version.
+fn copies_version(input: &CopyObjectInput) -> bool {
+    input.copy_source.contains("?versionId=")
+}
+
 /// The copy's tags: its own, or the source's, which then must be readable.
 fn copied_tags(
     cx: &Cx,
     input: &CopyObjectInput,
-    source: &Target,
-    key: &str,
+    source: &Wanted,
     object: &Object,
     retag: bool,
 ) -> Result<Vec<Tag>, Error> {
@@ -147,7 +149,9 @@ fn copied_tags(
         _ if retag => Vec::new(),
         _ => {
             if !object.tags.is_empty() {
-                authorize(cx, "s3:GetObjectTagging", &object_arn(&source.bucket, key))?;
+                let versioned = copies_version(input);
+                let action = if versioned { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+                authorize(cx, action, &object_arn(&source.target.bucket, &source.key))?;
             }
             object.tags.clone()
         }

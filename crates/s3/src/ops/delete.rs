@@ -7,8 +7,9 @@ use ropeway_wire::{Cx, Error};
 
 use super::{authorize, object_arn};
 use crate::checksum::Algorithm;
-use crate::commands::{Command, Output, ToDelete};
-use crate::names::{check_key, check_version};
+use crate::commands::{Command, Output, Removed, ToDelete};
+use crate::model::{VersionId, Which};
+use crate::names::{check_key, which};
 use crate::notification::Cause;
 use crate::{S3Service, error, target};
 
@@ -16,6 +17,8 @@ use crate::{S3Service, error, target};
 const MAX_KEYS: usize = 1000;
 /// Keys in one command: so many, with their bodies' rows, fit a batch.
 const STEP: usize = 200;
+/// The same where there are versions, whose rows are written anew.
+const VERSIONED_STEP: usize = 50;
 
 pub(super) async fn delete_object(
     service: &S3Service,
@@ -23,13 +26,25 @@ pub(super) async fn delete_object(
     input: DeleteObjectInput,
 ) -> Result<DeleteObjectOutput, Error> {
     check_key(&input.key)?;
-    check_version(&input.key, input.version_id.as_deref())?;
+    let which = which(input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let keys = vec![ToDelete { key: input.key, matches: input.if_match }];
+    let keys = vec![ToDelete { key: input.key, matches: input.if_match, which }];
     let command = Command::Delete { target, keys, cause: Cause::of(cx) };
     let results = answer!(service.submit(cx, &input.bucket, command), Output::Deleted(results) => results);
-    results.into_iter().collect::<Result<(), Error>>()?;
-    Ok(DeleteObjectOutput::default())
+    let removed = match results.into_iter().next() {
+        Some(Ok(removed)) => removed,
+        // A version that is not there is deleted, as a key that is not there is.
+        Some(Err(error)) if error.code == "NoSuchVersion" => {
+            Removed { version: input.version_id, marker: false }
+        }
+        Some(Err(error)) => return Err(error),
+        None => return Err(error::internal("a deletion without a result")),
+    };
+    Ok(DeleteObjectOutput {
+        delete_marker: removed.marker.then_some(true),
+        version_id: removed.version,
+        ..DeleteObjectOutput::default()
+    })
 }
 
 /// XML 1.0 has no way to write most control characters: S3 refuses a document that names them by
@@ -51,20 +66,18 @@ pub(super) async fn delete_objects(
         return Err(error::malformed_xml());
     }
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
-    let mut deleted = Vec::new();
-    let mut errors = Vec::new();
+    let command = Command::HeadBucket(target.clone());
+    let bucket = answer!(service.submit(cx, &input.bucket, command), Output::Bucket(bucket) => bucket);
+    let mut outcome = Outcome::default();
     let mut allowed = Vec::new();
     for one in named {
-        let check = check_key(&one.key)
-            .and_then(|()| check_version(&one.key, one.version_id.as_deref()))
-            .and_then(|()| authorize(cx, "s3:DeleteObject", &object_arn(&input.bucket, &one.key)));
-        match check {
-            Ok(()) => allowed.push(ToDelete { key: one.key, matches: one.e_tag }),
-            Err(error) => errors.push(failed(one.key, one.version_id, &error)),
+        match allow(cx, &input.bucket, &one) {
+            Ok(which) => allowed.push(ToDelete { key: one.key, matches: one.e_tag, which }),
+            Err(error) => outcome.failed(one.key, one.version_id, &error),
         }
     }
-    for step in allowed.chunks(STEP) {
+    let step = if bucket.versioning.is_some() { VERSIONED_STEP } else { STEP };
+    for step in allowed.chunks(step) {
         let command = Command::Delete { target: target.clone(), keys: step.to_vec(), cause: Cause::of(cx) };
         let results = match service.submit(cx, &input.bucket, command).await {
             Ok(Output::Deleted(results)) => results,
@@ -74,26 +87,58 @@ pub(super) async fn delete_objects(
         };
         for (one, result) in step.iter().zip(results) {
             match result {
-                Ok(()) => {
-                    deleted.push(DeletedObject { key: Some(one.key.clone()), ..DeletedObject::default() });
-                }
-                Err(error) => errors.push(failed(one.key.clone(), None, &error)),
+                Ok(removed) => outcome.deleted.push(deleted(one, removed)),
+                Err(error) => outcome.failed(one.key.clone(), named_version(one), &error),
             }
         }
     }
     let quiet = input.delete.quiet.unwrap_or(false);
     Ok(DeleteObjectsOutput {
-        deleted: Some(deleted).filter(|_| !quiet),
-        errors: Some(errors).filter(|errors| !errors.is_empty()),
+        deleted: Some(outcome.deleted).filter(|_| !quiet),
+        errors: Some(outcome.errors).filter(|errors| !errors.is_empty()),
         ..DeleteObjectsOutput::default()
     })
 }
 
-fn failed(key: String, version_id: Option<String>, error: &Error) -> s3::Error {
-    s3::Error {
-        key: Some(key),
-        version_id,
-        code: Some(error.code.to_string()),
-        message: Some(error.message.clone()),
+/// What came of the keys.
+#[derive(Default)]
+struct Outcome {
+    deleted: Vec<DeletedObject>,
+    errors: Vec<s3::Error>,
+}
+
+impl Outcome {
+    fn failed(&mut self, key: String, version_id: Option<String>, error: &Error) {
+        self.errors.push(s3::Error {
+            key: Some(key),
+            version_id,
+            code: Some(error.code.to_string()),
+            message: Some(error.message.clone()),
+        });
+    }
+}
+
+/// Checks that a key may be deleted.
+fn allow(cx: &Cx, bucket: &str, one: &s3::ObjectIdentifier) -> Result<Which, Error> {
+    check_key(&one.key)?;
+    let which = which(one.version_id.as_deref())?;
+    let action = if which == Which::Current { "s3:DeleteObject" } else { "s3:DeleteObjectVersion" };
+    authorize(cx, action, &object_arn(bucket, &one.key))?;
+    Ok(which)
+}
+
+fn named_version(one: &ToDelete) -> Option<String> {
+    match one.which {
+        Which::Current => None,
+        Which::Version(id) => Some(VersionId::text(id)),
+    }
+}
+
+fn deleted(one: &ToDelete, removed: Removed) -> DeletedObject {
+    DeletedObject {
+        key: Some(one.key.clone()),
+        version_id: named_version(one),
+        delete_marker: removed.marker.then_some(true),
+        delete_marker_version_id: removed.version.filter(|_| removed.marker),
     }
 }

@@ -11,8 +11,8 @@ use crate::bodies::Reader;
 use crate::checksum::{Checksum, Span, show_checksum};
 use crate::commands::{Command, Output, Target, bucket_arn};
 use crate::conditions::{ReadIf, http_date, range};
-use crate::model::{Body, Object};
-use crate::names::{check_key, check_version, quoted};
+use crate::model::{Body, Object, Which};
+use crate::names::{check_key, quoted, which};
 use crate::vault::ReadFailure;
 use crate::{S3Service, error, target};
 
@@ -23,6 +23,7 @@ const TRIES: usize = 4;
 pub(super) struct Wanted {
     pub target: Target,
     pub key: String,
+    pub which: Which,
     pub conditions: ReadIf,
     pub range: Option<String>,
     pub part: Option<i64>,
@@ -31,6 +32,8 @@ pub(super) struct Wanted {
 /// An object and the part of it that is asked for.
 pub(super) struct Found {
     pub object: Object,
+    /// Its version, where objects have versions.
+    pub version: Option<String>,
     pub range: Range<u64>,
     /// Less than the whole is asked for.
     pub partial: bool,
@@ -69,14 +72,16 @@ impl S3Service {
         wanted: &Wanted,
         with_body: bool,
     ) -> Result<Result<Found, ReadFailure>, Error> {
-        let bucket = &wanted.target.bucket;
-        let command = Command::Get { target: wanted.target.clone(), key: wanted.key.clone(), with_body };
-        let submitted =
-            async { self.submit(cx, bucket, command).await.map_err(|error| hide(cx, bucket, error)) };
-        let (object, inline) = answer!(submitted, Output::Object(object, inline) => (*object, inline));
+        let name = &wanted.target.bucket;
+        let (target, key, which) = (wanted.target.clone(), wanted.key.clone(), wanted.which);
+        let command = Command::Get { target, key, with_body, which };
+        let submitted = async { self.submit(cx, name, command).await.map_err(|error| hide(cx, name, error)) };
+        let (object, inline, bucket) =
+            answer!(submitted, Output::Object(object, inline, bucket) => (*object, inline, bucket));
+        let version = bucket.shown_version(object.version);
         wanted.conditions.check(&object)?;
-        let reader = self.reader(cx, bucket);
-        let mut found = match select(&reader, wanted, object).await? {
+        let reader = self.reader(cx, name);
+        let mut found = match select(&reader, wanted, object, version).await? {
             Ok(found) => found,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -102,6 +107,7 @@ async fn select(
     reader: &Reader,
     wanted: &Wanted,
     object: Object,
+    version: Option<String>,
 ) -> Result<Result<Found, ReadFailure>, Error> {
     let whole = 0..object.size;
     let mut found = Found {
@@ -111,6 +117,7 @@ async fn select(
         parts: None,
         body: ByteStream::default(),
         object,
+        version,
     };
     let Some(number) = wanted.part else {
         if let Some(header) = &wanted.range
@@ -157,7 +164,6 @@ fn no_such_part(number: u32, parts: u32) -> Error {
 macro_rules! wanted {
     ($cx:expr, $input:expr) => {{
         check_key(&$input.key)?;
-        check_version(&$input.key, $input.version_id.as_deref())?;
         if $input.range.is_some() && $input.part_number.is_some() {
             return Err(error::invalid_request(
                 "Cannot specify both Range header and partNumber query parameter",
@@ -175,6 +181,7 @@ macro_rules! wanted {
         Wanted {
             target: target($cx, &$input.bucket, $input.expected_bucket_owner.as_ref()),
             key: $input.key.clone(),
+            which: which($input.version_id.as_deref())?,
             conditions: read_if!($input),
             range: $input.range.take(),
             part: $input.part_number,
@@ -205,6 +212,7 @@ macro_rules! describe {
             expires: $input.response_expires.map(http_date).or(attributes.expires),
             metadata: Some(attributes.metadata),
             server_side_encryption: Some(AES256.to_owned()),
+            version_id: $found.version,
             parts_count: $found.parts.map(i64::from),
             tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),
             ..$output::default()

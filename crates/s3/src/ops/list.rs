@@ -17,7 +17,7 @@ use crate::{S3Service, error, target};
 
 /// Entries on a page at most.
 const MAX_PAGE: i64 = 1000;
-const STANDARD: &str = "STANDARD";
+pub(super) const STANDARD: &str = "STANDARD";
 
 /// What stays as it is with `encoding-type=url`; a space becomes `+`, as S3 answers it (measured in
 /// github.com/brekkylab/backlot issue 178; not documented).
@@ -26,12 +26,12 @@ const PLAIN: &AsciiSet =
 
 /// How names are written in an answer.
 #[derive(Clone, Copy)]
-struct Names {
+pub(super) struct Names {
     encoded: bool,
 }
 
 impl Names {
-    fn of(encoding: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn of(encoding: Option<&str>) -> Result<Self, Error> {
         match encoding {
             None => Ok(Names { encoded: false }),
             Some("url") => Ok(Names { encoded: true }),
@@ -43,7 +43,7 @@ impl Names {
         }
     }
 
-    fn write(self, name: &str) -> String {
+    pub(super) fn write(self, name: &str) -> String {
         if self.encoded {
             utf8_percent_encode(name, PLAIN).to_string().replace("%20", "+")
         } else {
@@ -51,13 +51,13 @@ impl Names {
         }
     }
 
-    fn maybe(self, name: Option<&String>) -> Option<String> {
+    pub(super) fn maybe(self, name: Option<&String>) -> Option<String> {
         name.filter(|name| !name.is_empty()).map(|name| self.write(name))
     }
 }
 
 /// The page's size that is asked for.
-fn page_size(name: &str, asked: Option<i64>) -> Result<i64, Error> {
+pub(super) fn page_size(name: &str, asked: Option<i64>) -> Result<i64, Error> {
     match asked {
         None => Ok(MAX_PAGE),
         Some(asked) if (0..=i64::from(i32::MAX)).contains(&asked) => Ok(asked.min(MAX_PAGE)),
@@ -71,7 +71,7 @@ fn page_size(name: &str, asked: Option<i64>) -> Result<i64, Error> {
 
 /// Behind a marker: behind the common prefix that it lies in, if there is one, which a page before
 /// has told.
-fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Position> {
+pub(super) fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Position> {
     let marker = marker.filter(|marker| !marker.is_empty())?;
     let rest = marker.strip_prefix(prefix).zip(delimiter.filter(|delimiter| !delimiter.is_empty()));
     let common = rest
@@ -82,7 +82,7 @@ fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option<&str>) -> 
     })
 }
 
-fn owner(bucket: &Bucket) -> Owner {
+pub(super) fn owner(bucket: &Bucket) -> Owner {
     Owner { id: Some(canonical_id(&bucket.account)), ..Owner::default() }
 }
 
@@ -108,7 +108,7 @@ fn apart(listing: &Listing, names: Names, owner: Option<&Owner>) -> (Vec<s3::Obj
         match entry {
             Entry::Object(key, object) => objects.push(shown(key, object, names, owner.cloned())),
             Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(names.write(prefix)) }),
-            Entry::Upload(..) => {}
+            Entry::Upload(..) | Entry::Version(..) => {}
         }
     }
     (objects, prefixes)
@@ -147,7 +147,9 @@ pub(super) async fn list_objects(
         .and(listing.entries.last())
         .filter(|_| input.delimiter.as_ref().is_some_and(|d| !d.is_empty()));
     let next_marker = last.map(|entry| match entry {
-        Entry::Object(name, _) | Entry::Upload(name, _, _) | Entry::Prefix(name) => names.write(name),
+        Entry::Object(name, _) | Entry::Upload(name, ..) | Entry::Version(name, ..) | Entry::Prefix(name) => {
+            names.write(name)
+        }
     });
     Ok(ListObjectsOutput {
         is_truncated: Some(listing.next.is_some()),
@@ -292,7 +294,7 @@ fn uploads_apart(
                 ..MultipartUpload::default()
             }),
             Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(names.write(&prefix)) }),
-            Entry::Object(..) => {}
+            Entry::Object(..) | Entry::Version(..) => {}
         }
     }
     (uploads, prefixes)

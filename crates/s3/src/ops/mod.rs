@@ -11,6 +11,7 @@ mod notification;
 mod put;
 mod settings;
 mod tagging;
+mod versions;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,12 +62,14 @@ delegate! {
     get_bucket_notification_configuration: GetBucketNotificationConfigurationInput -> GetBucketNotificationConfigurationOutput in notification,
     get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput in settings,
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
+    get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput in settings,
     get_object: GetObjectInput -> GetObjectOutput in get,
     get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging,
     head_bucket: HeadBucketInput -> HeadBucketOutput in bucket,
     head_object: HeadObjectInput -> HeadObjectOutput in get,
     list_buckets: ListBucketsInput -> ListBucketsOutput in bucket,
     list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput in list,
+    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput in versions,
     list_objects: ListObjectsInput -> ListObjectsOutput in list,
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
     list_parts: ListPartsInput -> ListPartsOutput in multipart,
@@ -74,6 +77,7 @@ delegate! {
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput in notification,
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
+    put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput in settings,
     put_object: PutObjectInput -> PutObjectOutput in put,
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging,
     upload_part: UploadPartInput -> UploadPartOutput in multipart,

@@ -15,8 +15,8 @@ use crate::checksum::{self, Algorithm, declared, show_checksum};
 use crate::commands::{
     Command, Completion, FoundPart, Output, PartList, Target, ToComplete, UploadId, type_mismatch,
 };
-use crate::conditions::{ReadIf, copy_range};
-use crate::model::{Object, Part, Upload};
+use crate::conditions::copy_range;
+use crate::model::{Bucket, Object, Part, Upload};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::Cause;
 use crate::vault::{Expected, Received};
@@ -167,7 +167,7 @@ pub(super) async fn upload_part_copy(
     let upload = service.upload(cx, &to).await?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
-    let (source, key, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
+    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
     let range = match &input.copy_source_range {
         Some(header) => copy_range(header, found.object.size)?,
         None => 0..found.object.size,
@@ -176,13 +176,8 @@ pub(super) async fn upload_part_copy(
     if length > MAX_BODY {
         return Err(error::entity_too_large(length, MAX_BODY));
     }
-    let wanted = Wanted {
-        target: source,
-        key,
-        conditions: ReadIf { matches: Some(quoted(&found.object.etag)), ..ReadIf::default() },
-        range: (length > 0).then(|| format!("bytes={}-{}", range.start, range.end - 1)),
-        part: None,
-    };
+    let range = (length > 0).then(|| format!("bytes={}-{}", range.start, range.end - 1));
+    let wanted = Wanted { range, ..source };
     let found = service.read(cx, &wanted, true).await?;
     let expected = Expected { length, md5: None, checksum: None, keep: Some(upload.algorithm()) };
     let received = service.vault.receive(service.shard(&input.bucket), &found.body, &expected).await?;
@@ -195,6 +190,7 @@ pub(super) async fn upload_part_copy(
     show_checksum!(result, part.checksum.algorithm, part.checksum.value);
     Ok(UploadPartCopyOutput {
         copy_part_result: Some(result),
+        copy_source_version_id: found.version,
         server_side_encryption: Some(AES256.to_owned()),
         ..UploadPartCopyOutput::default()
     })
@@ -229,12 +225,14 @@ pub(super) async fn complete_multipart_upload(
         cause: Cause::of(cx),
     };
     let submitted = service.submit(cx, &input.bucket, Command::Complete(Box::new(what)));
-    let object: Object = answer!(submitted, Output::Completed(object) => *object);
+    let (object, of): (Object, Bucket) =
+        answer!(submitted, Output::Completed(object, bucket) => (*object, bucket));
     let mut output = CompleteMultipartUploadOutput {
         location: Some(format!("{}/{}/{}", cx.endpoint, input.bucket, input.key)),
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(quoted(&object.etag)),
+        version_id: of.shown_version(object.version),
         server_side_encryption: Some(AES256.to_owned()),
         ..CompleteMultipartUploadOutput::default()
     };

@@ -47,10 +47,11 @@ pub(super) async fn put_object(
         service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let object =
+    let (object, version_id) =
         service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Put).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(quoted(&object.etag)),
+        version_id,
         server_side_encryption: Some(AES256.to_owned()),
         ..PutObjectOutput::default()
     };
@@ -62,7 +63,7 @@ pub(super) async fn put_object(
 }
 
 impl S3Service {
-    /// Writes an object whose body has been received.
+    /// Writes an object whose body has been received; gives its version too, where objects have versions.
     #[allow(clippy::too_many_arguments, reason = "each is another thing that an object consists of")]
     pub(super) async fn write(
         &self,
@@ -74,7 +75,7 @@ impl S3Service {
         tags: Vec<Tag>,
         only_if: WriteIf,
         event: Event,
-    ) -> Result<Object, Error> {
+    ) -> Result<(Object, Option<String>), Error> {
         let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
         let object = Object {
             size: sealed.size,
@@ -84,6 +85,7 @@ impl S3Service {
             checksum: Some(checksum),
             tags,
             body: Body::Whole(sealed.clone()),
+            version: None,
         };
         let bucket = target.bucket.clone();
         let command = Command::Put {
@@ -96,7 +98,10 @@ impl S3Service {
             cause: Cause::of(cx),
         };
         match self.submit(cx, &bucket, command).await {
-            Ok(Output::Object(object, _)) => Ok(*object),
+            Ok(Output::Object(object, _, bucket)) => {
+                let version = bucket.shown_version(object.version);
+                Ok((*object, version))
+            }
             Ok(_) => Err(crate::error::internal("a command with another one's answer")),
             Err(error) => {
                 // After a 5xx the row may be there all the same.

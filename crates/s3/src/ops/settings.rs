@@ -3,8 +3,9 @@
 use ropeway_api::s3::{
     DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput, DeleteBucketPolicyInput,
     DeleteBucketPolicyOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketPolicyInput,
-    GetBucketPolicyOutput, PutBucketEncryptionInput, PutBucketEncryptionOutput, PutBucketPolicyInput,
-    PutBucketPolicyOutput, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    GetBucketPolicyOutput, GetBucketVersioningInput, GetBucketVersioningOutput, PutBucketEncryptionInput,
+    PutBucketEncryptionOutput, PutBucketPolicyInput, PutBucketPolicyOutput, PutBucketVersioningInput,
+    PutBucketVersioningOutput, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
     ServerSideEncryptionRule,
 };
 use ropeway_wire::{Cx, Error};
@@ -12,7 +13,7 @@ use ropeway_wire::{Cx, Error};
 use super::{AES256, content_md5, encryption_refused};
 use crate::checksum::Algorithm;
 use crate::commands::{Command, Output};
-use crate::model::Encryption;
+use crate::model::{Encryption, Versioning};
 use crate::{S3Service, error, policy, target};
 
 /// Checks the form of what a request says of a body that is no stream; the generic path compares it.
@@ -55,6 +56,48 @@ pub(super) async fn delete_bucket_policy(
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     service.submit(cx, &input.bucket, Command::SetPolicy(target, None)).await?;
     Ok(DeleteBucketPolicyOutput::default())
+}
+
+pub(super) async fn get_bucket_versioning(
+    service: &S3Service,
+    cx: &Cx,
+    input: GetBucketVersioningInput,
+) -> Result<GetBucketVersioningOutput, Error> {
+    let command = Command::HeadBucket(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
+    let bucket = answer!(service.submit(cx, &input.bucket, command), Output::Bucket(bucket) => bucket);
+    let status = bucket.versioning.map(|versioning| match versioning {
+        Versioning::Enabled => "Enabled".to_owned(),
+        Versioning::Suspended => "Suspended".to_owned(),
+    });
+    Ok(GetBucketVersioningOutput { status, ..GetBucketVersioningOutput::default() })
+}
+
+pub(super) async fn put_bucket_versioning(
+    service: &S3Service,
+    cx: &Cx,
+    input: PutBucketVersioningInput,
+) -> Result<PutBucketVersioningOutput, Error> {
+    check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
+    match input.versioning_configuration.mfa_delete.as_deref() {
+        None | Some("Disabled") => {}
+        Some("Enabled") => return Err(error::not_implemented("MfaDelete", "Enabled")),
+        Some(_) => return Err(error::malformed_xml()),
+    }
+    let state = match input.versioning_configuration.status.as_deref() {
+        Some("Enabled") => Versioning::Enabled,
+        Some("Suspended") => Versioning::Suspended,
+        Some(_) => return Err(error::malformed_xml()),
+        None => {
+            return Err(Error::new(
+                400,
+                "IllegalVersioningConfigurationException",
+                "The Versioning element must be specified",
+            ));
+        }
+    };
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.submit(cx, &input.bucket, Command::SetVersioning(target, state)).await?;
+    Ok(PutBucketVersioningOutput::default())
 }
 
 pub(super) async fn get_bucket_encryption(

@@ -11,7 +11,7 @@ use ropeway_wire::{Cx, Error};
 use super::settings::check_said;
 use crate::commands::{Command, Output};
 use crate::model::Tag;
-use crate::names::{BUCKET_TAGS, OBJECT_TAGS, check_tags, check_version};
+use crate::names::{BUCKET_TAGS, OBJECT_TAGS, check_tags, which};
 use crate::notification::{Cause, Event};
 use crate::{S3Service, target};
 
@@ -65,11 +65,13 @@ pub(super) async fn get_object_tagging(
     cx: &Cx,
     input: GetObjectTaggingInput,
 ) -> Result<GetObjectTaggingOutput, Error> {
-    check_version(&input.key, input.version_id.as_deref())?;
+    let which = which(input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = Command::Get { target, key: input.key, with_body: false };
-    let object = answer!(service.submit(cx, &input.bucket, command), Output::Object(object, _) => object);
-    Ok(GetObjectTaggingOutput { tag_set: shown(object.tags), ..GetObjectTaggingOutput::default() })
+    let command = Command::Get { target, key: input.key, with_body: false, which };
+    let submitted = service.submit(cx, &input.bucket, command);
+    let (object, bucket) = answer!(submitted, Output::Object(object, _, bucket) => (object, bucket));
+    let version_id = bucket.shown_version(object.version);
+    Ok(GetObjectTaggingOutput { tag_set: shown(object.tags), version_id })
 }
 
 pub(super) async fn put_object_tagging(
@@ -78,14 +80,14 @@ pub(super) async fn put_object_tagging(
     input: PutObjectTaggingInput,
 ) -> Result<PutObjectTaggingOutput, Error> {
     check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
-    check_version(&input.key, input.version_id.as_deref())?;
+    let which = which(input.version_id.as_deref())?;
     let tags = tags_of(input.tagging.tag_set);
     check_tags(&tags, OBJECT_TAGS)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let (event, cause) = (Event::TaggingPut, Cause::of(cx));
-    let command = Command::TagObject { target, key: input.key, tags, event, cause };
-    service.submit(cx, &input.bucket, command).await?;
-    Ok(PutObjectTaggingOutput::default())
+    let command = Command::TagObject { target, key: input.key, tags, event, cause, which };
+    let submitted = service.submit(cx, &input.bucket, command);
+    Ok(PutObjectTaggingOutput { version_id: answer!(submitted, Output::Version(version) => version) })
 }
 
 pub(super) async fn delete_object_tagging(
@@ -93,10 +95,10 @@ pub(super) async fn delete_object_tagging(
     cx: &Cx,
     input: DeleteObjectTaggingInput,
 ) -> Result<DeleteObjectTaggingOutput, Error> {
-    check_version(&input.key, input.version_id.as_deref())?;
+    let which = which(input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let (event, cause) = (Event::TaggingDelete, Cause::of(cx));
-    let command = Command::TagObject { target, key: input.key, tags: Vec::new(), event, cause };
-    service.submit(cx, &input.bucket, command).await?;
-    Ok(DeleteObjectTaggingOutput::default())
+    let command = Command::TagObject { target, key: input.key, tags: Vec::new(), event, cause, which };
+    let submitted = service.submit(cx, &input.bucket, command);
+    Ok(DeleteObjectTaggingOutput { version_id: answer!(submitted, Output::Version(version) => version) })
 }

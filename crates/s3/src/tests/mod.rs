@@ -8,4 +8,5 @@ mod notifications;
 mod objects;
 mod storage;
 mod support;
+mod versions;
 mod wire;

@@ -102,7 +102,7 @@ async fn take(world: &World, model: &mut BTreeMap<String, Vec<u8>>, step: Step, 
 }
 
 /// Keys of S3's rows, in every shard.
-async fn rows(store: &MemoryStore) -> usize {
+pub async fn rows(store: &MemoryStore) -> usize {
     let mut count = 0;
     for shard in 0..store.shards() {
         let lease = store.acquire(ShardId(shard), "test").await.unwrap();

@@ -289,5 +289,5 @@ async fn what_is_not_implemented_is_refused_by_name() {
     let key = put(&"k".repeat(1025), b"");
     assert_eq!(refused(key).await, (400, "KeyTooLongError".into()));
     let version = GetObjectInput { version_id: Some("1".into()), ..get("k") };
-    assert_eq!(world.service.get_object(&world.cx, version).await.unwrap_err().code, "NoSuchVersion");
+    assert_eq!(world.service.get_object(&world.cx, version).await.unwrap_err().code, "InvalidArgument");
 }

@@ -497,9 +497,18 @@ impl<'a> Emitter<'a> {
         } else {
             "_cx"
         };
+        let mut action = String::new();
+        for (member, other) in &access.action_with {
+            self.field(member, shape)?;
+            let field = snake(member);
+            let _ = writeln!(action, "if self.{field}.is_some() {{ return Some({other:?}); }}");
+        }
+        if !action.is_empty() {
+            action = format!("    fn action(&self) -> Option<&'static str> {{ {action} None }}\n\n");
+        }
         let keys_name = if keys.is_empty() { "_keys" } else { "keys" };
         Ok(format!(
-            "impl Input for {name}Input {{\n    type Output = {name}Output;\n    const SERVICE: &'static Service = &SERVICE;\n    const OPERATION: &'static str = {name:?};\n\n    fn resources(&self, {cx}: &Cx) -> Vec<String> {{ vec![{}] }}\n\n    fn keys(&self, {keys_name}: &mut Keys) {{ {keys} }}\n}}\n\n",
+            "impl Input for {name}Input {{\n    type Output = {name}Output;\n    const SERVICE: &'static Service = &SERVICE;\n    const OPERATION: &'static str = {name:?};\n\n    fn resources(&self, {cx}: &Cx) -> Vec<String> {{ vec![{}] }}\n\n{action}    fn keys(&self, {keys_name}: &mut Keys) {{ {keys} }}\n}}\n\n",
             resources.join(", ")
         ))
     }

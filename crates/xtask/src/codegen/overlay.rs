@@ -55,6 +55,9 @@ fn yes() -> bool {
 pub struct Operation {
     /// IAM action; empty: anyone may call it.
     pub action: String,
+    /// Input members in whose presence the IAM action is another one.
+    #[serde(default)]
+    pub action_with: BTreeMap<String, String>,
     /// Resource ARNs, as templates over `{region}`, `{account}`, `{Member}` and `{Member|function}`;
     /// a function is one of `ropeway_wire::resource`.
     #[serde(default)]
