@@ -57,10 +57,6 @@ impl Lookup for Deployed<'_> {
         }
         found
     }
-
-    fn availability_zones(&self, region: &str) -> Vec<String> {
-        ["a", "b", "c"].iter().map(|zone| format!("{region}{zone}")).collect()
-    }
 }
 
 impl Run<'_> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evaluate::{Environment, Lookup};
+use super::evaluate::{Environment, Nothing};
 use super::graph::{self, Graph};
 use super::model::Template;
 use super::references::{Use, condition_uses};
@@ -89,25 +89,4 @@ pub(crate) fn evaluate(
         conditions.insert(name.to_owned(), holds);
     }
     Ok(conditions)
-}
-
-/// Conditions are evaluated before there is anything to look up.
-struct Nothing;
-
-impl Lookup for Nothing {
-    fn reference(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn attribute(&self, _: &str, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn import(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn availability_zones(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
 }

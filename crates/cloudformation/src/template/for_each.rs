@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::evaluate::{Environment, Lookup};
+use super::evaluate::{Environment, Nothing};
 use super::model::Template;
 use super::parameters::{Parameter, ParameterValues, bind};
 use super::parse::MAX_EXPANDED_BYTES;
@@ -58,27 +58,6 @@ struct Known<'a> {
     environment: &'a Environment,
     parameters: BTreeMap<String, Value>,
     conditions: BTreeMap<String, bool>,
-}
-
-/// No resource is there yet.
-struct Nothing;
-
-impl Lookup for Nothing {
-    fn reference(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn attribute(&self, _: &str, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn import(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn availability_zones(&self, region: &str) -> Vec<String> {
-        ["a", "b", "c"].iter().map(|zone| format!("{region}{zone}")).collect()
-    }
 }
 
 impl<'a> Known<'a> {

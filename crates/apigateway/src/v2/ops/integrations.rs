@@ -23,25 +23,33 @@ fn no_link(connection: Option<&str>) -> Result<(), Error> {
     }
 }
 
+/// What an input says of an integration: those of creating and updating one have it under the same names, but the one
+/// must have a type.
+macro_rules! part {
+    ($cx:ident, $input:ident, $kind:expr) => {{
+        pass_role($cx, $input.credentials_arn.as_deref())?;
+        no_link($input.connection_type.as_deref())?;
+        IntegrationPart {
+            kind: $kind,
+            subtype: $input.integration_subtype,
+            uri: $input.integration_uri,
+            method: $input.integration_method,
+            payload: $input.payload_format_version,
+            credentials: $input.credentials_arn,
+            description: $input.description,
+            request_parameters: $input.request_parameters.unwrap_or_default(),
+            response_parameters: $input.response_parameters.unwrap_or_default(),
+            timeout_millis: $input.timeout_in_millis,
+        }
+    }};
+}
+
 pub async fn create_integration(
     gateway: &ApiGateway,
     cx: &Cx,
     input: api::CreateIntegrationInput,
 ) -> Result<api::CreateIntegrationOutput, Error> {
-    pass_role(cx, input.credentials_arn.as_deref())?;
-    no_link(input.connection_type.as_deref())?;
-    let part = IntegrationPart {
-        kind: Some(input.integration_type),
-        subtype: input.integration_subtype,
-        uri: input.integration_uri,
-        method: input.integration_method,
-        payload: input.payload_format_version,
-        credentials: input.credentials_arn,
-        description: input.description,
-        request_parameters: input.request_parameters.unwrap_or_default(),
-        response_parameters: input.response_parameters.unwrap_or_default(),
-        timeout_millis: input.timeout_in_millis,
-    };
+    let part = part!(cx, input, Some(input.integration_type));
     let (api, made) =
         gateway.change_http(cx, &input.api_id, Change::Integration(None, Box::new(part))).await?;
     let id = made.ok_or_else(unexpected)?;
@@ -74,20 +82,7 @@ pub async fn update_integration(
     cx: &Cx,
     input: api::UpdateIntegrationInput,
 ) -> Result<api::UpdateIntegrationOutput, Error> {
-    pass_role(cx, input.credentials_arn.as_deref())?;
-    no_link(input.connection_type.as_deref())?;
-    let part = IntegrationPart {
-        kind: input.integration_type,
-        subtype: input.integration_subtype,
-        uri: input.integration_uri,
-        method: input.integration_method,
-        payload: input.payload_format_version,
-        credentials: input.credentials_arn,
-        description: input.description,
-        request_parameters: input.request_parameters.unwrap_or_default(),
-        response_parameters: input.response_parameters.unwrap_or_default(),
-        timeout_millis: input.timeout_in_millis,
-    };
+    let part = part!(cx, input, input.integration_type);
     let id = input.integration_id;
     let change = Change::Integration(Some(id.clone()), Box::new(part));
     let (api, _) = gateway.change_http(cx, &input.api_id, change).await?;

@@ -43,20 +43,27 @@ fn throttles(
     said.unwrap_or_default().into_iter().map(|(key, one)| Ok((key, throttle(one)?))).collect()
 }
 
+/// What an input says of a stage: those of creating and updating one have it under the same names.
+macro_rules! part {
+    ($input:ident) => {
+        StagePart {
+            deployment: $input.deployment_id,
+            auto_deploy: $input.auto_deploy,
+            description: $input.description,
+            variables: $input.stage_variables.unwrap_or_default(),
+            default_throttle: $input.default_route_settings.map(throttle).transpose()?,
+            route_throttles: throttles($input.route_settings)?,
+            log: $input.access_log_settings.map(|log| (log.destination_arn, log.format)),
+        }
+    };
+}
+
 pub async fn create_stage(
     gateway: &ApiGateway,
     cx: &Cx,
     input: api::CreateStageInput,
 ) -> Result<api::CreateStageOutput, Error> {
-    let part = StagePart {
-        deployment: input.deployment_id,
-        auto_deploy: input.auto_deploy,
-        description: input.description,
-        variables: input.stage_variables.unwrap_or_default(),
-        default_throttle: input.default_route_settings.map(throttle).transpose()?,
-        route_throttles: throttles(input.route_settings)?,
-        log: input.access_log_settings.map(|log| (log.destination_arn, log.format)),
-    };
+    let part = part!(input);
     let tags = input.tags.unwrap_or_default();
     check_tags(cx, &tags)?;
     let name = input.stage_name;
@@ -91,15 +98,7 @@ pub async fn update_stage(
     cx: &Cx,
     input: api::UpdateStageInput,
 ) -> Result<api::UpdateStageOutput, Error> {
-    let part = StagePart {
-        deployment: input.deployment_id,
-        auto_deploy: input.auto_deploy,
-        description: input.description,
-        variables: input.stage_variables.unwrap_or_default(),
-        default_throttle: input.default_route_settings.map(throttle).transpose()?,
-        route_throttles: throttles(input.route_settings)?,
-        log: input.access_log_settings.map(|log| (log.destination_arn, log.format)),
-    };
+    let part = part!(input);
     let name = input.stage_name;
     let change = Change::Stage(name.clone(), Box::new(part));
     let (api, _) = gateway.change_http(cx, &input.api_id, change).await?;
