@@ -16,6 +16,9 @@ pub mod cloudcontrol;
 pub mod cloudformation;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
+pub mod cloudtrail;
+#[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
+#[allow(clippy::single_match, reason = "structures of one member are read as all others are")]
 pub mod firehose;
 #[allow(missing_docs, reason = "the models' own names; their prose stays with them")]
 #[allow(clippy::single_match, reason = "structures of one member are read as all others are")]

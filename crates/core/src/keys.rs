@@ -38,6 +38,8 @@ pub enum Space {
     Logs = 0x17,
     /// API Gateway.
     ApiGateway = 0x18,
+    /// CloudTrail.
+    CloudTrail = 0x1e,
 }
 
 /// Account and region: 6 bytes for an account of 12 digits in a region of the table, more for others.

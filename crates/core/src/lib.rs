@@ -23,6 +23,7 @@ mod overlay;
 pub mod seal;
 mod shard;
 mod signals;
+pub mod signing;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,8 @@ pub(crate) struct Running {
     pub gateway: Arc<Gateway>,
     /// Takes functions' log lines.
     pub sink: ropeway_logs::Sink,
+    /// Keeps the audit log.
+    pub recorder: Arc<ropeway_cloudtrail::Recorder>,
     /// Runs functions.
     pub runner: Arc<Runtime>,
     /// Which way effects went.
@@ -115,6 +117,7 @@ impl Switch {
         if let Some(running) = self.running.swap(None) {
             running.runner.stop().await;
             running.sink.flush().await;
+            running.recorder.flush().await;
             running.core.stop().await?;
             running.trail.sync().await?;
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ropeway_api::{
-    apigateway, apigatewayv2, cloudcontrol, cloudformation, firehose, iam, lambda, logs, s3, sns, sqs, sts,
+    apigateway, apigatewayv2, cloudcontrol, cloudformation, cloudtrail, firehose, iam, lambda, logs, s3, sns,
+    sqs, sts,
 };
 use ropeway_core::keys::Space;
 use ropeway_core::seal::MasterKey;
@@ -14,6 +15,7 @@ use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
 use ropeway_iam::Access;
 use ropeway_store::blobs::BlobStore;
 use ropeway_store::embedded::{BulkKeys, EmbeddedStore, Options};
+use ropeway_wire::audit::Audit;
 use ropeway_wire::gateway::Gateway;
 use ropeway_wire::sigv4::SigningKeys;
 use ropeway_wire::{Credentials, Dispatch, Gate, Roles, Services};
@@ -42,13 +44,13 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let ids = Ids::from_os()?;
     let master = master_key(settings, &ids)?;
     let store = open_store(settings)?;
-    let blobs = BlobStore::open_local(&settings.data_dir.join(BLOBS_DIR));
-    let blobs = Arc::new(blobs.map_err(|e| Failure::Failed(e.to_string()))?);
+    let blobs = open_blobs(settings)?;
     let access = access(settings, &master, &clock);
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
     let concurrency = ropeway_lambda::Concurrency::default();
     let live = ropeway_apigateway::Live::default();
+    let audited = Arc::new(ropeway_cloudtrail::Registry::default());
     let trail = Trail::open(settings.data_dir.join(TRAIL_DIR), clock.clone())?;
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
         .witness(trail.witness())
@@ -60,6 +62,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_logs::machine())
         .machine(ropeway_apigateway::machine(live.clone()))
         .machine(ropeway_lambda::machine(Arc::clone(&gate), master.clone(), concurrency.clone()))
+        .machine(ropeway_cloudtrail::machine(Arc::clone(&audited)))
         .machine(ropeway_cloudformation::machine());
     let core = builder.start(switch.runtimes().to_vec()).await?;
     let services = Arc::new(Services::default());
@@ -81,6 +84,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
     made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
     made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
+    let recorder = keep_audit_log(&from, audited, &mut made);
     services.set(made.dispatches);
     core.start_actors(made.actors);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
@@ -103,7 +107,13 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
-    Ok(Running { core, access, services, gateway, sink, runner: functions.runner, trail, root_credentials })
+    let runner = functions.runner;
+    Ok(Running { core, access, services, gateway, sink, recorder, runner, trail, root_credentials })
+}
+
+fn open_blobs(settings: &Settings) -> Result<Arc<BlobStore>, Failure> {
+    let blobs = BlobStore::open_local(&settings.data_dir.join(BLOBS_DIR));
+    blobs.map(Arc::new).map_err(|e| Failure::Failed(e.to_string()))
 }
 
 fn open_store(settings: &Settings) -> Result<EmbeddedStore, Failure> {
@@ -248,6 +258,32 @@ fn take_lines(
     let running = sink.clone();
     tokio::spawn(async move { running.run().await });
     sink
+}
+
+/// Serves trails, and records what is called.
+#[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
+fn keep_audit_log(
+    from: &functions::From<'_>,
+    registry: Arc<ropeway_cloudtrail::Registry>,
+    made: &mut Made,
+) -> Arc<ropeway_cloudtrail::Recorder> {
+    let core = from.core;
+    let setup = ropeway_cloudtrail::Setup {
+        registry,
+        services: Arc::clone(from.services),
+        gate: from.access.clone(),
+        master: from.master.clone(),
+    };
+    let service = Arc::new(ropeway_cloudtrail::service(core.clone(), setup.clone()));
+    made.dispatches.push(Arc::new(cloudtrail::CloudtrailDispatch(service)));
+    let deliveries = ropeway_cloudtrail::CloudTrailActor::new(core.clone(), setup.clone());
+    made.actors.insert(Space::CloudTrail, Arc::new(deliveries));
+    let recorder = ropeway_cloudtrail::Recorder::new(core.clone(), Arc::clone(&setup.registry));
+    let recorder = Arc::new(recorder);
+    let running = Arc::clone(&recorder);
+    tokio::spawn(async move { running.run().await });
+    from.services.set_audit(Arc::clone(&recorder) as Arc<dyn Audit>);
+    recorder
 }
 
 /// Deletes bodies that no object names: at start, when a crash may have left some, and every hour.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderMap;
 use ropeway_core::BoxFuture;
 
+use crate::audit::{Audit, Watch};
 use crate::protocol::{self, RequestBody, RequestParts, ResponseBody};
 use crate::schema::{Operation, Protocol, Service};
 use crate::{Cx, Decode, Encode, Error, Keys};
@@ -57,6 +58,8 @@ pub struct Call {
     pub labels: Vec<(&'static str, String)>,
     /// The body.
     pub body: RequestBody,
+    /// Who keeps the audit log, if it is kept.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 /// A call from within the server.
@@ -67,6 +70,8 @@ pub struct LocalCall {
     pub cx: Cx,
     /// The input structure.
     pub input: Box<dyn Any + Send>,
+    /// Who keeps the audit log, if it is kept.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 /// A service, its type forgotten. Generated for each.
@@ -96,12 +101,19 @@ where
     }
 }
 
-async fn decode_and_run<I, F, Fut>(call: Call, run: F) -> Result<I::Output, Error>
+async fn decode_and_run<I, F, Fut>(mut call: Call, run: F) -> Result<I::Output, Error>
 where
     I: Input,
     F: FnOnce(Cx, I) -> Fut + Send,
     Fut: Future<Output = Result<I::Output, Error>> + Send,
 {
+    let operation = call.operation;
+    let watch = Watch::begin(call.audit.take(), call.service, operation, &call.cx);
+    let decoded = decode::<I>(call);
+    watched(watch, operation, decoded, run).await
+}
+
+fn decode<I: Input>(call: Call) -> Result<(Cx, I), Error> {
     let parts = RequestParts {
         method: &call.method,
         uri_path: &call.path,
@@ -110,15 +122,47 @@ where
         labels: &call.labels,
         body: call.body,
     };
-    let input: I = protocol::decode_input(call.service, call.operation, call.protocol, parts)?;
-    authorize(call.service, call.operation, &call.cx, &input)?;
-    run(call.cx, input).await
+    let input = protocol::decode_input(call.service, call.operation, call.protocol, parts)?;
+    Ok((call.cx, input))
+}
+
+/// Authorises a call and carries it out; the audit log, if it watches, has it before the answer.
+async fn watched<I, F, Fut>(
+    mut watch: Option<Watch>,
+    operation: &Operation,
+    decoded: Result<(Cx, I), Error>,
+    run: F,
+) -> Result<I::Output, Error>
+where
+    I: Input,
+    F: FnOnce(Cx, I) -> Fut + Send,
+    Fut: Future<Output = Result<I::Output, Error>> + Send,
+{
+    if let (Some(watch), Ok((cx, input))) = (&mut watch, &decoded) {
+        watch.takes(input, input.resources(cx));
+    }
+    let allowed = decoded.and_then(|(cx, input)| {
+        authorize(I::SERVICE, operation, &cx, &input)?;
+        Ok((cx, input))
+    });
+    let result = match allowed {
+        Ok((cx, input)) => run(cx, input).await,
+        Err(error) => Err(error),
+    };
+    match watch {
+        Some(watch) => watch.end(result).await,
+        None => result,
+    }
 }
 
 fn authorize<I: Input>(service: &Service, operation: &Operation, cx: &Cx, input: &I) -> Result<(), Error> {
     let Some(action) = input.action().or(operation.action) else { return Ok(()) };
     let mut keys = Keys::default();
     input.keys(&mut keys);
+    if let Some(source) = &cx.source {
+        keys.add("aws:SourceArn", source);
+        keys.add("aws:SourceAccount", &cx.account);
+    }
     for resource in input.resources(cx) {
         cx.authorize(service, action, &resource, &keys)?;
     }
@@ -137,9 +181,9 @@ where
         .input
         .downcast::<I>()
         .map_err(|_| Error::internal("a call from within with another operation's input"))?;
-    protocol::check(I::SERVICE, call.operation, input.as_ref())?;
-    authorize(I::SERVICE, call.operation, &call.cx, input.as_ref())?;
-    let output = run(call.cx, *input).await?;
+    let watch = Watch::begin(call.audit, I::SERVICE, call.operation, &call.cx);
+    let checked = protocol::check(I::SERVICE, call.operation, input.as_ref());
+    let output = watched(watch, call.operation, checked.map(|()| (call.cx, *input)), run).await?;
     Ok(Box::new(output))
 }
 
@@ -172,24 +216,38 @@ pub fn error_answer(
 
 /// Every service of the server: for requests from without and calls from within.
 #[derive(Default)]
-pub struct Services(OnceLock<BTreeMap<&'static str, Arc<dyn Dispatch>>>);
+pub struct Services {
+    services: OnceLock<BTreeMap<&'static str, Arc<dyn Dispatch>>>,
+    audit: OnceLock<Arc<dyn Audit>>,
+}
 
 impl Services {
     /// Sets the services, once, when all are made.
     pub fn set(&self, services: Vec<Arc<dyn Dispatch>>) {
         let by_id = services.into_iter().map(|service| (service.service().id, service)).collect();
         // A second call would be a fault of the wiring; the first one's services stay.
-        let _ = self.0.set(by_id);
+        let _ = self.services.set(by_id);
+    }
+
+    /// Has every call of an operation told, from now on.
+    pub fn set_audit(&self, audit: Arc<dyn Audit>) {
+        // As above: the first one stays.
+        let _ = self.audit.set(audit);
+    }
+
+    /// Who keeps the audit log.
+    pub fn audit(&self) -> Option<Arc<dyn Audit>> {
+        self.audit.get().cloned()
     }
 
     /// The service of an id.
     pub fn get(&self, id: &str) -> Option<&Arc<dyn Dispatch>> {
-        self.0.get()?.get(id)
+        self.services.get()?.get(id)
     }
 
     /// Every service, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Dispatch>> {
-        self.0.get().into_iter().flat_map(BTreeMap::values)
+        self.services.get().into_iter().flat_map(BTreeMap::values)
     }
 
     /// Calls an operation from within, as the principal of `cx`: the same validation and
@@ -198,7 +256,9 @@ impl Services {
         let refusal = || Error::internal(format!("{}:{} is not there", I::SERVICE.id, I::OPERATION));
         let dispatch = self.get(I::SERVICE.id).ok_or_else(refusal)?;
         let operation = I::SERVICE.operations.iter().find(|o| o.name == I::OPERATION).ok_or_else(refusal)?;
-        let answer = dispatch.call_local(LocalCall { operation, cx, input: Box::new(input) }).await?;
+        let answer = dispatch
+            .call_local(LocalCall { operation, cx, input: Box::new(input), audit: self.audit() })
+            .await?;
         let output = answer.downcast::<I::Output>();
         output
             .map(|output| *output)

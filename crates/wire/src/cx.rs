@@ -217,6 +217,8 @@ pub struct Cx {
     pub now: Time,
     /// Decides what is allowed.
     pub gate: Arc<dyn Gate>,
+    /// Of a service's call: ARN of the resource that it acts for, `aws:SourceArn`.
+    pub source: Option<Arc<str>>,
 }
 
 impl Cx {
@@ -266,6 +268,7 @@ impl Cx {
             user_agent: "ropeway".to_owned(),
             now,
             gate,
+            source: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Shapes come from `ropeway-api` as constants ([`schema`]) and structures that implement
 //! [`codec::Decode`] and [`codec::Encode`]; codecs implement the other side. See ARCHITECTURE.md.
 
+pub mod audit;
 mod call;
 mod cbor;
 pub mod checksum;

@@ -80,3 +80,11 @@ pub fn layer(name: &str, cx: &Cx) -> String {
     }
     format!("arn:aws:lambda:{}:{}:layer:{name}", cx.region, cx.account)
 }
+
+/// The ARN of a trail that is named by its name or by its ARN.
+pub fn trail(name: &str, cx: &Cx) -> String {
+    if name.starts_with("arn:") {
+        return name.to_owned();
+    }
+    format!("arn:aws:cloudtrail:{}:{}:trail/{name}", cx.region, cx.account)
+}

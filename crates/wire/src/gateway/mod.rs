@@ -198,6 +198,7 @@ impl Gateway {
             headers: parts.headers,
             labels,
             body,
+            audit: self.services.audit(),
         };
         Ok(dispatch.call(call).await)
     }
@@ -261,6 +262,7 @@ impl Gateway {
             user_agent: header("user-agent").to_owned(),
             now: self.clock.now(),
             gate: Arc::clone(&self.gate),
+            source: None,
         }
     }
 }
