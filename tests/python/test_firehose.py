@@ -259,7 +259,6 @@ def test_bad_destinations(shared, change, text):
 
 
 @pytest.mark.parametrize("more, named", [
-    ({"CompressionFormat": "Snappy"}, "(?i)snappy|CompressionFormat"),
     ({"DynamicPartitioningConfiguration": {"Enabled": True}}, "(?i)dynamic.?partitioning"),
     ({"DataFormatConversionConfiguration": {"Enabled": True}}, "(?i)DataFormatConversion"),
     ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Lambda", "Parameters": [

@@ -1,11 +1,8 @@
 //! Delivers closed buffers: reads their records and puts the object, as the destination's role.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures_util::stream;
 use ropeway_api::s3::PutObjectInput;
 use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome, Trace};
@@ -13,6 +10,7 @@ use ropeway_wire::{ByteStream, Cx, Error, Gate, Keys, Roles, Services};
 use tokio::sync::Semaphore;
 
 use crate::commands::{Command, FirehoseMachine, Output};
+use crate::compression::Compression;
 use crate::delimiter;
 use crate::model::{Destination, Flush};
 
@@ -91,7 +89,7 @@ impl FirehoseActor {
         let cx = Cx::from_within(gate, role, &flush.stream.scope.region, &trace, now);
         let records = Records::new(self.core.clone(), flush.clone());
         let mut permit = None;
-        let body = if flush.gzip {
+        let body = if flush.compression != Compression::None {
             let acquired = self.compressing.acquire().await;
             permit = Some(acquired.map_err(|_| Error::from(Fault::Stopping))?);
             ByteStream::from(compressed(records).await?)
@@ -103,7 +101,7 @@ impl FirehoseActor {
             key: key.to_owned(),
             content_length: body.length().and_then(|length| i64::try_from(length).ok()),
             content_type: Some("application/octet-stream".to_owned()),
-            content_encoding: flush.gzip.then(|| "gzip".to_owned()),
+            content_encoding: flush.compression.encoding().map(str::to_owned),
             body: Some(body),
             ..PutObjectInput::default()
         };
@@ -196,9 +194,11 @@ fn plain(records: Records) -> ByteStream {
 /// The object compressed as a whole: its length is known only then.
 async fn compressed(mut records: Records) -> Result<Bytes, Error> {
     let broken = |error: std::io::Error| Error::internal(error.to_string());
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let name = records.flush.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let name = name.strip_suffix(records.flush.compression.extension()).unwrap_or(&name);
+    let mut encoder = records.flush.compression.begin(name).map_err(broken)?;
     while let Some(bytes) = records.next().await? {
-        encoder.write_all(&bytes).map_err(broken)?;
+        encoder.write(&bytes).map_err(broken)?;
     }
     encoder.finish().map(Bytes::from).map_err(broken)
 }

@@ -9,6 +9,7 @@ use ropeway_api::firehose::{
 use ropeway_core::Time;
 use ropeway_wire::Error;
 
+use crate::compression::Compression;
 use crate::delimiter;
 use crate::model::Destination;
 use crate::prefix::Prefixes;
@@ -120,7 +121,7 @@ impl Said {
             error_prefix: None,
             mebibytes: DEFAULT_HINTS.0,
             seconds: DEFAULT_HINTS.1,
-            gzip: false,
+            compression: Compression::None,
             delimiter: None,
             processing_off: false,
             extension: String::new(),
@@ -136,7 +137,7 @@ impl Said {
             (to.mebibytes, to.seconds) = checked_hints(&hints)?;
         }
         if let Some(format) = self.compression {
-            to.gzip = compression(&format)?;
+            to.compression = compression(&format)?;
         }
         if let Some(processing) = self.processing {
             (to.delimiter, to.processing_off) = processors(processing)?;
@@ -195,12 +196,8 @@ fn checked_hints(hints: &BufferingHints) -> Result<(u32, u32), Error> {
     }
 }
 
-fn compression(format: &str) -> Result<bool, Error> {
-    match format {
-        "UNCOMPRESSED" => Ok(false),
-        "GZIP" => Ok(true),
-        other => Err(refused(format_args!("CompressionFormat {other}"))),
-    }
+fn compression(format: &str) -> Result<Compression, Error> {
+    Compression::parse(format).ok_or_else(|| refused(format_args!("CompressionFormat {format}")))
 }
 
 /// The delimiter's parameters, if its processor is there and enabled; and whether processing is off.
@@ -252,10 +249,6 @@ fn described_processing(of: &Destination) -> ProcessingConfiguration {
     }
 }
 
-fn compression_name(of: &Destination) -> String {
-    if of.gzip { "GZIP" } else { "UNCOMPRESSED" }.to_owned()
-}
-
 fn no_encryption() -> EncryptionConfiguration {
     EncryptionConfiguration { no_encryption_config: Some("NoEncryption".to_owned()) }
 }
@@ -272,7 +265,7 @@ pub fn described(of: &Destination) -> S3DestinationDescription {
         prefix: of.prefix.clone(),
         error_output_prefix: of.error_prefix.clone(),
         buffering_hints: described_hints(of),
-        compression_format: compression_name(of),
+        compression_format: of.compression.name().to_owned(),
         encryption_configuration: no_encryption(),
         cloud_watch_logging_options: Some(no_logging()),
     }
@@ -286,7 +279,7 @@ pub fn described_extended(of: &Destination) -> ExtendedS3DestinationDescription 
         prefix: of.prefix.clone(),
         error_output_prefix: of.error_prefix.clone(),
         buffering_hints: described_hints(of),
-        compression_format: compression_name(of),
+        compression_format: of.compression.name().to_owned(),
         encryption_configuration: no_encryption(),
         cloud_watch_logging_options: Some(no_logging()),
         processing_configuration: (of.delimiter.is_some() || of.processing_off)

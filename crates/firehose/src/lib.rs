@@ -16,6 +16,7 @@
 
 mod actor;
 mod commands;
+mod compression;
 mod delimiter;
 mod destination;
 mod keys;

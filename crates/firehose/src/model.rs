@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ropeway_core::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::compression::Compression;
 use crate::keys::StreamName;
 
 /// Id of a stream's one destination.
@@ -44,8 +45,8 @@ pub struct Destination {
     pub mebibytes: u32,
     /// `IntervalInSeconds`: 0 to 900
     pub seconds: u32,
-    /// `CompressionFormat` is GZIP
-    pub gzip: bool,
+    /// `CompressionFormat`
+    pub compression: Compression,
     /// `AppendDelimiterToRecord` is among the processors: with its parameters
     pub delimiter: Option<Vec<(String, String)>>,
     /// A `ProcessingConfiguration` was given that is not enabled.
@@ -101,8 +102,8 @@ pub struct Flush {
     pub key: String,
     /// Its key should S3 not take it under the other.
     pub error_key: String,
-    /// Whether the object is compressed.
-    pub gzip: bool,
+    /// How the object is compressed.
+    pub compression: Compression,
     /// Whether a newline follows each record.
     pub delimited: bool,
     /// The trace of the first record.

@@ -97,9 +97,9 @@ pub(super) fn close(tx: &mut Tx, live: &Live, buffer: &mut Buffer) -> Result<(),
     let Some(open) = buffer.open.take() else { return Ok(()) };
     let (stream, destination) = (&live.stream, &live.stream.destination);
     let random = tx.ids().text(LETTERS, prefix::RANDOM);
-    let extension = match (destination.extension.as_str(), destination.gzip) {
-        ("", true) => ".gz",
-        (extension, _) => extension,
+    let extension = match destination.extension.as_str() {
+        "" => destination.compression.extension(),
+        extension => extension,
     };
     let mut name = object_name(&stream.name.name, stream.version, open.opened, &tx.ids().uuid());
     name.push_str(extension);
@@ -112,7 +112,7 @@ pub(super) fn close(tx: &mut Tx, live: &Live, buffer: &mut Buffer) -> Result<(),
         opened: open.opened,
         key: live.prefixes.object(open.opened, &random) + &name,
         error_key: live.prefixes.error(open.opened, &random) + &name,
-        gzip: destination.gzip,
+        compression: destination.compression,
         delimited: destination.delimiter.is_some(),
         trace: open.trace,
     };

@@ -66,6 +66,46 @@ async fn a_full_buffer_becomes_an_object_at_once() {
     assert_eq!(world.objects(2).await.len(), 2);
 }
 
+/// Extensions: <https://docs.aws.amazon.com/firehose/latest/dev/basic-deliver.html>.
+#[tokio::test]
+async fn objects_are_compressed_and_named_so() {
+    for (format, extension) in
+        [("ZIP", ".zip"), ("Snappy", ".snappy"), ("HADOOP_SNAPPY", ".hsnappy"), ("UNCOMPRESSED", "")]
+    {
+        let world = World::new().await;
+        let mut wanted = destination();
+        wanted.compression_format = Some(format.to_owned());
+        world.create(wanted).await;
+        world.put("a").await.unwrap();
+        world.advance(60);
+        let objects = world.objects(1).await;
+        let (key, body) = objects.first_key_value().unwrap();
+        assert!(key.ends_with(extension), "{key}");
+        let got = match format {
+            "ZIP" => {
+                let mut archive = zip::ZipArchive::new(std::io::Cursor::new(body)).unwrap();
+                let mut file = archive.by_index(0).unwrap();
+                assert_eq!(format!("{}.zip", file.name().unwrap()), key.rsplit('/').next().unwrap());
+                let mut text = String::new();
+                file.read_to_string(&mut text).unwrap();
+                text
+            }
+            "Snappy" => {
+                let mut text = String::new();
+                snap::read::FrameDecoder::new(body.as_ref()).read_to_string(&mut text).unwrap();
+                text
+            }
+            "HADOOP_SNAPPY" => {
+                assert_eq!(body[..4], 2u32.to_be_bytes());
+                String::from_utf8(snap::raw::Decoder::new().decompress_vec(&body[8..]).unwrap()).unwrap()
+            }
+            _ => text(body).to_owned(),
+        };
+        assert_eq!(got, "a\n");
+        assert_eq!(world.s3.inputs.lock().unwrap()[0].2, None);
+    }
+}
+
 #[tokio::test]
 async fn batches_keep_their_order_whatever_their_size() {
     let world = World::new().await;
