@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import urlsplit
 
@@ -186,6 +187,41 @@ def test_throttles_and_quotas(own):
     assert api.call("/x", headers=headers).json == {"message": "Too Many Requests"}
     own.advance(100)
     assert api.call("/x", headers=headers).status == 200
+
+
+def test_usage(own):
+    iam, name = own.client("iam"), unique("echo")
+    arn = create(own.client("lambda"), name, make_role(iam, name), "def handler(e, c):\n return {'body': 'x'}")["FunctionArn"]
+    allow_calls(own, name)
+    api, key, plan = keyed(own, arn, quota={"limit": 3, "period": "MONTH"})
+    client, headers = own.client("apigateway"), {"x-api-key": key["value"]}
+    own.advance(-own.now().timestamp() % 86_400 + 43_200)
+    today = own.now().date()
+    usage = lambda first, last, **more: client.get_usage(
+        usagePlanId=plan, startDate=str(today + timedelta(first)), endDate=str(today + timedelta(last)), **more)
+    assert usage(0, 0)["items"] == {}
+    assert [api.call("/x", headers=headers).status for _ in range(4)] == [200, 200, 200, 429]
+    shown = usage(-1, 0)
+    assert shown["items"] == {key["id"]: [[0, 3], [3, 0]]} and shown["usagePlanId"] == plan
+    assert usage(0, 0, keyId=key["id"])["items"] == {key["id"]: [[3, 0]]} and usage(0, 0, keyId="none")["items"] == {}
+    # An extension is of this period alone.
+    left = [{"op": "replace", "path": "/remaining", "value": "5"}]
+    assert client.update_usage(usagePlanId=plan, keyId=key["id"], patchOperations=left)["items"] == {key["id"]: [[3, 5]]}
+    assert [api.call("/x", headers=headers).status for _ in range(6)] == [200] * 5 + [429]
+    own.restart_after_kill()
+    assert usage(0, 0)["items"] == {key["id"]: [[8, 0]]}
+    own.advance(32 * 86_400)
+    assert api.call("/x", headers=headers).status == 200
+    assert usage(0, 32)["items"][key["id"]][-1] == [1, 2]
+    for error, text, arguments in (
+            ("BadRequestException", "Invalid date", {"startDate": "yesterday"}), ("BadRequestException", "before", {"startDate": "2030-01-01"}),
+            ("BadRequestException", "at most 90 days", {"startDate": "2020-01-01"}), ("NotFoundException", "Usage Plan", {"usagePlanId": "none"})):
+        with refused(error, None, text):
+            client.get_usage(**{"usagePlanId": plan, "startDate": "2025-12-31", "endDate": "2026-01-01", **arguments})
+    with refused("NotFoundException", 404, "Usage Plan Key"):
+        client.update_usage(usagePlanId=plan, keyId="none", patchOperations=left)
+    with refused("BadRequestException", 400, "Must be one of: [/remaining]"):
+        client.update_usage(usagePlanId=plan, keyId=key["id"], patchOperations=[{**left[0], "path": "/used"}])
 
 
 def test_a_stage_throttles_its_methods(own):

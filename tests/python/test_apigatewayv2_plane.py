@@ -272,7 +272,7 @@ def test_http_endpoints_and_mappings(server, endpoint):
     seen = answer.json
     assert (seen["path"], seen["verb"], seen["body"]) == ("/at/x%20y?q=1&q=2", "POST", "b")
     assert seen["headers"]["x-own"] == "o" and seen["headers"]["via"] == "HTTP/1.1 AmazonAPIGateway"
-    assert seen["headers"]["forwarded"] == f"for=127.0.0.1;host={api.host};proto=http"
+    assert seen["headers"]["forwarded"] == f"by=127.0.0.1;for=127.0.0.1;host={api.host};proto=http"
     mapped = api.integration(endpoint.address + "/ignored?kept=1", IntegrationMethod="PUT", RequestParameters={
         "overwrite:path": "/to/${request.path.id}/$x", "append:header.x-a": "$request.header.x-own",
         "overwrite:header.x-b": "${stageVariables.v}-${context.httpMethod}", "remove:header.user-agent": "''",

@@ -27,16 +27,6 @@ pub static SERVICE: Service = Service {
     operations: OPERATIONS,
     refused_operations: &[
         RefusedOperation {
-            name: "CreateDocumentationPart",
-            method: "POST",
-            uri: "/restapis/{restapi_id}/documentation/parts",
-        },
-        RefusedOperation {
-            name: "CreateDocumentationVersion",
-            method: "POST",
-            uri: "/restapis/{restapi_id}/documentation/versions",
-        },
-        RefusedOperation {
             name: "CreateDomainNameAccessAssociation",
             method: "POST",
             uri: "/domainnameaccessassociations",
@@ -46,16 +36,6 @@ pub static SERVICE: Service = Service {
             name: "DeleteClientCertificate",
             method: "DELETE",
             uri: "/clientcertificates/{clientcertificate_id}",
-        },
-        RefusedOperation {
-            name: "DeleteDocumentationPart",
-            method: "DELETE",
-            uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
-        },
-        RefusedOperation {
-            name: "DeleteDocumentationVersion",
-            method: "DELETE",
-            uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
         },
         RefusedOperation {
             name: "DeleteDomainNameAccessAssociation",
@@ -71,34 +51,9 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "GetClientCertificates", method: "GET", uri: "/clientcertificates" },
         RefusedOperation {
-            name: "GetDocumentationPart",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
-        },
-        RefusedOperation {
-            name: "GetDocumentationParts",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/documentation/parts",
-        },
-        RefusedOperation {
-            name: "GetDocumentationVersion",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
-        },
-        RefusedOperation {
-            name: "GetDocumentationVersions",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/documentation/versions",
-        },
-        RefusedOperation {
             name: "GetDomainNameAccessAssociations",
             method: "GET",
             uri: "/domainnameaccessassociations",
-        },
-        RefusedOperation {
-            name: "GetModelTemplate",
-            method: "GET",
-            uri: "/restapis/{restapi_id}/models/{model_name}/default_template",
         },
         RefusedOperation {
             name: "GetSdk",
@@ -107,49 +62,18 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "GetSdkType", method: "GET", uri: "/sdktypes/{sdktype_id}" },
         RefusedOperation { name: "GetSdkTypes", method: "GET", uri: "/sdktypes" },
-        RefusedOperation { name: "GetUsage", method: "GET", uri: "/usageplans/{usageplanId}/usage" },
         RefusedOperation { name: "GetVpcLink", method: "GET", uri: "/vpclinks/{vpclink_id}" },
         RefusedOperation { name: "GetVpcLinks", method: "GET", uri: "/vpclinks" },
         RefusedOperation { name: "ImportApiKeys", method: "POST", uri: "/apikeys?mode=import" },
-        RefusedOperation {
-            name: "ImportDocumentationParts",
-            method: "PUT",
-            uri: "/restapis/{restapi_id}/documentation/parts",
-        },
         RefusedOperation {
             name: "RejectDomainNameAccessAssociation",
             method: "POST",
             uri: "/rejectdomainnameaccessassociations",
         },
         RefusedOperation {
-            name: "TestInvokeAuthorizer",
-            method: "POST",
-            uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}",
-        },
-        RefusedOperation {
-            name: "TestInvokeMethod",
-            method: "POST",
-            uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}",
-        },
-        RefusedOperation {
             name: "UpdateClientCertificate",
             method: "PATCH",
             uri: "/clientcertificates/{clientcertificate_id}",
-        },
-        RefusedOperation {
-            name: "UpdateDocumentationPart",
-            method: "PATCH",
-            uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
-        },
-        RefusedOperation {
-            name: "UpdateDocumentationVersion",
-            method: "PATCH",
-            uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
-        },
-        RefusedOperation {
-            name: "UpdateUsage",
-            method: "PATCH",
-            uri: "/usageplans/{usageplanId}/keys/{keyId}/usage",
         },
         RefusedOperation { name: "UpdateVpcLink", method: "PATCH", uri: "/vpclinks/{vpclink_id}" },
     ],
@@ -196,6 +120,31 @@ static OPERATIONS: &[Operation] = &[
         status: 201,
         input: Member::new("CreateDeploymentRequest", &schemas::CREATE_DEPLOYMENT_REQUEST),
         output: Member::new("Deployment", &schemas::DEPLOYMENT),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "CreateDocumentationPart",
+        method: "POST",
+        uri: "/restapis/{restapi_id}/documentation/parts",
+        status: 201,
+        input: Member::new("CreateDocumentationPartRequest", &schemas::CREATE_DOCUMENTATION_PART_REQUEST),
+        output: Member::new("DocumentationPart", &schemas::DOCUMENTATION_PART),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "CreateDocumentationVersion",
+        method: "POST",
+        uri: "/restapis/{restapi_id}/documentation/versions",
+        status: 201,
+        input: Member::new(
+            "CreateDocumentationVersionRequest",
+            &schemas::CREATE_DOCUMENTATION_VERSION_REQUEST,
+        ),
+        output: Member::new("DocumentationVersion", &schemas::DOCUMENTATION_VERSION),
         result_wrapper: None,
         action: Some("apigateway:POST"),
         checksum_required: false,
@@ -327,6 +276,31 @@ static OPERATIONS: &[Operation] = &[
         uri: "/restapis/{restapi_id}/deployments/{deployment_id}",
         status: 202,
         input: Member::new("DeleteDeploymentRequest", &schemas::DELETE_DEPLOYMENT_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteDocumentationPart",
+        method: "DELETE",
+        uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
+        status: 202,
+        input: Member::new("DeleteDocumentationPartRequest", &schemas::DELETE_DOCUMENTATION_PART_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("apigateway:DELETE"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteDocumentationVersion",
+        method: "DELETE",
+        uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
+        status: 202,
+        input: Member::new(
+            "DeleteDocumentationVersionRequest",
+            &schemas::DELETE_DOCUMENTATION_VERSION_REQUEST,
+        ),
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("apigateway:DELETE"),
@@ -600,6 +574,50 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetDocumentationPart",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
+        status: 200,
+        input: Member::new("GetDocumentationPartRequest", &schemas::GET_DOCUMENTATION_PART_REQUEST),
+        output: Member::new("DocumentationPart", &schemas::DOCUMENTATION_PART),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDocumentationParts",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/documentation/parts",
+        status: 200,
+        input: Member::new("GetDocumentationPartsRequest", &schemas::GET_DOCUMENTATION_PARTS_REQUEST),
+        output: Member::new("DocumentationParts", &schemas::DOCUMENTATION_PARTS),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDocumentationVersion",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
+        status: 200,
+        input: Member::new("GetDocumentationVersionRequest", &schemas::GET_DOCUMENTATION_VERSION_REQUEST),
+        output: Member::new("DocumentationVersion", &schemas::DOCUMENTATION_VERSION),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetDocumentationVersions",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/documentation/versions",
+        status: 200,
+        input: Member::new("GetDocumentationVersionsRequest", &schemas::GET_DOCUMENTATION_VERSIONS_REQUEST),
+        output: Member::new("DocumentationVersions", &schemas::DOCUMENTATION_VERSIONS),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetDomainName",
         method: "GET",
         uri: "/domainnames/{domain_name}",
@@ -705,6 +723,17 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("GetModelRequest", &schemas::GET_MODEL_REQUEST),
         output: Member::new("Model", &schemas::MODEL),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetModelTemplate",
+        method: "GET",
+        uri: "/restapis/{restapi_id}/models/{model_name}/default_template",
+        status: 200,
+        input: Member::new("GetModelTemplateRequest", &schemas::GET_MODEL_TEMPLATE_REQUEST),
+        output: Member::new("Template", &schemas::TEMPLATE),
         result_wrapper: None,
         action: Some("apigateway:GET"),
         checksum_required: false,
@@ -820,6 +849,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetUsage",
+        method: "GET",
+        uri: "/usageplans/{usageplanId}/usage",
+        status: 200,
+        input: Member::new("GetUsageRequest", &schemas::GET_USAGE_REQUEST),
+        output: Member::new("Usage", &schemas::USAGE),
+        result_wrapper: None,
+        action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetUsagePlan",
         method: "GET",
         uri: "/usageplans/{usageplanId}",
@@ -861,6 +901,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("UsagePlans", &schemas::USAGE_PLANS),
         result_wrapper: None,
         action: Some("apigateway:GET"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ImportDocumentationParts",
+        method: "PUT",
+        uri: "/restapis/{restapi_id}/documentation/parts",
+        status: 200,
+        input: Member::new("ImportDocumentationPartsRequest", &schemas::IMPORT_DOCUMENTATION_PARTS_REQUEST),
+        output: Member::new("DocumentationPartIds", &schemas::DOCUMENTATION_PART_IDS),
+        result_wrapper: None,
+        action: Some("apigateway:PUT"),
         checksum_required: false,
     },
     Operation {
@@ -952,6 +1003,28 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "TestInvokeAuthorizer",
+        method: "POST",
+        uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}",
+        status: 200,
+        input: Member::new("TestInvokeAuthorizerRequest", &schemas::TEST_INVOKE_AUTHORIZER_REQUEST),
+        output: Member::new("TestInvokeAuthorizerResponse", &schemas::TEST_INVOKE_AUTHORIZER_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "TestInvokeMethod",
+        method: "POST",
+        uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}",
+        status: 200,
+        input: Member::new("TestInvokeMethodRequest", &schemas::TEST_INVOKE_METHOD_REQUEST),
+        output: Member::new("TestInvokeMethodResponse", &schemas::TEST_INVOKE_METHOD_RESPONSE),
+        result_wrapper: None,
+        action: Some("apigateway:POST"),
+        checksum_required: false,
+    },
+    Operation {
         name: "UntagResource",
         method: "DELETE",
         uri: "/tags/{resource_arn}",
@@ -1013,6 +1086,31 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
         input: Member::new("UpdateDeploymentRequest", &schemas::UPDATE_DEPLOYMENT_REQUEST),
         output: Member::new("Deployment", &schemas::DEPLOYMENT),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "UpdateDocumentationPart",
+        method: "PATCH",
+        uri: "/restapis/{restapi_id}/documentation/parts/{part_id}",
+        status: 200,
+        input: Member::new("UpdateDocumentationPartRequest", &schemas::UPDATE_DOCUMENTATION_PART_REQUEST),
+        output: Member::new("DocumentationPart", &schemas::DOCUMENTATION_PART),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "UpdateDocumentationVersion",
+        method: "PATCH",
+        uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}",
+        status: 200,
+        input: Member::new(
+            "UpdateDocumentationVersionRequest",
+            &schemas::UPDATE_DOCUMENTATION_VERSION_REQUEST,
+        ),
+        output: Member::new("DocumentationVersion", &schemas::DOCUMENTATION_VERSION),
         result_wrapper: None,
         action: Some("apigateway:PATCH"),
         checksum_required: false,
@@ -1139,6 +1237,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "UpdateUsage",
+        method: "PATCH",
+        uri: "/usageplans/{usageplanId}/keys/{keyId}/usage",
+        status: 200,
+        input: Member::new("UpdateUsageRequest", &schemas::UPDATE_USAGE_REQUEST),
+        output: Member::new("Usage", &schemas::USAGE),
+        result_wrapper: None,
+        action: Some("apigateway:PATCH"),
+        checksum_required: false,
+    },
+    Operation {
         name: "UpdateUsagePlan",
         method: "PATCH",
         uri: "/usageplans/{usageplanId}",
@@ -1173,6 +1282,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: CreateDeploymentInput,
     ) -> impl Future<Output = Result<CreateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn create_documentation_part(
+        &self,
+        cx: &Cx,
+        input: CreateDocumentationPartInput,
+    ) -> impl Future<Output = Result<CreateDocumentationPartOutput, ropeway_wire::Error>> + Send;
+    fn create_documentation_version(
+        &self,
+        cx: &Cx,
+        input: CreateDocumentationVersionInput,
+    ) -> impl Future<Output = Result<CreateDocumentationVersionOutput, ropeway_wire::Error>> + Send;
     fn create_domain_name(
         &self,
         cx: &Cx,
@@ -1233,6 +1352,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteDeploymentInput,
     ) -> impl Future<Output = Result<DeleteDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn delete_documentation_part(
+        &self,
+        cx: &Cx,
+        input: DeleteDocumentationPartInput,
+    ) -> impl Future<Output = Result<DeleteDocumentationPartOutput, ropeway_wire::Error>> + Send;
+    fn delete_documentation_version(
+        &self,
+        cx: &Cx,
+        input: DeleteDocumentationVersionInput,
+    ) -> impl Future<Output = Result<DeleteDocumentationVersionOutput, ropeway_wire::Error>> + Send;
     fn delete_domain_name(
         &self,
         cx: &Cx,
@@ -1353,6 +1482,26 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetDeploymentsInput,
     ) -> impl Future<Output = Result<GetDeploymentsOutput, ropeway_wire::Error>> + Send;
+    fn get_documentation_part(
+        &self,
+        cx: &Cx,
+        input: GetDocumentationPartInput,
+    ) -> impl Future<Output = Result<GetDocumentationPartOutput, ropeway_wire::Error>> + Send;
+    fn get_documentation_parts(
+        &self,
+        cx: &Cx,
+        input: GetDocumentationPartsInput,
+    ) -> impl Future<Output = Result<GetDocumentationPartsOutput, ropeway_wire::Error>> + Send;
+    fn get_documentation_version(
+        &self,
+        cx: &Cx,
+        input: GetDocumentationVersionInput,
+    ) -> impl Future<Output = Result<GetDocumentationVersionOutput, ropeway_wire::Error>> + Send;
+    fn get_documentation_versions(
+        &self,
+        cx: &Cx,
+        input: GetDocumentationVersionsInput,
+    ) -> impl Future<Output = Result<GetDocumentationVersionsOutput, ropeway_wire::Error>> + Send;
     fn get_domain_name(
         &self,
         cx: &Cx,
@@ -1403,6 +1552,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetModelInput,
     ) -> impl Future<Output = Result<GetModelOutput, ropeway_wire::Error>> + Send;
+    fn get_model_template(
+        &self,
+        cx: &Cx,
+        input: GetModelTemplateInput,
+    ) -> impl Future<Output = Result<GetModelTemplateOutput, ropeway_wire::Error>> + Send;
     fn get_models(
         &self,
         cx: &Cx,
@@ -1453,6 +1607,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetTagsInput,
     ) -> impl Future<Output = Result<GetTagsOutput, ropeway_wire::Error>> + Send;
+    fn get_usage(
+        &self,
+        cx: &Cx,
+        input: GetUsageInput,
+    ) -> impl Future<Output = Result<GetUsageOutput, ropeway_wire::Error>> + Send;
     fn get_usage_plan(
         &self,
         cx: &Cx,
@@ -1473,6 +1632,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: GetUsagePlansInput,
     ) -> impl Future<Output = Result<GetUsagePlansOutput, ropeway_wire::Error>> + Send;
+    fn import_documentation_parts(
+        &self,
+        cx: &Cx,
+        input: ImportDocumentationPartsInput,
+    ) -> impl Future<Output = Result<ImportDocumentationPartsOutput, ropeway_wire::Error>> + Send;
     fn import_rest_api(
         &self,
         cx: &Cx,
@@ -1513,6 +1677,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: TagResourceInput,
     ) -> impl Future<Output = Result<TagResourceOutput, ropeway_wire::Error>> + Send;
+    fn test_invoke_authorizer(
+        &self,
+        cx: &Cx,
+        input: TestInvokeAuthorizerInput,
+    ) -> impl Future<Output = Result<TestInvokeAuthorizerOutput, ropeway_wire::Error>> + Send;
+    fn test_invoke_method(
+        &self,
+        cx: &Cx,
+        input: TestInvokeMethodInput,
+    ) -> impl Future<Output = Result<TestInvokeMethodOutput, ropeway_wire::Error>> + Send;
     fn untag_resource(
         &self,
         cx: &Cx,
@@ -1543,6 +1717,16 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: UpdateDeploymentInput,
     ) -> impl Future<Output = Result<UpdateDeploymentOutput, ropeway_wire::Error>> + Send;
+    fn update_documentation_part(
+        &self,
+        cx: &Cx,
+        input: UpdateDocumentationPartInput,
+    ) -> impl Future<Output = Result<UpdateDocumentationPartOutput, ropeway_wire::Error>> + Send;
+    fn update_documentation_version(
+        &self,
+        cx: &Cx,
+        input: UpdateDocumentationVersionInput,
+    ) -> impl Future<Output = Result<UpdateDocumentationVersionOutput, ropeway_wire::Error>> + Send;
     fn update_domain_name(
         &self,
         cx: &Cx,
@@ -1598,6 +1782,11 @@ pub trait Apigateway: Send + Sync + 'static {
         cx: &Cx,
         input: UpdateStageInput,
     ) -> impl Future<Output = Result<UpdateStageOutput, ropeway_wire::Error>> + Send;
+    fn update_usage(
+        &self,
+        cx: &Cx,
+        input: UpdateUsageInput,
+    ) -> impl Future<Output = Result<UpdateUsageOutput, ropeway_wire::Error>> + Send;
     fn update_usage_plan(
         &self,
         cx: &Cx,
@@ -1636,6 +1825,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.create_deployment(&cx, input).await
                 }))
             }
+            "CreateDocumentationPart" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: CreateDocumentationPartInput| async move {
+                    service.create_documentation_part(&cx, input).await
+                },
+            )),
+            "CreateDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: CreateDocumentationVersionInput| async move {
+                    service.create_documentation_version(&cx, input).await
+                },
+            )),
             "CreateDomainName" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDomainNameInput| async move {
                     service.create_domain_name(&cx, input).await
@@ -1696,6 +1897,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.delete_deployment(&cx, input).await
                 }))
             }
+            "DeleteDocumentationPart" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteDocumentationPartInput| async move {
+                    service.delete_documentation_part(&cx, input).await
+                },
+            )),
+            "DeleteDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteDocumentationVersionInput| async move {
+                    service.delete_documentation_version(&cx, input).await
+                },
+            )),
             "DeleteDomainName" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDomainNameInput| async move {
                     service.delete_domain_name(&cx, input).await
@@ -1816,6 +2029,28 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_deployments(&cx, input).await
                 }))
             }
+            "GetDocumentationPart" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDocumentationPartInput| async move {
+                    service.get_documentation_part(&cx, input).await
+                }))
+            }
+            "GetDocumentationParts" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDocumentationPartsInput| async move {
+                    service.get_documentation_parts(&cx, input).await
+                }))
+            }
+            "GetDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetDocumentationVersionInput| async move {
+                    service.get_documentation_version(&cx, input).await
+                },
+            )),
+            "GetDocumentationVersions" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetDocumentationVersionsInput| async move {
+                    service.get_documentation_versions(&cx, input).await
+                },
+            )),
             "GetDomainName" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNameInput| async move {
                     service.get_domain_name(&cx, input).await
@@ -1860,6 +2095,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "GetModel" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelInput| async move {
                 service.get_model(&cx, input).await
             })),
+            "GetModelTemplate" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelTemplateInput| async move {
+                    service.get_model_template(&cx, input).await
+                }))
+            }
             "GetModels" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelsInput| async move {
                 service.get_models(&cx, input).await
             })),
@@ -1902,6 +2142,9 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "GetTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetTagsInput| async move {
                 service.get_tags(&cx, input).await
             })),
+            "GetUsage" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsageInput| async move {
+                service.get_usage(&cx, input).await
+            })),
             "GetUsagePlan" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsagePlanInput| async move {
                     service.get_usage_plan(&cx, input).await
@@ -1922,6 +2165,12 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_usage_plans(&cx, input).await
                 }))
             }
+            "ImportDocumentationParts" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: ImportDocumentationPartsInput| async move {
+                    service.import_documentation_parts(&cx, input).await
+                },
+            )),
             "ImportRestApi" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: ImportRestApiInput| async move {
                     service.import_rest_api(&cx, input).await
@@ -1960,6 +2209,16 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.tag_resource(&cx, input).await
                 }))
             }
+            "TestInvokeAuthorizer" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: TestInvokeAuthorizerInput| async move {
+                    service.test_invoke_authorizer(&cx, input).await
+                }))
+            }
+            "TestInvokeMethod" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: TestInvokeMethodInput| async move {
+                    service.test_invoke_method(&cx, input).await
+                }))
+            }
             "UntagResource" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
@@ -1990,6 +2249,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.update_deployment(&cx, input).await
                 }))
             }
+            "UpdateDocumentationPart" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: UpdateDocumentationPartInput| async move {
+                    service.update_documentation_part(&cx, input).await
+                },
+            )),
+            "UpdateDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: UpdateDocumentationVersionInput| async move {
+                    service.update_documentation_version(&cx, input).await
+                },
+            )),
             "UpdateDomainName" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDomainNameInput| async move {
                     service.update_domain_name(&cx, input).await
@@ -2046,6 +2317,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.update_stage(&cx, input).await
                 }))
             }
+            "UpdateUsage" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateUsageInput| async move {
+                    service.update_usage(&cx, input).await
+                }))
+            }
             "UpdateUsagePlan" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateUsagePlanInput| async move {
                     service.update_usage_plan(&cx, input).await
@@ -2079,6 +2355,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.create_deployment(&cx, input).await
                 }))
             }
+            "CreateDocumentationPart" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: CreateDocumentationPartInput| async move {
+                    service.create_documentation_part(&cx, input).await
+                },
+            )),
+            "CreateDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: CreateDocumentationVersionInput| async move {
+                    service.create_documentation_version(&cx, input).await
+                },
+            )),
             "CreateDomainName" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDomainNameInput| async move {
                     service.create_domain_name(&cx, input).await
@@ -2142,6 +2430,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.delete_deployment(&cx, input).await
                 }))
             }
+            "DeleteDocumentationPart" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteDocumentationPartInput| async move {
+                    service.delete_documentation_part(&cx, input).await
+                },
+            )),
+            "DeleteDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteDocumentationVersionInput| async move {
+                    service.delete_documentation_version(&cx, input).await
+                },
+            )),
             "DeleteDomainName" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDomainNameInput| async move {
                     service.delete_domain_name(&cx, input).await
@@ -2271,6 +2571,30 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_deployments(&cx, input).await
                 }))
             }
+            "GetDocumentationPart" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetDocumentationPartInput| async move {
+                    service.get_documentation_part(&cx, input).await
+                },
+            )),
+            "GetDocumentationParts" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetDocumentationPartsInput| async move {
+                    service.get_documentation_parts(&cx, input).await
+                },
+            )),
+            "GetDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetDocumentationVersionInput| async move {
+                    service.get_documentation_version(&cx, input).await
+                },
+            )),
+            "GetDocumentationVersions" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetDocumentationVersionsInput| async move {
+                    service.get_documentation_versions(&cx, input).await
+                },
+            )),
             "GetDomainName" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNameInput| async move {
                     service.get_domain_name(&cx, input).await
@@ -2325,6 +2649,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_model(&cx, input).await
                 }))
             }
+            "GetModelTemplate" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetModelTemplateInput| async move {
+                    service.get_model_template(&cx, input).await
+                }))
+            }
             "GetModels" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetModelsInput| async move {
                     service.get_models(&cx, input).await
@@ -2377,6 +2706,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_tags(&cx, input).await
                 }))
             }
+            "GetUsage" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsageInput| async move {
+                    service.get_usage(&cx, input).await
+                }))
+            }
             "GetUsagePlan" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsagePlanInput| async move {
                     service.get_usage_plan(&cx, input).await
@@ -2397,6 +2731,12 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.get_usage_plans(&cx, input).await
                 }))
             }
+            "ImportDocumentationParts" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ImportDocumentationPartsInput| async move {
+                    service.import_documentation_parts(&cx, input).await
+                },
+            )),
             "ImportRestApi" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: ImportRestApiInput| async move {
                     service.import_rest_api(&cx, input).await
@@ -2440,6 +2780,17 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.tag_resource(&cx, input).await
                 }))
             }
+            "TestInvokeAuthorizer" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: TestInvokeAuthorizerInput| async move {
+                    service.test_invoke_authorizer(&cx, input).await
+                },
+            )),
+            "TestInvokeMethod" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TestInvokeMethodInput| async move {
+                    service.test_invoke_method(&cx, input).await
+                }))
+            }
             "UntagResource" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
@@ -2471,6 +2822,18 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
                     service.update_deployment(&cx, input).await
                 }))
             }
+            "UpdateDocumentationPart" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: UpdateDocumentationPartInput| async move {
+                    service.update_documentation_part(&cx, input).await
+                },
+            )),
+            "UpdateDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: UpdateDocumentationVersionInput| async move {
+                    service.update_documentation_version(&cx, input).await
+                },
+            )),
             "UpdateDomainName" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDomainNameInput| async move {
                     service.update_domain_name(&cx, input).await
@@ -2529,6 +2892,11 @@ impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
             "UpdateStage" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateStageInput| async move {
                     service.update_stage(&cx, input).await
+                }))
+            }
+            "UpdateUsage" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateUsageInput| async move {
+                    service.update_usage(&cx, input).await
                 }))
             }
             "UpdateUsagePlan" => {
@@ -3152,6 +3520,71 @@ impl Encode for CreateDeploymentInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct CreateDocumentationPartInput {
+    pub rest_api_id: String,
+    pub location: DocumentationPartLocation,
+    pub properties: String,
+}
+
+impl Decode for CreateDocumentationPartInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.location = Decode::decode(d)?,
+                2 => out.properties = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateDocumentationPartInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.location), Some(&self.properties)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateDocumentationVersionInput {
+    pub rest_api_id: String,
+    pub documentation_version: String,
+    pub stage_name: Option<String>,
+    pub description: Option<String>,
+}
+
+impl Decode for CreateDocumentationVersionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_version = Decode::decode(d)?,
+                2 => out.stage_name = Some(Decode::decode(d)?),
+                3 => out.description = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CreateDocumentationVersionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.documentation_version),
+            self.stage_name.as_ref().map(|v| v as &dyn Encode),
+            self.description.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct CreateDomainNameInput {
     pub domain_name: String,
     pub certificate_name: Option<String>,
@@ -3380,6 +3813,7 @@ pub struct CreateStageInput {
     pub description: Option<String>,
     pub cache_cluster_enabled: Option<bool>,
     pub variables: Option<std::collections::BTreeMap<String, String>>,
+    pub documentation_version: Option<String>,
     pub tracing_enabled: Option<bool>,
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
@@ -3395,6 +3829,7 @@ impl Decode for CreateStageInput {
                 3 => out.description = Some(Decode::decode(d)?),
                 4 => out.cache_cluster_enabled = Some(Decode::decode(d)?),
                 6 => out.variables = Some(Decode::decode(d)?),
+                7 => out.documentation_version = Some(Decode::decode(d)?),
                 9 => out.tracing_enabled = Some(Decode::decode(d)?),
                 10 => out.tags = Some(Decode::decode(d)?),
                 _ => {}
@@ -3415,7 +3850,7 @@ impl Encode for CreateStageInput {
             self.cache_cluster_enabled.as_ref().map(|v| v as &dyn Encode),
             None,
             self.variables.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.documentation_version.as_ref().map(|v| v as &dyn Encode),
             None,
             self.tracing_enabled.as_ref().map(|v| v as &dyn Encode),
             self.tags.as_ref().map(|v| v as &dyn Encode),
@@ -3597,6 +4032,60 @@ impl Decode for DeleteDeploymentInput {
 impl Encode for DeleteDeploymentInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.rest_api_id), Some(&self.deployment_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDocumentationPartInput {
+    pub rest_api_id: String,
+    pub documentation_part_id: String,
+}
+
+impl Decode for DeleteDocumentationPartInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_part_id = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteDocumentationPartInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.documentation_part_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDocumentationVersionInput {
+    pub rest_api_id: String,
+    pub documentation_version: String,
+}
+
+impl Decode for DeleteDocumentationVersionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_version = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteDocumentationVersionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.documentation_version)]);
     }
 }
 
@@ -4032,6 +4521,213 @@ impl Decode for GetDeploymentsOutput {
 }
 
 impl Encode for GetDeploymentsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.items.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+pub type CreateDocumentationPartOutput = DocumentationPart;
+
+pub type GetDocumentationPartOutput = DocumentationPart;
+
+pub type UpdateDocumentationPartOutput = DocumentationPart;
+
+#[derive(Debug, Clone, Default)]
+pub struct DocumentationPart {
+    pub id: Option<String>,
+    pub location: Option<DocumentationPartLocation>,
+    pub properties: Option<String>,
+}
+
+impl Decode for DocumentationPart {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.location = Some(Decode::decode(d)?),
+                2 => out.properties = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DocumentationPart {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            self.location.as_ref().map(|v| v as &dyn Encode),
+            self.properties.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ImportDocumentationPartsOutput {
+    pub ids: Option<Vec<String>>,
+    pub warnings: Option<Vec<String>>,
+}
+
+impl Decode for ImportDocumentationPartsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.ids = Some(Decode::decode(d)?),
+                1 => out.warnings = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ImportDocumentationPartsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.ids.as_ref().map(|v| v as &dyn Encode),
+            self.warnings.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DocumentationPartLocation {
+    pub type_: String,
+    pub path: Option<String>,
+    pub method: Option<String>,
+    pub status_code: Option<String>,
+    pub name: Option<String>,
+}
+
+impl Decode for DocumentationPartLocation {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.type_ = Decode::decode(d)?,
+                1 => out.path = Some(Decode::decode(d)?),
+                2 => out.method = Some(Decode::decode(d)?),
+                3 => out.status_code = Some(Decode::decode(d)?),
+                4 => out.name = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DocumentationPartLocation {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.type_),
+            self.path.as_ref().map(|v| v as &dyn Encode),
+            self.method.as_ref().map(|v| v as &dyn Encode),
+            self.status_code.as_ref().map(|v| v as &dyn Encode),
+            self.name.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDocumentationPartsOutput {
+    pub position: Option<String>,
+    pub items: Option<Vec<DocumentationPart>>,
+}
+
+impl Decode for GetDocumentationPartsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.position = Some(Decode::decode(d)?),
+                1 => out.items = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationPartsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.items.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+pub type CreateDocumentationVersionOutput = DocumentationVersion;
+
+pub type GetDocumentationVersionOutput = DocumentationVersion;
+
+pub type UpdateDocumentationVersionOutput = DocumentationVersion;
+
+#[derive(Debug, Clone, Default)]
+pub struct DocumentationVersion {
+    pub version: Option<String>,
+    pub created_date: Option<ropeway_core::Time>,
+    pub description: Option<String>,
+}
+
+impl Decode for DocumentationVersion {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.version = Some(Decode::decode(d)?),
+                1 => out.created_date = Some(Decode::decode(d)?),
+                2 => out.description = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DocumentationVersion {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.version.as_ref().map(|v| v as &dyn Encode),
+            self.created_date.as_ref().map(|v| v as &dyn Encode),
+            self.description.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDocumentationVersionsOutput {
+    pub position: Option<String>,
+    pub items: Option<Vec<DocumentationVersion>>,
+}
+
+impl Decode for GetDocumentationVersionsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.position = Some(Decode::decode(d)?),
+                1 => out.items = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationVersionsOutput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             self.position.as_ref().map(|v| v as &dyn Encode),
@@ -4631,6 +5327,136 @@ impl Encode for GetDeploymentsInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetDocumentationPartInput {
+    pub rest_api_id: String,
+    pub documentation_part_id: String,
+}
+
+impl Decode for GetDocumentationPartInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_part_id = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationPartInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.documentation_part_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDocumentationPartsInput {
+    pub rest_api_id: String,
+    pub type_: Option<String>,
+    pub name_query: Option<String>,
+    pub path: Option<String>,
+    pub position: Option<String>,
+    pub limit: Option<i64>,
+}
+
+impl Decode for GetDocumentationPartsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.type_ = Some(Decode::decode(d)?),
+                2 => out.name_query = Some(Decode::decode(d)?),
+                3 => out.path = Some(Decode::decode(d)?),
+                4 => out.position = Some(Decode::decode(d)?),
+                5 => out.limit = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationPartsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            self.type_.as_ref().map(|v| v as &dyn Encode),
+            self.name_query.as_ref().map(|v| v as &dyn Encode),
+            self.path.as_ref().map(|v| v as &dyn Encode),
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.limit.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDocumentationVersionInput {
+    pub rest_api_id: String,
+    pub documentation_version: String,
+}
+
+impl Decode for GetDocumentationVersionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_version = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationVersionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rest_api_id), Some(&self.documentation_version)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetDocumentationVersionsInput {
+    pub rest_api_id: String,
+    pub position: Option<String>,
+    pub limit: Option<i64>,
+}
+
+impl Decode for GetDocumentationVersionsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.position = Some(Decode::decode(d)?),
+                2 => out.limit = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetDocumentationVersionsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct GetDomainNameInput {
     pub domain_name: String,
 }
@@ -4919,9 +5745,42 @@ impl Encode for GetMethodResponseInput {
 pub struct GetModelInput {
     pub rest_api_id: String,
     pub model_name: String,
+    pub flatten: Option<bool>,
 }
 
 impl Decode for GetModelInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.model_name = Decode::decode(d)?,
+                2 => out.flatten = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetModelInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.model_name),
+            self.flatten.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetModelTemplateInput {
+    pub rest_api_id: String,
+    pub model_name: String,
+}
+
+impl Decode for GetModelTemplateInput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
@@ -4936,9 +5795,9 @@ impl Decode for GetModelInput {
     }
 }
 
-impl Encode for GetModelInput {
+impl Encode for GetModelTemplateInput {
     fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[Some(&self.rest_api_id), Some(&self.model_name), None]);
+        e.structure(&[Some(&self.rest_api_id), Some(&self.model_name)]);
     }
 }
 
@@ -5363,6 +6222,84 @@ impl Encode for GetUsagePlansInput {
             self.position.as_ref().map(|v| v as &dyn Encode),
             self.key_id.as_ref().map(|v| v as &dyn Encode),
             self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetUsageInput {
+    pub usage_plan_id: String,
+    pub key_id: Option<String>,
+    pub start_date: String,
+    pub end_date: String,
+    pub position: Option<String>,
+    pub limit: Option<i64>,
+}
+
+impl Decode for GetUsageInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.usage_plan_id = Decode::decode(d)?,
+                1 => out.key_id = Some(Decode::decode(d)?),
+                2 => out.start_date = Decode::decode(d)?,
+                3 => out.end_date = Decode::decode(d)?,
+                4 => out.position = Some(Decode::decode(d)?),
+                5 => out.limit = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetUsageInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.usage_plan_id),
+            self.key_id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.start_date),
+            Some(&self.end_date),
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.limit.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ImportDocumentationPartsInput {
+    pub rest_api_id: String,
+    pub mode: Option<String>,
+    pub fail_on_warnings: Option<bool>,
+    pub body: bytes::Bytes,
+}
+
+impl Decode for ImportDocumentationPartsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.mode = Some(Decode::decode(d)?),
+                2 => out.fail_on_warnings = Some(Decode::decode(d)?),
+                3 => out.body = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ImportDocumentationPartsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            self.mode.as_ref().map(|v| v as &dyn Encode),
+            self.fail_on_warnings.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.body),
         ]);
     }
 }
@@ -6711,6 +7648,213 @@ impl Encode for GetTagsOutput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetModelTemplateOutput {
+    pub value: Option<String>,
+}
+
+impl Decode for GetModelTemplateOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.value = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetModelTemplateOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.value.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TestInvokeAuthorizerInput {
+    pub rest_api_id: String,
+    pub authorizer_id: String,
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
+    pub multi_value_headers: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    pub path_with_query_string: Option<String>,
+    pub body: Option<String>,
+    pub stage_variables: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for TestInvokeAuthorizerInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.authorizer_id = Decode::decode(d)?,
+                2 => out.headers = Some(Decode::decode(d)?),
+                3 => out.multi_value_headers = Some(Decode::decode(d)?),
+                4 => out.path_with_query_string = Some(Decode::decode(d)?),
+                5 => out.body = Some(Decode::decode(d)?),
+                6 => out.stage_variables = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TestInvokeAuthorizerInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.authorizer_id),
+            self.headers.as_ref().map(|v| v as &dyn Encode),
+            self.multi_value_headers.as_ref().map(|v| v as &dyn Encode),
+            self.path_with_query_string.as_ref().map(|v| v as &dyn Encode),
+            self.body.as_ref().map(|v| v as &dyn Encode),
+            self.stage_variables.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TestInvokeAuthorizerOutput {
+    pub client_status: Option<i64>,
+    pub log: Option<String>,
+    pub latency: Option<i64>,
+    pub principal_id: Option<String>,
+    pub policy: Option<String>,
+    pub authorization: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    pub claims: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for TestInvokeAuthorizerOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.client_status = Some(Decode::decode(d)?),
+                1 => out.log = Some(Decode::decode(d)?),
+                2 => out.latency = Some(Decode::decode(d)?),
+                3 => out.principal_id = Some(Decode::decode(d)?),
+                4 => out.policy = Some(Decode::decode(d)?),
+                5 => out.authorization = Some(Decode::decode(d)?),
+                6 => out.claims = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TestInvokeAuthorizerOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.client_status.as_ref().map(|v| v as &dyn Encode),
+            self.log.as_ref().map(|v| v as &dyn Encode),
+            self.latency.as_ref().map(|v| v as &dyn Encode),
+            self.principal_id.as_ref().map(|v| v as &dyn Encode),
+            self.policy.as_ref().map(|v| v as &dyn Encode),
+            self.authorization.as_ref().map(|v| v as &dyn Encode),
+            self.claims.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TestInvokeMethodInput {
+    pub rest_api_id: String,
+    pub resource_id: String,
+    pub http_method: String,
+    pub path_with_query_string: Option<String>,
+    pub body: Option<String>,
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
+    pub multi_value_headers: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    pub stage_variables: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Decode for TestInvokeMethodInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.resource_id = Decode::decode(d)?,
+                2 => out.http_method = Decode::decode(d)?,
+                3 => out.path_with_query_string = Some(Decode::decode(d)?),
+                4 => out.body = Some(Decode::decode(d)?),
+                5 => out.headers = Some(Decode::decode(d)?),
+                6 => out.multi_value_headers = Some(Decode::decode(d)?),
+                8 => out.stage_variables = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TestInvokeMethodInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.resource_id),
+            Some(&self.http_method),
+            self.path_with_query_string.as_ref().map(|v| v as &dyn Encode),
+            self.body.as_ref().map(|v| v as &dyn Encode),
+            self.headers.as_ref().map(|v| v as &dyn Encode),
+            self.multi_value_headers.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.stage_variables.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TestInvokeMethodOutput {
+    pub status: Option<i64>,
+    pub body: Option<String>,
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
+    pub multi_value_headers: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    pub log: Option<String>,
+    pub latency: Option<i64>,
+}
+
+impl Decode for TestInvokeMethodOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                1 => out.body = Some(Decode::decode(d)?),
+                2 => out.headers = Some(Decode::decode(d)?),
+                3 => out.multi_value_headers = Some(Decode::decode(d)?),
+                4 => out.log = Some(Decode::decode(d)?),
+                5 => out.latency = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TestInvokeMethodOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.status.as_ref().map(|v| v as &dyn Encode),
+            self.body.as_ref().map(|v| v as &dyn Encode),
+            self.headers.as_ref().map(|v| v as &dyn Encode),
+            self.multi_value_headers.as_ref().map(|v| v as &dyn Encode),
+            self.log.as_ref().map(|v| v as &dyn Encode),
+            self.latency.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ThrottleSettings {
     pub burst_limit: Option<i64>,
     pub rate_limit: Option<f64>,
@@ -6939,6 +8083,72 @@ impl Encode for UpdateDeploymentInput {
         e.structure(&[
             Some(&self.rest_api_id),
             Some(&self.deployment_id),
+            self.patch_operations.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateDocumentationPartInput {
+    pub rest_api_id: String,
+    pub documentation_part_id: String,
+    pub patch_operations: Option<Vec<PatchOperation>>,
+}
+
+impl Decode for UpdateDocumentationPartInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_part_id = Decode::decode(d)?,
+                2 => out.patch_operations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateDocumentationPartInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.documentation_part_id),
+            self.patch_operations.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UpdateDocumentationVersionInput {
+    pub rest_api_id: String,
+    pub documentation_version: String,
+    pub patch_operations: Option<Vec<PatchOperation>>,
+}
+
+impl Decode for UpdateDocumentationVersionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rest_api_id = Decode::decode(d)?,
+                1 => out.documentation_version = Decode::decode(d)?,
+                2 => out.patch_operations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateDocumentationVersionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.rest_api_id),
+            Some(&self.documentation_version),
             self.patch_operations.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -7344,6 +8554,82 @@ impl Encode for UpdateUsagePlanInput {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct UpdateUsageInput {
+    pub usage_plan_id: String,
+    pub key_id: String,
+    pub patch_operations: Option<Vec<PatchOperation>>,
+}
+
+impl Decode for UpdateUsageInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.usage_plan_id = Decode::decode(d)?,
+                1 => out.key_id = Decode::decode(d)?,
+                2 => out.patch_operations = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for UpdateUsageInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.usage_plan_id),
+            Some(&self.key_id),
+            self.patch_operations.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+pub type GetUsageOutput = Usage;
+
+pub type UpdateUsageOutput = Usage;
+
+#[derive(Debug, Clone, Default)]
+pub struct Usage {
+    pub usage_plan_id: Option<String>,
+    pub start_date: Option<String>,
+    pub end_date: Option<String>,
+    pub position: Option<String>,
+    pub items: Option<std::collections::BTreeMap<String, Vec<Vec<i64>>>>,
+}
+
+impl Decode for Usage {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.usage_plan_id = Some(Decode::decode(d)?),
+                1 => out.start_date = Some(Decode::decode(d)?),
+                2 => out.end_date = Some(Decode::decode(d)?),
+                3 => out.position = Some(Decode::decode(d)?),
+                4 => out.items = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Usage {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.usage_plan_id.as_ref().map(|v| v as &dyn Encode),
+            self.start_date.as_ref().map(|v| v as &dyn Encode),
+            self.end_date.as_ref().map(|v| v as &dyn Encode),
+            self.position.as_ref().map(|v| v as &dyn Encode),
+            self.items.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
 pub type CreateUsagePlanOutput = UsagePlan;
 
 pub type GetUsagePlanOutput = UsagePlan;
@@ -7545,6 +8831,38 @@ impl Input for CreateDeploymentInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/restapis/{}/deployments", cx.region, self.rest_api_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for CreateDocumentationPartInput {
+    type Output = CreateDocumentationPartOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateDocumentationPart";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts",
+            cx.region,
+            self.rest_api_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for CreateDocumentationVersionInput {
+    type Output = CreateDocumentationVersionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "CreateDocumentationVersion";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/versions",
+            cx.region,
+            self.rest_api_id.as_str()
+        )]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -7772,6 +9090,70 @@ impl Input for DeleteDeploymentInput {
             cx.region,
             self.rest_api_id.as_str(),
             self.deployment_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDocumentationPartOutput {}
+impl Decode for DeleteDocumentationPartOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteDocumentationPartOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteDocumentationPartInput {
+    type Output = DeleteDocumentationPartOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteDocumentationPart";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_part_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteDocumentationVersionOutput {}
+impl Decode for DeleteDocumentationVersionOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteDocumentationVersionOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteDocumentationVersionInput {
+    type Output = DeleteDocumentationVersionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteDocumentationVersion";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/versions/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_version.as_str()
         )]
     }
 
@@ -8376,6 +9758,72 @@ impl Input for GetDeploymentsInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetDocumentationPartInput {
+    type Output = GetDocumentationPartOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDocumentationPart";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_part_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDocumentationPartsInput {
+    type Output = GetDocumentationPartsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDocumentationParts";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts",
+            cx.region,
+            self.rest_api_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDocumentationVersionInput {
+    type Output = GetDocumentationVersionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDocumentationVersion";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/versions/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_version.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetDocumentationVersionsInput {
+    type Output = GetDocumentationVersionsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetDocumentationVersions";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/versions",
+            cx.region,
+            self.rest_api_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetDomainNameInput {
     type Output = GetDomainNameOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -8542,6 +9990,23 @@ impl Input for GetModelInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetModelTemplateInput {
+    type Output = GetModelTemplateOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetModelTemplate";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/models/{}/default_template",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.model_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetModelsInput {
     type Output = GetModelsOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -8681,6 +10146,18 @@ impl Input for GetTagsInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetUsageInput {
+    type Output = GetUsageOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetUsage";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:apigateway:{}::/usageplans/{}/usage", cx.region, self.usage_plan_id.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetUsagePlanInput {
     type Output = GetUsagePlanOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -8729,6 +10206,22 @@ impl Input for GetUsagePlansInput {
 
     fn resources(&self, cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:apigateway:{}::/usageplans", cx.region)]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for ImportDocumentationPartsInput {
+    type Output = ImportDocumentationPartsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ImportDocumentationParts";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts",
+            cx.region,
+            self.rest_api_id.as_str()
+        )]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -8876,6 +10369,41 @@ impl Input for TagResourceInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for TestInvokeAuthorizerInput {
+    type Output = TestInvokeAuthorizerOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "TestInvokeAuthorizer";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/authorizers/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.authorizer_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for TestInvokeMethodInput {
+    type Output = TestInvokeMethodOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "TestInvokeMethod";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/resources/{}/methods/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.resource_id.as_str(),
+            self.http_method.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct UntagResourceOutput {}
 impl Decode for UntagResourceOutput {
@@ -8972,6 +10500,40 @@ impl Input for UpdateDeploymentInput {
             cx.region,
             self.rest_api_id.as_str(),
             self.deployment_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for UpdateDocumentationPartInput {
+    type Output = UpdateDocumentationPartOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateDocumentationPart";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/parts/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_part_id.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for UpdateDocumentationVersionInput {
+    type Output = UpdateDocumentationVersionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateDocumentationVersion";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/restapis/{}/documentation/versions/{}",
+            cx.region,
+            self.rest_api_id.as_str(),
+            self.documentation_version.as_str()
         )]
     }
 
@@ -9155,6 +10717,23 @@ impl Input for UpdateStageInput {
             cx.region,
             self.rest_api_id.as_str(),
             self.stage_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for UpdateUsageInput {
+    type Output = UpdateUsageOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "UpdateUsage";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:apigateway:{}::/usageplans/{}/keys/{}/usage",
+            cx.region,
+            self.usage_plan_id.as_str(),
+            self.key_id.as_str()
         )]
     }
 
@@ -9467,6 +11046,33 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static CREATE_DOCUMENTATION_PART_REQUEST: Schema = Schema {
+        name: "CreateDocumentationPartRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("location", &schemas::DOCUMENTATION_PART_LOCATION).required(),
+                Member::new("properties", &schema::STRING).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CREATE_DOCUMENTATION_VERSION_REQUEST: Schema = Schema {
+        name: "CreateDocumentationVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationVersion", &schema::STRING).required(),
+                Member::new("stageName", &schema::STRING),
+                Member::new("description", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static CREATE_DOMAIN_NAME_REQUEST: Schema = Schema {
         name: "CreateDomainNameRequest",
         kind: Kind::Structure {
@@ -9569,7 +11175,7 @@ pub mod schemas {
                 Member::new("cacheClusterEnabled", &schema::BOOLEAN),
                 Member::new("cacheClusterSize", &schema::STRING).refused(),
                 Member::new("variables", &schemas::MAP_OF_STRING_TO_STRING),
-                Member::new("documentationVersion", &schema::STRING).refused(),
+                Member::new("documentationVersion", &schema::STRING),
                 Member::new("canarySettings", &schema::STRING).refused(),
                 Member::new("tracingEnabled", &schema::BOOLEAN),
                 Member::new("tags", &schemas::MAP_OF_STRING_TO_STRING),
@@ -9648,6 +11254,32 @@ pub mod schemas {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("deploymentId", &schema::STRING).required().at(Location::Label("deployment_id")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_DOCUMENTATION_PART_REQUEST: Schema = Schema {
+        name: "DeleteDocumentationPartRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationPartId", &schema::STRING).required().at(Location::Label("part_id")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_DOCUMENTATION_VERSION_REQUEST: Schema = Schema {
+        name: "DeleteDocumentationVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationVersion", &schema::STRING)
+                    .required()
+                    .at(Location::Label("doc_version")),
             ],
             payload: None,
         },
@@ -9842,6 +11474,118 @@ pub mod schemas {
             members: &[
                 Member::new("position", &schema::STRING),
                 Member::new("items", &schemas::LIST_OF_DEPLOYMENT).json("item").xml("item"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_PART: Schema = Schema {
+        name: "DocumentationPart",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("id", &schema::STRING),
+                Member::new("location", &schemas::DOCUMENTATION_PART_LOCATION),
+                Member::new("properties", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_PART_IDS: Schema = Schema {
+        name: "DocumentationPartIds",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ids", &schemas::LIST_OF_STRING),
+                Member::new("warnings", &schemas::LIST_OF_STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_PART_LOCATION: Schema = Schema {
+        name: "DocumentationPartLocation",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("type", &schemas::DOCUMENTATION_PART_TYPE).required(),
+                Member::new("path", &schema::STRING),
+                Member::new("method", &schema::STRING),
+                Member::new("statusCode", &schemas::DOCUMENTATION_PART_LOCATION_STATUS_CODE),
+                Member::new("name", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_PART_LOCATION_STATUS_CODE: Schema = Schema {
+        name: "DocumentationPartLocationStatusCode",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: Some("^([1-5]\\d\\d|\\*|\\s*)$"),
+            values: &[],
+        },
+    };
+
+    pub static DOCUMENTATION_PART_TYPE: Schema = Schema {
+        name: "DocumentationPartType",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &[
+                "API",
+                "AUTHORIZER",
+                "MODEL",
+                "RESOURCE",
+                "METHOD",
+                "PATH_PARAMETER",
+                "QUERY_PARAMETER",
+                "REQUEST_HEADER",
+                "REQUEST_BODY",
+                "RESPONSE",
+                "RESPONSE_HEADER",
+                "RESPONSE_BODY",
+            ],
+        },
+    };
+
+    pub static DOCUMENTATION_PARTS: Schema = Schema {
+        name: "DocumentationParts",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("position", &schema::STRING),
+                Member::new("items", &schemas::LIST_OF_DOCUMENTATION_PART).json("item").xml("item"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_VERSION: Schema = Schema {
+        name: "DocumentationVersion",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("version", &schema::STRING),
+                Member::new("createdDate", &schema::TIMESTAMP),
+                Member::new("description", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DOCUMENTATION_VERSIONS: Schema = Schema {
+        name: "DocumentationVersions",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("position", &schema::STRING),
+                Member::new("items", &schemas::LIST_OF_DOCUMENTATION_VERSION).json("item").xml("item"),
             ],
             payload: None,
         },
@@ -10150,6 +11894,64 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_DOCUMENTATION_PART_REQUEST: Schema = Schema {
+        name: "GetDocumentationPartRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationPartId", &schema::STRING).required().at(Location::Label("part_id")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOCUMENTATION_PARTS_REQUEST: Schema = Schema {
+        name: "GetDocumentationPartsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("type", &schemas::DOCUMENTATION_PART_TYPE).at(Location::Query("type")),
+                Member::new("nameQuery", &schema::STRING).at(Location::Query("name")),
+                Member::new("path", &schema::STRING).at(Location::Query("path")),
+                Member::new("position", &schema::STRING).at(Location::Query("position")),
+                Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+                Member::new("locationStatus", &schema::STRING)
+                    .refused()
+                    .at(Location::Query("locationStatus")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOCUMENTATION_VERSION_REQUEST: Schema = Schema {
+        name: "GetDocumentationVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationVersion", &schema::STRING)
+                    .required()
+                    .at(Location::Label("doc_version")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_DOCUMENTATION_VERSIONS_REQUEST: Schema = Schema {
+        name: "GetDocumentationVersionsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("position", &schema::STRING).at(Location::Query("position")),
+                Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_DOMAIN_NAME_REQUEST: Schema = Schema {
         name: "GetDomainNameRequest",
         kind: Kind::Structure {
@@ -10281,7 +12083,19 @@ pub mod schemas {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("modelName", &schema::STRING).required().at(Location::Label("model_name")),
-                Member::new("flatten", &schema::STRING).refused().at(Location::Query("flatten")),
+                Member::new("flatten", &schema::BOOLEAN).at(Location::Query("flatten")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_MODEL_TEMPLATE_REQUEST: Schema = Schema {
+        name: "GetModelTemplateRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("modelName", &schema::STRING).required().at(Location::Label("model_name")),
             ],
             payload: None,
         },
@@ -10465,6 +12279,36 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_USAGE_REQUEST: Schema = Schema {
+        name: "GetUsageRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("usagePlanId", &schema::STRING).required().at(Location::Label("usageplanId")),
+                Member::new("keyId", &schema::STRING).at(Location::Query("keyId")),
+                Member::new("startDate", &schema::STRING).required().at(Location::Query("startDate")),
+                Member::new("endDate", &schema::STRING).required().at(Location::Query("endDate")),
+                Member::new("position", &schema::STRING).at(Location::Query("position")),
+                Member::new("limit", &schema::INTEGER).at(Location::Query("limit")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static IMPORT_DOCUMENTATION_PARTS_REQUEST: Schema = Schema {
+        name: "ImportDocumentationPartsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("mode", &schemas::PUT_MODE).at(Location::Query("mode")),
+                Member::new("failOnWarnings", &schema::BOOLEAN).at(Location::Query("failonwarnings")),
+                Member::new("body", &schema::BLOB).required(),
+            ],
+            payload: Some(3),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static IMPORT_REST_API_REQUEST: Schema = Schema {
         name: "ImportRestApiRequest",
         kind: Kind::Structure {
@@ -10630,6 +12474,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LIST_OF_DOCUMENTATION_PART: Schema = Schema {
+        name: "ListOfDocumentationPart",
+        kind: Kind::List { element: Member::new("member", &schemas::DOCUMENTATION_PART) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_OF_DOCUMENTATION_VERSION: Schema = Schema {
+        name: "ListOfDocumentationVersion",
+        kind: Kind::List { element: Member::new("member", &schemas::DOCUMENTATION_VERSION) },
+        constraints: Constraints::NONE,
+    };
+
     pub static LIST_OF_DOMAIN_NAME: Schema = Schema {
         name: "ListOfDomainName",
         kind: Kind::List { element: Member::new("member", &schemas::DOMAIN_NAME) },
@@ -10663,6 +12519,12 @@ pub mod schemas {
     pub static LIST_OF_JWT_SIGNING_ALGORITHM: Schema = Schema {
         name: "ListOfJwtSigningAlgorithm",
         kind: Kind::List { element: Member::new("member", &schemas::JWT_SIGNING_ALGORITHM) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_OF_LONG: Schema = Schema {
+        name: "ListOfLong",
+        kind: Kind::List { element: Member::new("member", &schema::INTEGER) },
         constraints: Constraints::NONE,
     };
 
@@ -10708,6 +12570,12 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LIST_OF_USAGE: Schema = Schema {
+        name: "ListOfUsage",
+        kind: Kind::List { element: Member::new("member", &schemas::LIST_OF_LONG) },
+        constraints: Constraints::NONE,
+    };
+
     pub static LIST_OF_USAGE_PLAN: Schema = Schema {
         name: "ListOfUsagePlan",
         kind: Kind::List { element: Member::new("member", &schemas::USAGE_PLAN) },
@@ -10734,6 +12602,15 @@ pub mod schemas {
         kind: Kind::Map {
             key: Member::new("key", &schema::STRING),
             value: Member::new("value", &schemas::INTEGRATION_RESPONSE),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static MAP_OF_KEY_USAGES: Schema = Schema {
+        name: "MapOfKeyUsages",
+        kind: Kind::Map {
+            key: Member::new("key", &schema::STRING),
+            value: Member::new("value", &schemas::LIST_OF_USAGE),
         },
         constraints: Constraints::NONE,
     };
@@ -10779,6 +12656,15 @@ pub mod schemas {
         kind: Kind::Map {
             key: Member::new("key", &schema::STRING),
             value: Member::new("value", &schema::BOOLEAN),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static MAP_OF_STRING_TO_LIST: Schema = Schema {
+        name: "MapOfStringToList",
+        kind: Kind::Map {
+            key: Member::new("key", &schema::STRING),
+            value: Member::new("value", &schemas::LIST_OF_STRING),
         },
         constraints: Constraints::NONE,
     };
@@ -11276,6 +13162,82 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static TEMPLATE: Schema = Schema {
+        name: "Template",
+        kind: Kind::Structure { members: &[Member::new("value", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TEST_INVOKE_AUTHORIZER_REQUEST: Schema = Schema {
+        name: "TestInvokeAuthorizerRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("authorizerId", &schema::STRING).required().at(Location::Label("authorizer_id")),
+                Member::new("headers", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("multiValueHeaders", &schemas::MAP_OF_STRING_TO_LIST),
+                Member::new("pathWithQueryString", &schema::STRING),
+                Member::new("body", &schema::STRING),
+                Member::new("stageVariables", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("additionalContext", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TEST_INVOKE_AUTHORIZER_RESPONSE: Schema = Schema {
+        name: "TestInvokeAuthorizerResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("clientStatus", &schema::INTEGER),
+                Member::new("log", &schema::STRING),
+                Member::new("latency", &schema::INTEGER),
+                Member::new("principalId", &schema::STRING),
+                Member::new("policy", &schema::STRING),
+                Member::new("authorization", &schemas::MAP_OF_STRING_TO_LIST),
+                Member::new("claims", &schemas::MAP_OF_STRING_TO_STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TEST_INVOKE_METHOD_REQUEST: Schema = Schema {
+        name: "TestInvokeMethodRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("resourceId", &schema::STRING).required().at(Location::Label("resource_id")),
+                Member::new("httpMethod", &schema::STRING).required().at(Location::Label("http_method")),
+                Member::new("pathWithQueryString", &schema::STRING),
+                Member::new("body", &schema::STRING),
+                Member::new("headers", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("multiValueHeaders", &schemas::MAP_OF_STRING_TO_LIST),
+                Member::new("clientCertificateId", &schema::STRING).refused(),
+                Member::new("stageVariables", &schemas::MAP_OF_STRING_TO_STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TEST_INVOKE_METHOD_RESPONSE: Schema = Schema {
+        name: "TestInvokeMethodResponse",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("status", &schema::INTEGER),
+                Member::new("body", &schema::STRING),
+                Member::new("headers", &schemas::MAP_OF_STRING_TO_STRING),
+                Member::new("multiValueHeaders", &schemas::MAP_OF_STRING_TO_LIST),
+                Member::new("log", &schema::STRING),
+                Member::new("latency", &schema::INTEGER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static THROTTLE_SETTINGS: Schema = Schema {
         name: "ThrottleSettings",
         kind: Kind::Structure {
@@ -11371,6 +13333,34 @@ pub mod schemas {
             members: &[
                 Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
                 Member::new("deploymentId", &schema::STRING).required().at(Location::Label("deployment_id")),
+                Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_DOCUMENTATION_PART_REQUEST: Schema = Schema {
+        name: "UpdateDocumentationPartRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationPartId", &schema::STRING).required().at(Location::Label("part_id")),
+                Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_DOCUMENTATION_VERSION_REQUEST: Schema = Schema {
+        name: "UpdateDocumentationVersionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("restApiId", &schema::STRING).required().at(Location::Label("restapi_id")),
+                Member::new("documentationVersion", &schema::STRING)
+                    .required()
+                    .at(Location::Label("doc_version")),
                 Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
             ],
             payload: None,
@@ -11540,6 +13530,34 @@ pub mod schemas {
             members: &[
                 Member::new("usagePlanId", &schema::STRING).required().at(Location::Label("usageplanId")),
                 Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static UPDATE_USAGE_REQUEST: Schema = Schema {
+        name: "UpdateUsageRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("usagePlanId", &schema::STRING).required().at(Location::Label("usageplanId")),
+                Member::new("keyId", &schema::STRING).required().at(Location::Label("keyId")),
+                Member::new("patchOperations", &schemas::LIST_OF_PATCH_OPERATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static USAGE: Schema = Schema {
+        name: "Usage",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("usagePlanId", &schema::STRING),
+                Member::new("startDate", &schema::STRING),
+                Member::new("endDate", &schema::STRING),
+                Member::new("position", &schema::STRING),
+                Member::new("items", &schemas::MAP_OF_KEY_USAGES).json("values").xml("values"),
             ],
             payload: None,
         },

@@ -86,6 +86,16 @@ pub fn no_plan() -> Error {
     missing("Invalid Usage Plan ID specified")
 }
 
+/// No such documentation part.
+pub fn no_part() -> Error {
+    missing("Invalid Documentation part identifier specified")
+}
+
+/// No such documentation version.
+pub fn no_version() -> Error {
+    missing("Invalid Documentation version specified")
+}
+
 /// No such custom domain name.
 pub fn no_domain() -> Error {
     missing("Invalid domain name identifier specified")

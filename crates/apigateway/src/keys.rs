@@ -27,6 +27,10 @@ const HTTP_API: u8 = 9;
 /// What a deployment of an HTTP API froze: scope, the API's id, the deployment's id, number of the part.
 const HTTP_SNAPSHOT: u8 = 10;
 
+/// The documentation of a REST API: scope, the API's id, `current` and the number of the part, or `version`, the
+/// version's name and the number of the part.
+const DOCUMENTATION: u8 = 11;
+
 /// What names a REST API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiName {
@@ -60,6 +64,22 @@ impl ApiName {
     /// What the keys of a snapshot's parts begin with.
     pub fn snapshot(&self, deployment: &str) -> Bytes {
         KeyBuilder::new(Space::ApiGateway, SNAPSHOT, &self.scope).text(&self.id).text(deployment).build()
+    }
+
+    /// What the keys of all documentation begin with.
+    pub fn all_documentation(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, DOCUMENTATION, &self.scope).text(&self.id).build()
+    }
+
+    /// What the keys of the documentation begin with, as it is edited.
+    pub fn documentation(&self) -> Bytes {
+        KeyBuilder::new(Space::ApiGateway, DOCUMENTATION, &self.scope).text(&self.id).text("current").build()
+    }
+
+    /// What the keys of a version of the documentation begin with.
+    pub fn documentation_version(&self, version: &str) -> Bytes {
+        let key = KeyBuilder::new(Space::ApiGateway, DOCUMENTATION, &self.scope);
+        key.text(&self.id).text("version").text(version).build()
     }
 
     /// What the keys of an HTTP API's parts begin with.

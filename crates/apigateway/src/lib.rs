@@ -18,6 +18,7 @@
 #![allow(unexpected_cfgs, reason = "cargo-fuzz sets `fuzzing`")]
 
 mod commands;
+mod documentation;
 mod errors;
 mod keys;
 mod live;
@@ -30,6 +31,7 @@ mod plane;
 mod render;
 mod rows;
 mod schema;
+mod schema_forms;
 #[cfg(test)]
 mod tests;
 mod v2;
@@ -79,7 +81,13 @@ pub fn fuzz_import(document: &[u8]) {
             host: String::new(),
             stage: "dev",
         };
-        let form = openapi::Form { third, integrations: true, authorizers: true, others: true };
+        let form = openapi::Form {
+            third,
+            integrations: true,
+            authorizers: true,
+            others: true,
+            documentation: false,
+        };
         if let Ok(document) = openapi::export(&from, form) {
             match openapi::yaml::read(&openapi::yaml::write(&document)) {
                 Ok(again) => assert_eq!(again, document, "what is written is read"),

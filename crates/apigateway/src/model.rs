@@ -243,6 +243,8 @@ pub struct Stage {
     pub log_destination: Option<String>,
     /// `accessLogSettings.format`
     pub log_format: Option<String>,
+    /// `documentationVersion`
+    pub documentation_version: Option<String>,
 }
 
 /// What is set for methods of a stage.

@@ -18,12 +18,14 @@ use crate::commands::{self, MAX_TAGS, Moment};
 use crate::errors::{bad, unimplemented};
 use crate::model::{Definition, GatewayResponse, Model, Settings, Texts, Validator};
 pub use export::{Exported, Form, IAM_SCHEME, export, object, texts as texts_of};
+pub use methods::ANY as ANY_METHOD;
 use security::Schemes;
 
 /// Extensions at the root that are read.
-const EXTENSIONS: [&str; 9] = [
+const EXTENSIONS: [&str; 10] = [
     "x-amazon-apigateway-api-key-source",
     "x-amazon-apigateway-binary-media-types",
+    crate::documentation::EXTENSION,
     "x-amazon-apigateway-endpoint-configuration",
     "x-amazon-apigateway-gateway-responses",
     "x-amazon-apigateway-importexport-version",

@@ -156,6 +156,7 @@ pub fn stage(name: &str, of: &Stage) -> api::Stage {
             destination_arn: of.log_destination.clone(),
         }),
         tracing_enabled: Some(false),
+        documentation_version: of.documentation_version.clone(),
         tags: some(of.tags.clone()),
         created_date: Some(of.created),
         last_updated_date: Some(of.updated),

@@ -101,7 +101,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         host: settings.public_host(),
         sites: vec![
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
-            Arc::new(stages(apis, &services, &roles, &sink)),
+            stages(apis, &services, &roles, &sink),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
         ],
         signing_keys: SigningKeys::default(),
@@ -234,7 +234,7 @@ fn stages(
     services: &Arc<Services>,
     roles: &Arc<dyn Roles>,
     sink: &ropeway_logs::Sink,
-) -> ropeway_apigateway::Plane {
+) -> Arc<ropeway_apigateway::Plane> {
     let sink = sink.clone();
     ropeway_apigateway::Plane::new(ropeway_apigateway::Parts {
         gateway,

@@ -1,11 +1,13 @@
 //! What belongs to the account: its settings, API keys, usage plans.
 
+use std::collections::BTreeMap;
+
 use ropeway_core::keys::Scope;
 use ropeway_core::{Fault, Tx};
 use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
 
-use super::Moment;
+use super::{Moment, Usage, usage};
 use crate::errors::{bad, conflict, missing, no_key, no_plan, unimplemented};
 use crate::keys;
 use crate::model::{Account, ApiKey, Plan, PlanStage, Quota, Texts, Throttle};
@@ -66,6 +68,10 @@ pub enum AccountChange {
         /// count the request
         count: bool,
     },
+    /// Reads what the keys of a usage plan used.
+    Usage(String),
+    /// Patches what a key of a usage plan has left: the plan's id, the key's id.
+    PatchUsage(String, String, Vec<Patch>),
 }
 
 /// What the data plane learns of a key.
@@ -102,15 +108,8 @@ pub enum AccountOutput {
     Plans(Vec<Plan>, bool),
     /// what a key may do; `None`: nothing
     Allowance(Option<Box<Allowance>>),
-}
-
-/// What a key used of a plan's quota.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Usage {
-    /// The day on which the period began, since 1970-01-01.
-    period: i64,
-    /// Requests in it.
-    used: u32,
+    /// a plan, and what its keys used
+    Usage(Box<Plan>, BTreeMap<String, Usage>),
 }
 
 pub async fn apply(tx: &mut Tx, scope: &Scope, change: AccountChange) -> Result<AccountOutput, Error> {
@@ -123,6 +122,14 @@ pub async fn apply(tx: &mut Tx, scope: &Scope, change: AccountChange) -> Result<
         C::Admit { value, api, stage, count } => {
             let found = admit(tx, scope, &value, (&api, &stage), count).await?;
             Ok(AccountOutput::Allowance(found.map(Box::new)))
+        }
+        C::Usage(id) => {
+            let found = plan(tx, scope, &id).await?;
+            usage::read(tx, scope, found).await
+        }
+        C::PatchUsage(id, key, patches) => {
+            let found = plan(tx, scope, &id).await?;
+            usage::patch(tx, scope, found, &key, &patches).await
         }
         _ => plans(tx, scope, change).await,
     }
@@ -451,7 +458,7 @@ async fn admit(
         let Some(at) = plan.stages.iter().find(|one| one.api == api && one.stage == stage) else { continue };
         let at = at.clone();
         let within_quota = match &plan.quota {
-            Some(quota) if counts => count(tx, scope, quota, &plan.id, &key.id).await?,
+            Some(quota) if counts => usage::count(tx, scope, quota, &plan.id, &key.id).await?,
             _ => true,
         };
         let has_quota = plan.quota.is_some();
@@ -459,51 +466,4 @@ async fn admit(
         return Ok(Some(Allowance { key, plan, throttle, stage: at, has_quota, within_quota }));
     }
     Ok(None)
-}
-
-/// Counts a request of the period; false if the quota is used up.
-async fn count(tx: &mut Tx, scope: &Scope, quota: &Quota, plan: &str, key: &str) -> Result<bool, Error> {
-    let row = keys::usage(scope, plan, key);
-    let before: Option<Usage> = tx.read(&row).await?;
-    let period = period(&quota.period, tx.now().secs());
-    // "The number of requests subtracted from the given limit in the initial time period."
-    let first = Usage { period, used: quota.offset };
-    let mut usage = before.unwrap_or(first);
-    if usage.period != period {
-        usage = Usage { period, used: 0 };
-    }
-    if usage.used >= quota.limit {
-        return Ok(false);
-    }
-    usage.used += 1;
-    tx.write(row, &usage)?;
-    Ok(true)
-}
-
-/// The day on which the period of a moment began: days, weeks from Sunday, months of the calendar, in UTC.
-fn period(kind: &str, secs: i64) -> i64 {
-    let day = secs.div_euclid(86_400);
-    match kind {
-        "DAY" => day,
-        // 1970-01-01 was a Thursday.
-        "WEEK" => day - (day + 4).rem_euclid(7),
-        _ => {
-            let at = jiff::Timestamp::from_second(secs).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC));
-            at.map_or(day, |at| day - i64::from(at.day()) + 1)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn periods_begin_at_midnight_sunday_and_the_first() {
-        // 2026-11-21, a Saturday, 15:00 UTC.
-        let now = 1_795_273_200;
-        assert_eq!(period("DAY", now), 20_778);
-        assert_eq!(period("WEEK", now), 20_778 - 6);
-        assert_eq!(period("MONTH", now), 20_778 - 20);
-    }
 }

@@ -4,6 +4,7 @@ mod account;
 mod apis;
 mod authorizers;
 mod deployments;
+mod documentation;
 pub mod domains;
 mod imports;
 mod integrations;
@@ -12,6 +13,7 @@ mod models;
 mod resources;
 mod responses;
 mod stages;
+mod usage;
 
 use ropeway_core::keys::{Scope, Space};
 use ropeway_core::{Fault, Machine, Time, Tx, directory};
@@ -29,11 +31,13 @@ use crate::{errors, rows, v2};
 
 pub use account::{AccountChange, AccountOutput, Allowance};
 pub use apis::{MAX_TAGS, check_policy, compression};
+pub use documentation::{DocumentationChange, Documented};
 pub use domains::DomainChange;
 pub use imports::{check_definition, resource_of};
 pub use integrations::TIMEOUT;
 pub use responses::{TEMPLATE, TYPES};
 pub use stages::{check_variables, setting_key};
+pub use usage::{Usage, day_of};
 
 /// Rows of snapshots that one step removes.
 pub const CLEANED_AT_ONCE: usize = 500;
@@ -103,6 +107,13 @@ pub enum Command {
         api: ApiName,
         /// what of it
         command: Box<v2::Command>,
+    },
+    /// Changes or reads an API's documentation.
+    Documentation {
+        /// the API
+        api: ApiName,
+        /// the change, or what is read
+        change: Box<DocumentationChange>,
     },
 }
 
@@ -192,6 +203,8 @@ pub enum Output {
     Http(Box<v2::HttpApi>, Option<String>),
     /// what a deployment of an HTTP API froze
     HttpDefinition(Box<v2::Definition>),
+    /// an API's documentation
+    Documented(Box<Documented>),
 }
 
 /// What a change sees of its moment.
@@ -277,8 +290,15 @@ impl GatewayMachine {
             _ => None,
         };
         let freezes = matches!(change, Change::Deployment { .. });
+        let shown = |api: &Api| -> Vec<Option<String>> {
+            api.stages.values().map(|stage| stage.documentation_version.clone()).collect()
+        };
+        let before = shown(&api);
         let moment = Moment { now: tx.now(), ids: tx.ids() };
         let made = apply(&mut api, change, &moment)?;
+        for version in shown(&api).into_iter().filter(|version| !before.contains(version)).flatten() {
+            documentation::check_shown(tx, name, &version).await?;
+        }
         if let (true, Some(id)) = (freezes, &made) {
             rows::write(tx, &name.snapshot(id), &api.definition).await?;
         }
@@ -418,7 +438,11 @@ impl Machine for GatewayMachine {
         match command {
             Command::Clean { api, deployment } => {
                 let prefix = deployment.as_ref().map_or_else(|| api.snapshots(), |id| api.snapshot(id));
-                if rows::remove(tx, &prefix, CLEANED_AT_ONCE).await? {
+                let mut more = rows::remove(tx, &prefix, CLEANED_AT_ONCE).await?;
+                if deployment.is_none() {
+                    more |= rows::remove(tx, &api.all_documentation(), CLEANED_AT_ONCE).await?;
+                }
+                if more {
                     self.clean(tx, &api, deployment)?;
                 }
                 Ok(Output::Nothing)
@@ -444,6 +468,10 @@ impl Machine for GatewayMachine {
                 domains::apply(tx, &self.live, &scope, &name, *change).await
             }
             Command::Http { api, command } => v2::apply(&self.live, tx, &api, *command).await,
+            Command::Documentation { api, change } => {
+                let documented = documentation::apply(tx, &api, *change).await?;
+                Ok(Output::Documented(Box::new(documented)))
+            }
         }
     }
 
@@ -452,6 +480,7 @@ impl Machine for GatewayMachine {
             Command::Create { .. }
             | Command::Change { .. }
             | Command::Account { .. }
+            | Command::Documentation { .. }
             | Command::Domain { .. } => true,
             Command::Http { command, .. } => command.grows(),
             _ => false,

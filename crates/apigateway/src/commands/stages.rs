@@ -96,6 +96,10 @@ pub fn patch(api: &mut Api, name: &str, patch: &Patch, _moment: &Moment<'_>) -> 
             }
             stage.deployment = patch.text();
         }
+        ["documentationVersion"] => {
+            patch.only(&["replace", "add", "remove"])?;
+            stage.documentation_version = patch.optional().filter(|_| !removes);
+        }
         ["description"] => {
             patch.only(&["replace", "add", "remove"])?;
             stage.description = patch.optional().filter(|_| !removes);

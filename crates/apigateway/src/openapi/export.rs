@@ -27,6 +27,8 @@ pub struct Form {
     pub authorizers: bool,
     /// with all the other extensions
     pub others: bool,
+    /// with the parts of the documentation
+    pub documentation: bool,
 }
 
 /// What is exported.

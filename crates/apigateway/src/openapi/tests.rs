@@ -215,7 +215,7 @@ fn definitions(third: bool) -> impl Strategy<Value = Definition> {
 }
 
 fn whole(third: bool) -> Form {
-    Form { third, integrations: true, authorizers: true, others: true }
+    Form { third, integrations: true, authorizers: true, others: true, documentation: false }
 }
 
 fn exported(definition: &Definition, form: Form) -> Json {

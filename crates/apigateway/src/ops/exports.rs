@@ -6,8 +6,11 @@ use bytes::Bytes;
 use ropeway_api::apigateway as api;
 use ropeway_core::Time;
 use ropeway_wire::{Cx, Error};
+use serde_json::Value as Json;
 
 use super::{ApiGateway, named};
+use crate::commands::DocumentationChange;
+use crate::documentation;
 use crate::errors::{bad, no_stage, unimplemented};
 use crate::openapi::{Exported, Form, export, yaml};
 
@@ -23,14 +26,17 @@ fn form(kind: &str, parameters: BTreeMap<String, String>) -> Result<Form, Error>
     for (name, value) in parameters {
         let wanted = match name.as_str() {
             "extensions" => value.split(',').map(str::trim).collect(),
-            "integrations" | "authorizers" | "apigateway" | "postman" => vec![name.as_str()],
+            "integrations" | "authorizers" | "apigateway" | "documentation" | "postman" => {
+                vec![name.as_str()]
+            }
             _ => return Err(bad(format!("Invalid parameter {name}={value}"))),
         };
         for one in wanted {
             match one {
                 "integrations" => form.integrations = true,
                 "authorizers" => form.authorizers = true,
-                "apigateway" => form = Form { third, integrations: true, authorizers: true, others: true },
+                "apigateway" => (form.integrations, form.authorizers, form.others) = (true, true, true),
+                "documentation" => form.documentation = true,
                 "postman" => return Err(unimplemented("An export with extensions for Postman")),
                 _ => return Err(bad(format!("Invalid parameter {name}={value}"))),
             }
@@ -76,7 +82,18 @@ pub async fn get_export(
         host: format!("{}.execute-api.{}.localhost{port}", api.name.id, cx.region),
         stage: &input.stage_name,
     };
-    let document = export(&from, form)?;
+    let mut document = export(&from, form)?;
+    if let Some(version) = &stage.documentation_version {
+        let change = DocumentationChange::ReadVersion(version.clone());
+        let all = gateway.documentation(&cx.trace, &api.name, change).await?.all;
+        documentation::fill(&mut document, &all.parts, form.third);
+        if let (true, Some(found), Json::Object(root)) =
+            (form.documentation, all.versions.get(version), &mut document)
+        {
+            let extension = documentation::extension(version, found, &all.parts);
+            root.insert(documentation::EXTENSION.to_owned(), extension);
+        }
+    }
     let (body, kind) = match yaml {
         true => (yaml::write(&document), "yaml"),
         false => (format!("{document:#}"), "json"),

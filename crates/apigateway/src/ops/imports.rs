@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
 
-use super::{ApiGateway, pass_role, rest_apis};
-use crate::commands::{Change, Moment};
+use super::documentation::of_import;
+use super::{ApiGateway, named, pass_role, rest_apis};
+use crate::commands::{Change, DocumentationChange, Moment};
+use crate::documentation::Part;
 use crate::errors::{bad, unimplemented};
 use crate::model::{Definition, Settings};
 use crate::openapi::{self, BasePath};
@@ -52,6 +54,20 @@ fn check_size(body: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Takes in what a document says of the documentation: an import that fails in between is done again whole.
+async fn document(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    api: &str,
+    (parts, overwrites): (Vec<Part>, bool),
+) -> Result<(), Error> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let change = DocumentationChange::Import(parts, overwrites);
+    gateway.documentation(&cx.trace, &named(cx, api), change).await.map(drop)
+}
+
 pub async fn import_rest_api(
     gateway: &ApiGateway,
     cx: &Cx,
@@ -63,6 +79,7 @@ pub async fn import_rest_api(
         ip_address_type: "ipv4".to_owned(),
         ..Settings::default()
     };
+    let parts = of_import(&input.body, input.parameters.as_ref())?;
     let base = parameters(input.parameters, &mut settings)?;
     let mut definition = Definition::default();
     let moment = Moment { now: cx.now, ids: gateway.core.ids() };
@@ -71,7 +88,9 @@ pub async fn import_rest_api(
         return Err(bad("Invalid OpenAPI input. The document has no title."));
     }
     pass_roles(cx, &definition)?;
-    rest_apis::create(gateway, cx, settings, definition).await
+    let created = rest_apis::create(gateway, cx, settings, definition).await?;
+    document(gateway, cx, created.id.as_deref().unwrap_or_default(), (parts, false)).await?;
+    Ok(created)
 }
 
 pub async fn put_rest_api(
@@ -82,20 +101,23 @@ pub async fn put_rest_api(
     check_size(&input.body)?;
     let before = gateway.own(cx, &input.rest_api_id).await?;
     let mut settings = before.settings.clone();
+    let parts = of_import(&input.body, input.parameters.as_ref())?;
     let base = parameters(input.parameters, &mut settings)?;
-    let mut definition = match input.mode.as_deref() {
-        Some("overwrite") => {
+    let overwrites = input.mode.as_deref() == Some("overwrite");
+    let mut definition = match overwrites {
+        true => {
             // The root keeps its id.
             let mut definition = Definition::default();
             definition.resources.insert(before.root.clone(), Default::default());
             definition
         }
-        _ => before.definition,
+        false => before.definition,
     };
     let moment = Moment { now: cx.now, ids: gateway.core.ids() };
     openapi::read(&input.body, &mut definition, &mut settings, base, &moment)?;
     pass_roles(cx, &definition)?;
     let change = Change::Import(Box::new(definition), Box::new(settings));
     let (api, _) = gateway.change(cx, &input.rest_api_id, change).await?;
+    document(gateway, cx, &input.rest_api_id, (parts, overwrites)).await?;
     Ok(render::rest_api(&api, true))
 }

@@ -5,6 +5,7 @@ mod api_keys;
 mod authorizers;
 mod base_paths;
 mod deployments;
+mod documentation;
 pub(crate) mod domains;
 mod exports;
 mod imports;
@@ -16,9 +17,12 @@ mod responses;
 mod rest_apis;
 mod stages;
 mod tags;
+mod trials;
+mod usage;
 mod usage_plans;
 
 use std::collections::BTreeMap;
+use std::sync::{OnceLock, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -33,6 +37,7 @@ use crate::keys::{self, ApiName};
 use crate::live::Live;
 use crate::model::{Api, Definition};
 use crate::patch::Patch;
+use crate::plane::Plane;
 pub(crate) use exports::instant;
 pub(crate) use rest_apis::unmapped;
 
@@ -46,6 +51,8 @@ pub struct ApiGateway {
     pub(crate) core: Core,
     pub(crate) live: Live,
     pub(crate) limits: Limits,
+    /// The data plane, which test invocations pass.
+    pub(crate) plane: OnceLock<Weak<Plane>>,
 }
 
 /// What all requests of an account in a region share.
@@ -66,7 +73,7 @@ impl Default for Limits {
 
 impl ApiGateway {
     pub(crate) fn new(core: Core, live: Live, limits: Limits) -> Self {
-        ApiGateway { core, live, limits }
+        ApiGateway { core, live, limits, plane: OnceLock::new() }
     }
 
     /// Applies a command in the shard of its API.
@@ -268,6 +275,22 @@ macro_rules! operations {
 }
 
 operations! {
+    documentation::create_documentation_part(CreateDocumentationPartInput) -> CreateDocumentationPartOutput;
+    documentation::create_documentation_version(CreateDocumentationVersionInput) -> CreateDocumentationVersionOutput;
+    documentation::delete_documentation_part(DeleteDocumentationPartInput) -> DeleteDocumentationPartOutput;
+    documentation::delete_documentation_version(DeleteDocumentationVersionInput) -> DeleteDocumentationVersionOutput;
+    documentation::get_documentation_part(GetDocumentationPartInput) -> GetDocumentationPartOutput;
+    documentation::get_documentation_parts(GetDocumentationPartsInput) -> GetDocumentationPartsOutput;
+    documentation::get_documentation_version(GetDocumentationVersionInput) -> GetDocumentationVersionOutput;
+    documentation::get_documentation_versions(GetDocumentationVersionsInput) -> GetDocumentationVersionsOutput;
+    documentation::import_documentation_parts(ImportDocumentationPartsInput) -> ImportDocumentationPartsOutput;
+    documentation::update_documentation_part(UpdateDocumentationPartInput) -> UpdateDocumentationPartOutput;
+    documentation::update_documentation_version(UpdateDocumentationVersionInput) -> UpdateDocumentationVersionOutput;
+    models::get_model_template(GetModelTemplateInput) -> GetModelTemplateOutput;
+    trials::test_invoke_authorizer(TestInvokeAuthorizerInput) -> TestInvokeAuthorizerOutput;
+    trials::test_invoke_method(TestInvokeMethodInput) -> TestInvokeMethodOutput;
+    usage::get_usage(GetUsageInput) -> GetUsageOutput;
+    usage::update_usage(UpdateUsageInput) -> UpdateUsageOutput;
     base_paths::create_base_path_mapping(CreateBasePathMappingInput) -> CreateBasePathMappingOutput;
     base_paths::delete_base_path_mapping(DeleteBasePathMappingInput) -> DeleteBasePathMappingOutput;
     base_paths::get_base_path_mapping(GetBasePathMappingInput) -> GetBasePathMappingOutput;

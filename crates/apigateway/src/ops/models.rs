@@ -1,13 +1,14 @@
-//! CreateModel, GetModel, GetModels, UpdateModel, DeleteModel, and the same of request validators.
+//! CreateModel, GetModel, GetModelTemplate, GetModels, UpdateModel, DeleteModel, and the same of request validators.
 
 use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
+use serde_json::Value as Json;
 
 use super::{ApiGateway, page};
 use crate::commands::{Change, Target};
 use crate::errors::{bad, no_model, no_validator};
 use crate::model::{Api, Model, Validator};
-use crate::render;
+use crate::{render, schema_forms};
 
 fn model(api: &Api, name: &str) -> Result<api::Model, Error> {
     Ok(render::model(name, api.definition.models.get(name).ok_or_else(|| no_model(name))?))
@@ -39,7 +40,30 @@ pub async fn get_model(
     input: api::GetModelInput,
 ) -> Result<api::GetModelOutput, Error> {
     let found = gateway.own(cx, &input.rest_api_id).await;
-    model(&found.map_err(|_| no_model(&input.model_name))?, &input.model_name)
+    let found = found.map_err(|_| no_model(&input.model_name))?;
+    let mut shown = model(&found, &input.model_name)?;
+    if input.flatten == Some(true) {
+        let schema = schema(&found, &input.model_name).unwrap_or_default();
+        let flat = schema_forms::flattened(&schema, &|name| self::schema(&found, name)).map_err(bad)?;
+        shown.schema = Some(flat.to_string());
+    }
+    Ok(shown)
+}
+
+/// A model's schema.
+fn schema(api: &Api, name: &str) -> Option<Json> {
+    serde_json::from_str(api.definition.models.get(name)?.schema.as_deref()?).ok()
+}
+
+pub async fn get_model_template(
+    gateway: &ApiGateway,
+    cx: &Cx,
+    input: api::GetModelTemplateInput,
+) -> Result<api::GetModelTemplateOutput, Error> {
+    let found = gateway.own(cx, &input.rest_api_id).await?;
+    let schema = schema(&found, &input.model_name).ok_or_else(|| no_model(&input.model_name))?;
+    let template = schema_forms::template(&schema, &|name| self::schema(&found, name)).map_err(bad)?;
+    Ok(api::GetModelTemplateOutput { value: Some(template) })
 }
 
 pub async fn get_models(

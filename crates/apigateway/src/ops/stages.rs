@@ -28,6 +28,7 @@ pub async fn create_stage(
         description: input.description,
         variables: input.variables.unwrap_or_default(),
         tags,
+        documentation_version: input.documentation_version,
         ..Stage::default()
     };
     let name = input.stage_name;

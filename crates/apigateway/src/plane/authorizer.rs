@@ -37,7 +37,7 @@ fn unauthorized() -> Refusal {
 }
 
 /// The authoriser's answer cannot be used: AWS tells its caller nothing more.
-fn broken(hit: &Hit<'_>, why: &str) -> Refusal {
+pub fn broken(hit: &Hit<'_>, why: &str) -> Refusal {
     tracing::info!(api = hit.served.name.id, why, "an authorizer's answer cannot be used");
     let kind = "AUTHORIZER_CONFIGURATION_ERROR";
     Refusal { message: None, ..Refusal::new(kind, "AuthorizerConfigurationException", "") }
@@ -123,7 +123,7 @@ impl Verdict {
 }
 
 /// The values that an authoriser goes by; a missing one is a refusal.
-fn identity(hit: &Hit<'_>, authorizer: &Authorizer) -> Result<Vec<String>, Refusal> {
+pub fn identity(hit: &Hit<'_>, authorizer: &Authorizer) -> Result<Vec<String>, Refusal> {
     let sources = authorizer.identity_source.as_deref().unwrap_or_default();
     let mut out = Vec::new();
     for source in sources.split(',').map(str::trim).filter(|source| !source.is_empty()) {
@@ -154,7 +154,7 @@ fn asked(hit: &Hit<'_>, authorizer: &Authorizer, identity: &[String]) -> Json {
 }
 
 /// Reads what the function answered.
-fn verdict(said: &Json, until: Time) -> Result<Verdict, &'static str> {
+pub fn verdict(said: &Json, until: Time) -> Result<Verdict, &'static str> {
     let principal = said.get("principalId").and_then(Json::as_str).ok_or("there is no principalId")?;
     let policy = said.get("policyDocument").ok_or("there is no policyDocument")?;
     let mut context = Map::new();
@@ -193,7 +193,8 @@ impl Plane {
             Some(verdict) => verdict,
             None => {
                 let until = now.plus_secs(i64::from(authorizer.ttl_secs));
-                let verdict = self.ask(hit, id, authorizer, &identity, until).await?;
+                let said = self.ask(hit, id, authorizer, &identity).await?;
+                let verdict = verdict(&said, until).map_err(|why| broken(hit, why))?;
                 if authorizer.ttl_secs > 0 {
                     let mut verdicts = served.verdicts();
                     if verdicts.len() >= MOST_KEPT {
@@ -210,14 +211,14 @@ impl Plane {
         Ok(verdict.usage_key)
     }
 
-    async fn ask(
+    /// What an authoriser's function answers.
+    pub async fn ask(
         &self,
         hit: &Hit<'_>,
         id: &str,
         authorizer: &Authorizer,
         identity: &[String],
-        until: Time,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Json, Refusal> {
         let order = Order {
             uri: &authorizer.uri,
             role: authorizer.credentials.as_deref(),
@@ -238,7 +239,7 @@ impl Plane {
                 }
             };
         }
-        verdict(&said, until).map_err(|why| broken(hit, why))
+        Ok(said)
     }
 }
 

@@ -79,6 +79,11 @@ fn failure(refusal: &Refusal) -> String {
 }
 
 impl Journal {
+    /// A journal of everything.
+    pub fn whole() -> Self {
+        Journal { level: Logging::Info, data: true, ..Journal::default() }
+    }
+
     fn add(&self, line: String) {
         let mut lines = self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         lines.push(line);
@@ -143,6 +148,12 @@ impl Hit<'_> {
             });
         }
         self.note(|| format!("Usage Plan check succeeded for API Key {key} and API Stage {stage}"));
+        self.open();
+    }
+
+    /// Logs what is called, and with what.
+    pub fn open(&self) {
+        let id = &self.request.cx.request_id;
         self.note(|| format!("Starting execution for request: {id}"));
         self.note(|| format!("HTTP Method: {}, Resource Path: {}", self.request.method, self.path));
         self.note_data(|| format!("Method request path: {}", pairs(&self.path_params)));
@@ -156,9 +167,14 @@ impl Hit<'_> {
         });
     }
 
+    /// The lines.
+    pub fn take_lines(&self) -> Vec<String> {
+        let mut lines = self.journal.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        std::mem::take(&mut *lines)
+    }
+
     /// The lines, each with the request's id, none too long.
     fn lines(&self) -> Vec<String> {
-        let mut lines = self.journal.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let id = &self.request.cx.request_id;
         let whole = |line: String| {
             let mut line = format!("({id}) {line}");
@@ -169,7 +185,36 @@ impl Hit<'_> {
             }
             line
         };
-        std::mem::take(&mut *lines).into_iter().map(whole).collect()
+        self.take_lines().into_iter().map(whole).collect()
+    }
+
+    /// Logs how the request ended.
+    pub fn close(&self, answer: &Answer, refusal: Option<&Refusal>) {
+        let status = answer.status().as_u16();
+        let headers = || {
+            let value = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let all: Vec<_> = answer.headers().iter().map(|(n, v)| (n.to_string(), value(v))).collect();
+            pairs(all.iter().map(|(name, value)| (name, value)))
+        };
+        let body = match answer.body() {
+            ResponseBody::Bytes(body) => body.clone(),
+            ResponseBody::Stream(_) => Bytes::new(),
+        };
+        match refusal {
+            Some(refusal) => {
+                self.note_failure(|| failure(refusal));
+                self.note(|| format!("Gateway response type: {} with status code: {status}", refusal.kind));
+                self.note_data(|| format!("Gateway response body: {}", text(&body)));
+                self.note_data(|| format!("Gateway response headers: {}", headers()));
+                self.note_failure(|| format!("Method completed with status: {status}"));
+            }
+            None => {
+                self.note_data(|| format!("Method response body after transformations: {}", text(&body)));
+                self.note_data(|| format!("Method response headers: {}", headers()));
+                self.note(|| "Successfully completed execution".to_owned());
+                self.note(|| format!("Method completed with status: {status}"));
+            }
+        }
     }
 }
 
@@ -205,31 +250,7 @@ impl Plane {
         if hit.journal.level == Logging::Off {
             return;
         }
-        let status = answer.status().as_u16();
-        let headers = || {
-            let value = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-            let all: Vec<_> = answer.headers().iter().map(|(n, v)| (n.to_string(), value(v))).collect();
-            pairs(all.iter().map(|(name, value)| (name, value)))
-        };
-        let body = match answer.body() {
-            ResponseBody::Bytes(body) => body.clone(),
-            ResponseBody::Stream(_) => Bytes::new(),
-        };
-        match refusal {
-            Some(refusal) => {
-                hit.note_failure(|| failure(refusal));
-                hit.note(|| format!("Gateway response type: {} with status code: {status}", refusal.kind));
-                hit.note_data(|| format!("Gateway response body: {}", text(&body)));
-                hit.note_data(|| format!("Gateway response headers: {}", headers()));
-                hit.note_failure(|| format!("Method completed with status: {status}"));
-            }
-            None => {
-                hit.note_data(|| format!("Method response body after transformations: {}", text(&body)));
-                hit.note_data(|| format!("Method response headers: {}", headers()));
-                hit.note(|| "Successfully completed execution".to_owned());
-                hit.note(|| format!("Method completed with status: {status}"));
-            }
-        }
+        hit.close(answer, refusal);
         let lines = hit.lines();
         if lines.is_empty() {
             return;

@@ -17,6 +17,7 @@ pub mod lambda;
 pub mod log;
 pub mod refusal;
 mod router;
+pub mod trial;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -109,10 +110,10 @@ pub trait Outgoing: Send + Sync + 'static {
 }
 
 impl Plane {
-    /// The site of a service.
-    pub fn new(parts: Parts) -> Self {
+    /// The site of a service, which test invocations of the service pass too.
+    pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { gateway, services, roles, outgoing, logs } = parts;
-        Plane {
+        let plane = Arc::new(Plane {
             gateway,
             services,
             roles,
@@ -120,7 +121,10 @@ impl Plane {
             logs,
             buckets: access::Buckets::default(),
             issuers: Issuers::default(),
-        }
+        });
+        // A second plane would be a fault of the wiring; the first one stays.
+        let _ = plane.gateway.plane.set(Arc::downgrade(&plane));
+        plane
     }
 
     /// Whose an API is, by the list of its kind.

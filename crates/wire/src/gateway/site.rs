@@ -1,5 +1,6 @@
 //! Sites: what has addresses of its own and is no AWS API, such as function URLs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct SiteRequest {
     pub method: http::Method,
     /// The host, without a port.
     pub host: String,
+    /// The server's address that the client connected to; `None` for calls from within.
+    pub local: Option<IpAddr>,
     /// The path, percent-encoded.
     pub path: String,
     /// The query string, percent-encoded.
@@ -77,6 +80,7 @@ impl Gateway {
             cx,
             signed,
             host,
+            local: Some(origin.local.ip()),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             method: parts.method,

@@ -62,12 +62,11 @@ fn address(hit: &Hit<'_>, integration: &Integration, sent: &Sent) -> String {
     uri
 }
 
-/// Who asks, as `Forwarded` names it (RFC 7239, section 6). Its `by` is left out: which of the server's addresses a
-/// request came to is not known here.
-fn asker(source: Option<IpAddr>) -> String {
-    match source {
-        Some(IpAddr::V4(address)) => format!("for={address};"),
-        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\";"),
+/// An address as `Forwarded` names it (RFC 7239, section 6).
+fn node(name: &str, address: Option<IpAddr>) -> String {
+    match address {
+        Some(IpAddr::V4(address)) => format!("{name}={address};"),
+        Some(IpAddr::V6(address)) => format!("{name}=\"[{address}]\";"),
         None => String::new(),
     }
 }
@@ -89,7 +88,8 @@ impl Plane {
         }
         let cx = &hit.request.cx;
         let scheme = if cx.secure { "https" } else { "http" };
-        let forwarded = format!("{}host={};proto={scheme}", asker(cx.source_ip), hit.domain);
+        let (by, asker) = (node("by", hit.request.local), node("for", cx.source_ip));
+        let forwarded = format!("{by}{asker}host={};proto={scheme}", hit.domain);
         request = request.header(http::header::FORWARDED, forwarded);
         request = request.header(http::header::VIA, "HTTP/1.1 AmazonAPIGateway");
         let request = request.body(hit.request.body.clone()).map_err(|error| {
