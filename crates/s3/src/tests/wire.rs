@@ -39,6 +39,7 @@ impl Http {
             headers: map,
             labels: labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             body,
+            audit: None,
         };
         self.dispatch.call(call).await
     }

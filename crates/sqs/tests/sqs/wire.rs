@@ -27,6 +27,7 @@ async fn call(world: World, protocol: Protocol, operation: &str, body: &str) -> 
             headers: HeaderMap::new(),
             labels: Vec::new(),
             body: RequestBody::Bytes(Bytes::copy_from_slice(body.as_bytes())),
+            audit: None,
         })
         .await;
     let (head, body) = answer.into_parts();
