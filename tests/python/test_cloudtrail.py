@@ -404,3 +404,54 @@ def test_reaching_the_history_needs_permission(trails):
     assert client.lookup_events()["Events"]
     with refused("AccessDeniedException", 400):
         client.describe_trails()
+
+
+TEMPLATE = {
+    "Resources": {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Ref": "Name"}}},
+        "Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": {
+            "Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [
+                allow(["s3:GetBucketAcl", "s3:PutObject"],
+                      [{"Fn::GetAtt": ["Bucket", "Arn"]}, {"Fn::Sub": "${Bucket.Arn}/*"}],
+                      Principal={"Service": "cloudtrail.amazonaws.com"})]}}},
+        "Trail": {"Type": "AWS::CloudTrail::Trail", "DependsOn": "Policy", "Properties": {
+            "S3BucketName": {"Ref": "Bucket"}, "IsLogging": True, "EnableLogFileValidation": True,
+            "EventSelectors": [{"ReadWriteType": "WriteOnly", "DataResources": [
+                {"Type": "AWS::S3::Object", "Values": [{"Fn::Sub": "${Bucket.Arn}/"}]}]}],
+            "Tags": [{"Key": "a", "Value": "1"}]}}},
+    "Parameters": {"Name": {"Type": "String"}},
+    "Outputs": {"Trail": {"Value": {"Ref": "Trail"}}, "Arn": {"Value": {"Fn::GetAtt": ["Trail", "Arn"]}}},
+}
+
+
+def test_trails_of_templates(trails):
+    stacks, bucket = trails.server.client("cloudformation"), unique("stack")
+
+    def deploy(call, template, waiter):
+        call(StackName="trails", TemplateBody=json.dumps(template),
+             Parameters=[{"ParameterKey": "Name", "ParameterValue": bucket}])
+        stacks.get_waiter(waiter).wait(StackName="trails", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        [stack] = stacks.describe_stacks(StackName="trails")["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    outputs = deploy(stacks.create_stack, TEMPLATE, "stack_create_complete")
+    name, arn = outputs["Trail"], outputs["Arn"]
+    assert arn == f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{name}"
+    found = trails.trail.get_trail(Name=name)["Trail"]
+    assert found["LogFileValidationEnabled"] and found["HasCustomEventSelectors"] and found["S3BucketName"] == bucket
+    assert trails.trail.get_trail_status(Name=name)["IsLogging"]
+    [selector] = trails.trail.get_event_selectors(TrailName=name)["EventSelectors"]
+    assert selector["ReadWriteType"] == "WriteOnly" and selector["DataResources"]
+    changed = json.loads(json.dumps(TEMPLATE))
+    properties = changed["Resources"]["Trail"]["Properties"]
+    properties.update(IsLogging=False, IsMultiRegionTrail=True, Tags=[{"Key": "b", "Value": "2"}])
+    del properties["EventSelectors"], properties["EnableLogFileValidation"]
+    assert deploy(stacks.update_stack, changed, "stack_update_complete") == outputs
+    found = trails.trail.get_trail(Name=name)["Trail"]
+    assert not found["LogFileValidationEnabled"] and not found["HasCustomEventSelectors"] and found["IsMultiRegionTrail"]
+    assert not trails.trail.get_trail_status(Name=name)["IsLogging"]
+    [tags] = trails.trail.list_tags(ResourceIdList=[arn])["ResourceTagList"]
+    assert {"Key": "b", "Value": "2"} in tags["TagsList"] and {"Key": "a", "Value": "1"} not in tags["TagsList"]
+    stacks.delete_stack(StackName="trails")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="trails", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert trails.trail.list_trails()["Trails"] == []

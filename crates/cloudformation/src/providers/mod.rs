@@ -12,6 +12,7 @@ mod apigateway_methods;
 mod apigateway_v2;
 mod apigateway_v2_domains;
 mod apigateway_v2_stage;
+mod cloudtrail;
 mod custom;
 mod documents;
 mod firehose;
@@ -211,6 +212,7 @@ static PROVIDERS: &[&dyn Provider] = &[
     &apigateway_v2_domains::ApiMapping,
     &apigateway_v2_domains::DomainName,
     &apigateway_v2_stage::Stage,
+    &cloudtrail::Trail,
     &firehose::DeliveryStream,
     &iam::Group,
     &iam::ManagedPolicy,
