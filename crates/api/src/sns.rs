@@ -1312,6 +1312,7 @@ pub struct PublishBatchRequestEntry {
     pub subject: Option<String>,
     pub message_structure: Option<String>,
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
+    pub message_deduplication_id: Option<String>,
     pub message_group_id: Option<String>,
 }
 
@@ -1325,6 +1326,7 @@ impl Decode for PublishBatchRequestEntry {
                 2 => out.subject = Some(Decode::decode(d)?),
                 3 => out.message_structure = Some(Decode::decode(d)?),
                 4 => out.message_attributes = Some(Decode::decode(d)?),
+                5 => out.message_deduplication_id = Some(Decode::decode(d)?),
                 6 => out.message_group_id = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -1342,7 +1344,7 @@ impl Encode for PublishBatchRequestEntry {
             self.subject.as_ref().map(|v| v as &dyn Encode),
             self.message_structure.as_ref().map(|v| v as &dyn Encode),
             self.message_attributes.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.message_deduplication_id.as_ref().map(|v| v as &dyn Encode),
             self.message_group_id.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -1419,6 +1421,7 @@ pub struct PublishInput {
     pub subject: Option<String>,
     pub message_structure: Option<String>,
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
+    pub message_deduplication_id: Option<String>,
     pub message_group_id: Option<String>,
 }
 
@@ -1433,6 +1436,7 @@ impl Decode for PublishInput {
                 4 => out.subject = Some(Decode::decode(d)?),
                 5 => out.message_structure = Some(Decode::decode(d)?),
                 6 => out.message_attributes = Some(Decode::decode(d)?),
+                7 => out.message_deduplication_id = Some(Decode::decode(d)?),
                 8 => out.message_group_id = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -1452,7 +1456,7 @@ impl Encode for PublishInput {
             self.subject.as_ref().map(|v| v as &dyn Encode),
             self.message_structure.as_ref().map(|v| v as &dyn Encode),
             self.message_attributes.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.message_deduplication_id.as_ref().map(|v| v as &dyn Encode),
             self.message_group_id.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -2428,7 +2432,7 @@ pub mod schemas {
                 Member::new("Subject", &schema::STRING),
                 Member::new("MessageStructure", &schema::STRING),
                 Member::new("MessageAttributes", &schemas::MESSAGE_ATTRIBUTE_MAP),
-                Member::new("MessageDeduplicationId", &schema::STRING).refused(),
+                Member::new("MessageDeduplicationId", &schema::STRING),
                 Member::new("MessageGroupId", &schema::STRING),
             ],
             payload: None,
@@ -2484,7 +2488,7 @@ pub mod schemas {
                 Member::new("Subject", &schema::STRING),
                 Member::new("MessageStructure", &schema::STRING),
                 Member::new("MessageAttributes", &schemas::MESSAGE_ATTRIBUTE_MAP),
-                Member::new("MessageDeduplicationId", &schema::STRING).refused(),
+                Member::new("MessageDeduplicationId", &schema::STRING),
                 Member::new("MessageGroupId", &schema::STRING),
             ],
             payload: None,

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use ropeway_core::keys::{KeyBuilder, Scope, Space};
 
+use crate::fifo::SUFFIX;
+
 /// A topic: scope, name.
 const TOPIC: u8 = 1;
 /// A subscription: scope, topic name, the topic's generation, id.
@@ -42,6 +44,11 @@ impl TopicName {
         sound.then(|| TopicName { scope: Scope::new(account, scope_region), name: name.to_owned() })
     }
 
+    /// Whether it is a FIFO topic's.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(SUFFIX)
+    }
+
     /// The ARN.
     pub fn arn(&self) -> String {
         format!("arn:aws:sns:{}:{}:{}", self.scope.region, self.scope.account, self.name)
@@ -72,10 +79,12 @@ impl TopicName {
     }
 }
 
-/// Whether a text may be a standard topic's name.
+/// Whether a text may be a topic's name.
 pub fn is_name(name: &str) -> bool {
+    let plain = name.strip_suffix(SUFFIX).unwrap_or(name);
     (1..=256).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && !plain.is_empty()
+        && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// What the keys of all topics begin with, whatever their scope.

@@ -1,10 +1,12 @@
-//! SNS: standard topics, and their subscriptions of queues and delivery streams.
+//! SNS: standard and FIFO topics, and their subscriptions of queues and delivery streams.
 //!
 //! What the service promises:
 //! - A publish that was answered is on disk together with a delivery for every subscription whose
 //!   filter it matches. A delivery goes on until its receiver has taken it, or has refused it for
 //!   good; then it goes to the subscription's dead-letter queue, if there is one.
 //! - Between the topic and a queue or stream of this server each delivery is applied exactly once.
+//! - A FIFO topic's messages reach each subscription in the order of their sequence numbers; one whose deduplication id
+//!   was used in the last 5 minutes is answered as the first one was, and not delivered.
 //! - What another service publishes (S3 its notifications) is let in by the topic's policy alone.
 //!
 //! What holds at any time:
@@ -17,6 +19,7 @@
 //! delivers to Firehose carry none: there is no certificate yet that a receiver could check one by.
 
 mod commands;
+mod fifo;
 mod filter;
 mod keys;
 mod model;

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use ropeway_core::effects::MessageAttribute;
+use ropeway_core::{Fault, Tx};
+use ropeway_store::MAX_VALUE_BYTES;
 use serde::{Deserialize, Serialize};
 
+use crate::fifo::Fifo;
 use crate::filter::Scope;
 
 /// A topic.
@@ -28,12 +32,46 @@ pub struct Topic {
     pub filters: u32,
     /// `MaximumMessageSize`, in bytes, where it was set.
     pub max_bytes: Option<u32>,
+    /// What rows have behind the rest.
+    #[serde(skip)]
+    pub more: More,
+}
+
+/// What a topic's row has behind the rest since there are FIFO topics; older rows end before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// A FIFO topic's settings.
+    pub fifo: Option<Fifo>,
 }
 
 /// Largest message with its attributes where a topic does not say less, in bytes.
 pub const MAX_BYTES: u32 = 256 * 1024;
 
 impl Topic {
+    /// The topic of a row.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for a row that is none.
+    pub fn from_row(row: &[u8]) -> Result<Topic, Fault> {
+        let (topic, rest) = postcard::take_from_bytes::<Topic>(row)?;
+        let more = if rest.is_empty() { More::default() } else { postcard::from_bytes(rest)? };
+        Ok(Topic { more, ..topic })
+    }
+
+    /// Writes the topic's row.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
+    pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
+        let mut row = postcard::to_stdvec(self)?;
+        row.extend(postcard::to_stdvec(&self.more)?);
+        if row.len() > MAX_VALUE_BYTES {
+            return Err(Fault::Damaged(format!("a topic's row of {} bytes: too large", row.len())));
+        }
+        tx.put(key, Bytes::from(row));
+        Ok(())
+    }
+
     /// Largest message with its attributes, and all of a batch together, in bytes.
     pub fn max_bytes(&self) -> usize {
         self.max_bytes.unwrap_or(MAX_BYTES) as usize

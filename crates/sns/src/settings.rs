@@ -4,6 +4,7 @@ use ropeway_api::sns::{SERVICE, error};
 use ropeway_wire::Error;
 use serde_json::{Map, Value as Json, json};
 
+use crate::fifo::SUFFIX;
 use crate::filter::{self, Scope};
 use crate::keys::TopicName;
 use crate::model::{Protocol, Settings};
@@ -21,7 +22,7 @@ pub fn invalid(why: impl std::fmt::Display) -> Error {
 /// Attributes that AWS has and that are not implemented here.
 const REFUSED: &[(&str, &str)] = &[
     ("DeliveryPolicy", "DeliveryPolicy, which is of HTTP subscriptions,"),
-    ("ReplayPolicy", "ReplayPolicy, which is of FIFO topics,"),
+    ("ReplayPolicy", "ReplayPolicy: the replay of archived messages"),
 ];
 
 /// Sets one attribute; [`check`] says whether all of them together are sound.
@@ -64,6 +65,19 @@ fn is_empty_policy(value: &str) -> bool {
     value.is_empty() || serde_json::from_str::<Map<String, Json>>(value).is_ok_and(|policy| policy.is_empty())
 }
 
+/// The dead-letter queue is of the endpoint's kind:
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html>.
+pub fn check_dead_letters(settings: &Settings, topic: &TopicName, endpoint: &str) -> Result<(), Error> {
+    let Some(queue) = &settings.dead_letters else { return Ok(()) };
+    let in_order = topic.is_fifo() && endpoint.ends_with(SUFFIX);
+    let why = match (in_order, queue.ends_with(SUFFIX)) {
+        (false, true) => "must use a standard queue as DLQ for a subscription to a standard topic",
+        (true, false) => "must use a FIFO queue as DLQ for a subscription to a FIFO topic",
+        _ => return Ok(()),
+    };
+    Err(invalid(format_args!("RedrivePolicy: {why}")))
+}
+
 fn redrive(topic: &TopicName, value: &str) -> Result<Option<String>, Error> {
     if value.is_empty() {
         return Ok(None);
@@ -77,9 +91,6 @@ fn redrive(topic: &TopicName, value: &str) -> Result<Option<String>, Error> {
         return Err(bad("only deadLetterTargetArn may be given"));
     }
     let queue = queue_of(arn).ok_or_else(|| bad("deadLetterTargetArn is an invalid arn"))?;
-    if queue.name.ends_with(".fifo") {
-        return Err(bad("must use a standard queue as DLQ for a subscription to a standard topic"));
-    }
     if queue.region != topic.scope.region || queue.account != topic.scope.account {
         return Err(bad("must use same region and account as subscription"));
     }

@@ -61,10 +61,8 @@ async fn a_topic_is_made_once() {
     assert_eq!(said(create(&world, "a b", &[]).await), "Invalid parameter: Topic Name");
     assert_eq!(said(create(&world, "", &[]).await), "Invalid parameter: Topic Name");
     assert_eq!(said(create(&world, &"x".repeat(257), &[]).await), "Invalid parameter: Topic Name");
-    assert!(
-        said(create(&world, "t.fifo", &[("FifoTopic", "true")]).await)
-            .contains("FIFO topic is not implemented")
-    );
+    assert_eq!(said(create(&world, "t.fifo", &[]).await), "Invalid parameter: Topic Name");
+    assert!(said(create(&world, "t", &[("FifoTopic", "true")]).await).contains("must end with .fifo"));
     assert!(said(create(&world, "u", &[("KmsMasterKeyId", "k")]).await).contains("KmsMasterKeyId"));
     assert!(said(create(&world, "u", &[("TracingConfig", "Active")]).await).contains("TracingConfig"));
     create(&world, "u", &[("TracingConfig", "PassThrough"), ("FifoTopic", "false")]).await.unwrap();

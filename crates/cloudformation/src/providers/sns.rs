@@ -25,7 +25,10 @@ const MISSING: &[&str] = &["NotFound", "NotFoundException"];
 static TOPIC: ResourceType = ResourceType::new(
     "AWS::SNS::Topic",
     &[
+        Property::new("ContentBasedDeduplication", Kind::Boolean),
         Property::new("DisplayName", STRING),
+        Property::new("FifoThroughputScope", STRING),
+        Property::new("FifoTopic", Kind::Boolean).replacement(),
         Property::new(
             "Subscription",
             Kind::List(&Kind::Structure(&[
@@ -72,6 +75,10 @@ static TOPIC_POLICY: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Id"]);
+
+/// Properties that are attributes of a topic, and what they are without it.
+const TOPIC_ATTRIBUTES: &[(&str, &str)] =
+    &[("ContentBasedDeduplication", "false"), ("DisplayName", ""), ("FifoThroughputScope", "Topic")];
 
 async fn subscribe(subject: &Subject<'_>, topic: &str, to: &Json, attributes: Json) -> Result<String, Error> {
     let input = json!({
@@ -139,6 +146,10 @@ impl Provider for Topic {
         Some("TopicName")
     }
 
+    fn suffix(&self, properties: &Json) -> &'static str {
+        if property(properties, "FifoTopic") == &json!(true) { ".fifo" } else { "" }
+    }
+
     fn exists<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move {
             let input = json!({ "TopicArn": Self::arn(subject) });
@@ -148,7 +159,10 @@ impl Provider for Topic {
 
     fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
-            let attributes = super::object([("DisplayName", subject.property("DisplayName").clone())]);
+            let names = TOPIC_ATTRIBUTES.iter().map(|(name, _)| *name).chain(["FifoTopic"]);
+            let given = names.map(|name| (name, subject.property(name)));
+            let given = given.filter(|(_, value)| !value.is_null());
+            let attributes: BTreeMap<&str, String> = given.map(|(name, value)| (name, text(value))).collect();
             let input = json!({
                 "Name": subject.name,
                 "Attributes": attributes,
@@ -165,11 +179,13 @@ impl Provider for Topic {
     fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
             let (arn, new) = (subject.physical_id, subject.properties);
-            if property(old, "DisplayName") != property(new, "DisplayName") {
-                let value = property(new, "DisplayName").as_str().unwrap_or_default();
-                let input =
-                    json!({ "TopicArn": arn, "AttributeName": "DisplayName", "AttributeValue": value });
-                subject.call::<SetTopicAttributesInput>(input).await?;
+            for (name, without) in TOPIC_ATTRIBUTES {
+                let value = property(new, name);
+                if property(old, name) != value {
+                    let value = if value.is_null() { (*without).to_owned() } else { text(value) };
+                    let input = json!({ "TopicArn": arn, "AttributeName": name, "AttributeValue": value });
+                    subject.call::<SetTopicAttributesInput>(input).await?;
+                }
             }
             let (before, after) = (Self::subscriptions(old), Self::subscriptions(new));
             for to in after.iter().filter(|to| !before.contains(to)) {

@@ -12,9 +12,10 @@ use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Time, Tx};
 use serde_json::{Map, Value as Json, json};
 
-use super::{postcard_from, trace_header};
+use super::{postcard_from, topics, trace_header};
+use crate::fifo::{Place, SUFFIX};
 use crate::keys::TopicName;
-use crate::model::{Protocol, Publication, Subscription, Topic};
+use crate::model::{Protocol, Publication, Subscription};
 
 /// The principal that queue policies and roles' trust policies name.
 pub const PRINCIPAL: &str = "sns.amazonaws.com";
@@ -26,6 +27,8 @@ pub(super) struct Message<'a> {
     pub publication: &'a Publication,
     pub id: String,
     pub at: Time,
+    /// Of a FIFO topic's.
+    pub place: Option<&'a Place>,
 }
 
 impl Message<'_> {
@@ -71,6 +74,8 @@ pub(super) fn deliver(
             tx.send(&to.endpoint, Space::Lambda, shard, &command)
         }
         Protocol::Sqs => {
+            // A FIFO topic tells standard queues nothing of groups; a standard topic does, for fair queues.
+            let in_order = to.endpoint.ends_with(SUFFIX);
             let attributes = match to.settings.raw {
                 true => message.publication.attributes.clone(),
                 false => BTreeMap::new(),
@@ -82,8 +87,11 @@ pub(super) fn deliver(
                 source_account: topic.scope.account.clone(),
                 body,
                 attributes,
-                group: message.publication.group.clone(),
-                deduplication_id: None,
+                group: message.publication.group.clone().filter(|_| in_order || message.place.is_none()),
+                deduplication_id: message
+                    .place
+                    .filter(|_| in_order)
+                    .map(|place| place.deduplication_id.clone()),
                 trace_header: trace_header(tx.trace()),
             });
             tx.send(&to.endpoint, Space::Sqs, shard, &command)
@@ -151,6 +159,9 @@ fn envelope(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &
     let mut put = |name: &str, value: String| out.insert(name.to_owned(), Json::String(value));
     put("Type", "Notification".to_owned());
     put("MessageId", message.id.clone());
+    if let Some(place) = message.place {
+        put("SequenceNumber", place.sequence.to_string());
+    }
     put("TopicArn", arn.clone());
     if let Some(subject) = &message.publication.subject {
         put("Subject", subject.clone());
@@ -203,6 +214,7 @@ pub(super) async fn refused(tx: &mut Tx, lane: &str, payload: &[u8], why: &str) 
     };
     let shard = tx.shard_of(&queue);
     let lane = format!("{DEAD_LETTERS}{queue}");
+    // A FIFO dead-letter queue keeps the group and the deduplication id.
     tx.send(&lane, Space::Sqs, shard, &SqsCommand::Deliver(QueueDelivery { queue, ..delivery }))
 }
 
@@ -242,7 +254,7 @@ async fn dead_letters(
     endpoint: &str,
 ) -> Result<Option<String>, Fault> {
     let Some(name) = TopicName::parse(topic) else { return Ok(None) };
-    let Some(topic) = tx.read::<Topic>(&name.key()).await? else { return Ok(None) };
+    let Some(topic) = topics::read(tx, &name).await? else { return Ok(None) };
     let key = name.endpoint(topic.generation, protocol.name(), endpoint);
     let Some(id) = tx.read::<String>(&key).await? else { return Ok(None) };
     let found: Option<Subscription> = tx.read(&name.subscription(topic.generation, &id)).await?;

@@ -35,7 +35,7 @@ impl SnsMachine {
             base_url: of.base_url,
             bytes: bytes.ok_or_else(|| invalid("Message too long"))?,
         };
-        self.publish(tx, publication).await
+        self.publish(tx, publication, None).await
     }
 }
 

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use ropeway_api::sns::error;
 use ropeway_core::effects::TopicDelivery;
 use ropeway_core::keys::Space;
-use ropeway_core::{Fault, Machine, Settled, Trace, Tx};
+use ropeway_core::{Fault, Machine, Settled, Time, Trace, Tx};
 use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
+use crate::fifo::{self, Fifo, Place};
 use crate::filter::Filter;
 use crate::keys::{self, TopicName};
 use crate::model::{Publication, Subscription, Topic};
@@ -119,6 +120,20 @@ pub enum Command {
     },
     /// A message from another service: [`ropeway_core::effects::SnsCommand::Deliver`].
     Deliver(TopicDelivery),
+    /// Publishes a message with a deduplication id.
+    PublishOnce {
+        /// the message
+        publication: Publication,
+        /// its deduplication id
+        deduplication_id: String,
+    },
+    /// Goes on with the oldest publication of a FIFO topic that is too much for one commit. Comes by the outbox.
+    StepInOrder {
+        /// the topic
+        topic: TopicName,
+        /// its generation
+        generation: u64,
+    },
 }
 
 /// A topic as its maker wants it; what is `None` was not said.
@@ -132,6 +147,32 @@ pub struct WantedTopic {
     pub tags: Option<BTreeMap<String, String>>,
     /// `MaximumMessageSize`
     pub max_bytes: Option<u32>,
+    /// It is to be a FIFO topic.
+    pub fifo: Option<FifoChange>,
+}
+
+/// What is said of a FIFO topic's settings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FifoChange {
+    /// `ContentBasedDeduplication`
+    pub by_content: Option<bool>,
+    /// `FifoThroughputScope` is `MessageGroup`
+    pub by_group: Option<bool>,
+}
+
+impl FifoChange {
+    /// This, and what else is said.
+    pub fn and(self, other: FifoChange) -> Self {
+        FifoChange {
+            by_content: other.by_content.or(self.by_content),
+            by_group: other.by_group.or(self.by_group),
+        }
+    }
+
+    /// The settings of a new topic.
+    fn settings(self) -> Fifo {
+        Fifo { by_content: self.by_content.unwrap_or(false), by_group: self.by_group.unwrap_or(false) }
+    }
 }
 
 /// A change of a topic.
@@ -161,6 +202,8 @@ pub enum TopicChange {
     Untag(Vec<String>),
     /// `MaximumMessageSize`
     MaxBytes(u32),
+    /// A FIFO topic's settings.
+    Fifo(FifoChange),
 }
 
 /// What a command answers.
@@ -174,8 +217,8 @@ pub enum Output {
     Subscription(Box<Subscription>),
     /// subscriptions, and whether there are more
     Subscriptions(Vec<Subscription>, bool),
-    /// the message's id
-    Published(String),
+    /// the message's id, and its sequence number in a FIFO topic
+    Published(String, Option<u64>),
 }
 
 /// Work that goes on in steps.
@@ -192,6 +235,16 @@ enum Work {
     },
     /// The subscriptions of a topic that is no more.
     Remove { topic: TopicName, generation: u64 },
+    /// A publication of a FIFO topic, which waits for those before it.
+    PublishInOrder {
+        topic: TopicName,
+        generation: u64,
+        message_id: String,
+        at: Time,
+        pieces: u32,
+        after: Option<String>,
+        place: Place,
+    },
 }
 
 /// A subscription and its compiled filter.
@@ -219,11 +272,15 @@ pub struct SnsMachine {
     /// Copies of rows; a command that changes a topic drops its entry.
     cache: BTreeMap<TopicName, Arc<Cached>>,
     cached: usize,
+    /// Publications of FIFO topics that go out in steps.
+    in_steps: BTreeMap<TopicName, u64>,
+    /// When there are messages to be forgotten.
+    forget_at: Option<Time>,
 }
 
 impl SnsMachine {
     pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
-        SnsMachine { gate, cache: BTreeMap::new(), cached: 0 }
+        SnsMachine { gate, cache: BTreeMap::new(), cached: 0, in_steps: BTreeMap::new(), forget_at: None }
     }
 
     /// A topic, from its row.
@@ -231,7 +288,7 @@ impl SnsMachine {
         if let Some(cached) = self.cache.get(name) {
             return Ok(cached.topic.clone());
         }
-        tx.read(&name.key()).await?.ok_or_else(no_topic)
+        topics::read(tx, name).await?.ok_or_else(no_topic)
     }
 
     /// A topic with its subscriptions, compiled, if they are few.
@@ -239,7 +296,7 @@ impl SnsMachine {
         if let Some(cached) = self.cache.get(name) {
             return Ok(Arc::clone(cached));
         }
-        let topic: Topic = tx.read(&name.key()).await?.ok_or_else(no_topic)?;
+        let topic = topics::read(tx, name).await?.ok_or_else(no_topic)?;
         let mut fan = None;
         if topic.subscriptions <= INLINE {
             let rows =
@@ -292,14 +349,19 @@ impl Machine for SnsMachine {
         loop {
             let page = tx.scan_prefix(&prefix, after.as_ref(), 256).await?;
             for (_, row) in &page.rows {
-                let topic: Topic = postcard_from(row)?;
+                let topic = Topic::from_row(row)?;
                 self.gate.set_resource_policy(&topic.arn, Some(&topic.policy));
             }
             after = page.rows.last().map(|(key, _)| key.clone());
             if !page.more || after.is_none() {
-                return Ok(());
+                break;
             }
         }
+        for topic in fifo::all_waiting(tx).await? {
+            *self.in_steps.entry(topic).or_default() += 1;
+        }
+        self.forget_at = fifo::first_to_forget(tx).await?;
+        Ok(())
     }
 
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, Error> {
@@ -322,9 +384,15 @@ impl Machine for SnsMachine {
             Command::ListSubscriptions { topic, after, limit } => {
                 self.list_subscriptions(tx, topic, after, limit).await
             }
-            Command::Publish(publication) => self.publish(tx, publication).await,
+            Command::Publish(publication) => self.publish(tx, publication, None).await,
+            Command::PublishOnce { publication, deduplication_id } => {
+                self.publish(tx, publication, Some(deduplication_id)).await
+            }
             Command::Deliver(delivery) => self.deliver(tx, delivery).await,
             Command::Step { work } => Ok(self.step(tx, work).await.map(|()| Output::Nothing)?),
+            Command::StepInOrder { topic, generation } => {
+                Ok(self.step_in_order(tx, topic, generation).await.map(|()| Output::Nothing)?)
+            }
         }
     }
 
@@ -336,8 +404,20 @@ impl Machine for SnsMachine {
                 | Command::Subscribe { .. }
                 | Command::SetSubscription { .. }
                 | Command::Publish(_)
+                | Command::PublishOnce { .. }
                 | Command::Deliver(_)
         )
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        self.forget_at
+    }
+
+    async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        if let Some(from) = self.forget_at {
+            self.forget_at = fifo::forget(tx, from).await?;
+        }
+        Ok(())
     }
 
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {

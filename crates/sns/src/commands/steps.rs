@@ -6,6 +6,7 @@ use ropeway_core::{Fault, Tx};
 
 use super::deliver::{self, Message};
 use super::{Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, postcard_from, subscriptions};
+use crate::fifo;
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
 use crate::model::{Publication, Subscription};
@@ -20,7 +21,7 @@ pub(super) fn begin(tx: &mut Tx, work: &Work) -> Result<(), Fault> {
 }
 
 /// Begins to send out a publication, which is kept beside the work.
-pub(super) fn begin_publish(tx: &mut Tx, mut work: Work, publication: &Publication) -> Result<(), Fault> {
+pub(super) fn begin_publish(tx: &mut Tx, mut work: Work, publication: &Publication) -> Result<u64, Fault> {
     let number = tx.ids().number();
     let bytes = postcard::to_stdvec(publication)?;
     let mut count = 0;
@@ -28,10 +29,11 @@ pub(super) fn begin_publish(tx: &mut Tx, mut work: Work, publication: &Publicati
         tx.put(keys::piece(number, count), bytes::Bytes::copy_from_slice(piece));
         count += 1;
     }
-    if let Work::Publish { pieces, .. } = &mut work {
+    if let Work::Publish { pieces, .. } | Work::PublishInOrder { pieces, .. } = &mut work {
         *pieces = count;
     }
-    begin_as(tx, number, &work)
+    begin_as(tx, number, &work)?;
+    Ok(number)
 }
 
 fn begin_as(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
@@ -41,9 +43,14 @@ fn begin_as(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
 
 /// Leaves the next step to the outbox.
 fn next(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
-    let (Work::Publish { topic, .. } | Work::Remove { topic, .. }) = work;
     let shard = tx.shard();
-    tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, &Command::Step { work: number })
+    let (topic, command) = match work {
+        Work::Publish { topic, .. } | Work::Remove { topic, .. } => (topic, Command::Step { work: number }),
+        Work::PublishInOrder { topic, generation, .. } => {
+            (topic, Command::StepInOrder { topic: topic.clone(), generation: *generation })
+        }
+    };
+    tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, &command)
 }
 
 impl SnsMachine {
@@ -54,13 +61,15 @@ impl SnsMachine {
             Work::Remove { topic, generation } => remove(tx, topic, *generation).await?,
             Work::Publish { topic, generation, message_id, at, pieces, after } => {
                 let publication = gather(tx, number, *pieces).await?;
-                let message = Message { publication: &publication, id: message_id.clone(), at: *at };
+                let message =
+                    Message { publication: &publication, id: message_id.clone(), at: *at, place: None };
                 *after = send_some(tx, topic, *generation, after.as_deref(), &message).await?;
                 if after.is_none() {
                     (0..*pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
                 }
                 after.is_some()
             }
+            Work::PublishInOrder { .. } => return Err(Fault::Damaged("a work out of its order".to_owned())),
         };
         if more {
             tx.write(keys::work(number), &work)?;
@@ -69,6 +78,49 @@ impl SnsMachine {
             tx.delete(keys::work(number));
             Ok(())
         }
+    }
+}
+
+impl SnsMachine {
+    /// Does one step of the oldest publication of a FIFO topic that goes out in steps: none overtakes another. There are
+    /// as many of these commands as there are steps.
+    pub(super) async fn step_in_order(
+        &mut self,
+        tx: &mut Tx,
+        topic: TopicName,
+        generation: u64,
+    ) -> Result<(), Fault> {
+        let Some((turn, number)) = fifo::turn(tx, &topic, generation).await? else { return Ok(()) };
+        let work = tx.read::<Work>(&keys::work(number)).await?;
+        let Some(Work::PublishInOrder { message_id, at, pieces, after, place, .. }) = work else {
+            return Err(Fault::Damaged(format!("no work {number}")));
+        };
+        let publication = gather(tx, number, pieces).await?;
+        let message = Message { publication: &publication, id: message_id.clone(), at, place: Some(&place) };
+        let after = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
+        if after.is_some() {
+            let work = Work::PublishInOrder {
+                topic,
+                generation,
+                message_id,
+                at,
+                pieces,
+                after,
+                place: place.clone(),
+            };
+            tx.write(keys::work(number), &work)?;
+            return next(tx, number, &work);
+        }
+        (0..pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
+        tx.delete(keys::work(number));
+        tx.delete(turn);
+        if let Some(count) = self.in_steps.get_mut(&topic) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.in_steps.remove(&topic);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use ropeway_api::sns::error;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, SnsMachine, no_topic, postcard_from};
+use super::{Output, SnsMachine, no_topic, postcard_from, topics};
 use crate::keys::{self, TopicName};
 use crate::model::{Listed, Subscription, Topic};
 use crate::settings;
@@ -12,6 +12,9 @@ use crate::settings;
 /// Most subscriptions of a topic with a filter policy:
 /// <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>.
 const MAX_FILTERS: u32 = 200;
+
+/// Most subscriptions of a FIFO topic: <https://docs.aws.amazon.com/general/latest/gr/sns.html>.
+const MAX_OF_FIFO: u64 = 100;
 
 impl SnsMachine {
     /// Subscribes. An endpoint has one subscription of a topic: asked again, that one is answered.
@@ -33,10 +36,14 @@ impl SnsMachine {
             }
             return Ok(Output::Subscription(Box::new(found)));
         }
+        if name.is_fifo() && topic.subscriptions >= MAX_OF_FIFO {
+            let why = format!("A FIFO topic has {MAX_OF_FIFO} subscriptions at most");
+            return Err(error::subscription_limit_exceeded_exception(why));
+        }
         let made = Subscription { id: tx.ids().uuid(), ..wanted };
         topic.subscriptions += 1;
         count_filter(&mut topic, None, made.settings.filter.as_deref())?;
-        tx.write(name.key(), &topic)?;
+        topic.write(tx, name.key())?;
         tx.write(name.subscription(topic.generation, &made.id), &made)?;
         tx.write(by_endpoint, &made.id)?;
         let list = keys::subscriptions_list(&made.owner, &name.scope.region);
@@ -80,7 +87,7 @@ impl SnsMachine {
         topic.subscriptions = topic.subscriptions.saturating_sub(1);
         topic.deleted += 1;
         count_filter(&mut topic, found.settings.filter.as_deref(), None)?;
-        tx.write(name.key(), &topic)?;
+        topic.write(tx, name.key())?;
         remove_rows(tx, &name, topic.generation, &found)?;
         self.forget(&name);
         Ok(Output::Nothing)
@@ -98,8 +105,9 @@ impl SnsMachine {
         let before = found.settings.filter.clone();
         settings::set(&mut found.settings, &name, attribute, value)?;
         settings::check(&found.settings, found.protocol)?;
+        settings::check_dead_letters(&found.settings, &name, &found.endpoint)?;
         count_filter(&mut topic, before.as_deref(), found.settings.filter.as_deref())?;
-        tx.write(name.key(), &topic)?;
+        topic.write(tx, name.key())?;
         tx.write(name.subscription(topic.generation, &id), &found)?;
         self.forget(&name);
         Ok(Output::Nothing)
@@ -112,7 +120,7 @@ impl SnsMachine {
         after: Option<String>,
         limit: u32,
     ) -> Result<Output, Error> {
-        let topic: Topic = tx.read(&name.key()).await?.ok_or_else(no_topic)?;
+        let topic = topics::read(tx, &name).await?.ok_or_else(no_topic)?;
         let after = after.map(|id| name.subscription(topic.generation, &id));
         let prefix = name.subscriptions(topic.generation);
         let page = tx.scan_prefix(&prefix, after.as_ref(), limit as usize).await?;

@@ -1,12 +1,12 @@
 //! Topics: made, changed, removed.
 
 use ropeway_api::sns::error;
-use ropeway_core::{Tx, directory};
+use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
 use super::{Output, SnsMachine, TopicChange, WantedTopic, Work, steps};
 use crate::keys::{self, TopicName};
-use crate::model::Topic;
+use crate::model::{More, Topic};
 use crate::policy;
 use crate::settings::invalid;
 
@@ -22,7 +22,7 @@ impl SnsMachine {
         name: TopicName,
         wanted: WantedTopic,
     ) -> Result<Output, Error> {
-        if let Some(topic) = tx.read::<Topic>(&name.key()).await? {
+        if let Some(topic) = read(tx, &name).await? {
             is_as_wanted(&topic, &wanted)?;
             return Ok(Output::Topic(Box::new(topic)));
         }
@@ -36,10 +36,11 @@ impl SnsMachine {
             deleted: 0,
             filters: 0,
             max_bytes: wanted.max_bytes,
+            more: More { fifo: wanted.fifo.map(|fifo| fifo.settings()) },
             arn,
         };
         check_tags(&topic)?;
-        tx.write(name.key(), &topic)?;
+        topic.write(tx, name.key())?;
         let list = keys::topics_list(&name.scope.account, &name.scope.region);
         directory::add_with(tx, &list, &name.name, &[])?;
         self.announce(tx, &name, Some(topic.policy.clone()));
@@ -48,7 +49,7 @@ impl SnsMachine {
 
     /// Removes a topic; its subscriptions follow in steps. One that isn't there is removed already.
     pub(super) async fn delete_topic(&mut self, tx: &mut Tx, name: TopicName) -> Result<Output, Error> {
-        let Some(topic) = tx.read::<Topic>(&name.key()).await? else { return Ok(Output::Nothing) };
+        let Some(topic) = read(tx, &name).await? else { return Ok(Output::Nothing) };
         tx.delete(name.key());
         let list = keys::topics_list(&name.scope.account, &name.scope.region);
         directory::remove_with(tx, &list, &name.name)?;
@@ -75,13 +76,18 @@ impl SnsMachine {
         let before = topic.policy.clone();
         alter(&mut topic, &name, change)?;
         check_tags(&topic)?;
-        tx.write(name.key(), &topic)?;
+        topic.write(tx, name.key())?;
         self.forget(&name);
         if topic.policy != before {
             self.announce(tx, &name, Some(topic.policy));
         }
         Ok(Output::Nothing)
     }
+}
+
+/// A topic, from its row.
+pub(super) async fn read(tx: &Tx, name: &TopicName) -> Result<Option<Topic>, Fault> {
+    tx.get(&name.key()).await?.map(|row| Topic::from_row(&row)).transpose()
 }
 
 fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(), Error> {
@@ -98,6 +104,16 @@ fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(),
         TopicChange::RemovePermission { label } => topic.policy = policy::remove(&topic.policy, &label),
         TopicChange::Tag(tags) => topic.tags.extend(tags),
         TopicChange::MaxBytes(bytes) => topic.max_bytes = Some(bytes),
+        TopicChange::Fifo(change) => {
+            let fifo = topic.more.fifo.as_mut().ok_or_else(|| invalid("AttributeName"))?;
+            if fifo.by_group && change.by_group == Some(false) {
+                return Err(invalid(
+                    "FifoThroughputScope Reason: MessageGroup cannot be changed back to Topic",
+                ));
+            }
+            fifo.by_content = change.by_content.unwrap_or(fifo.by_content);
+            fifo.by_group = change.by_group.unwrap_or(fifo.by_group);
+        }
         TopicChange::Untag(keys) => topic.tags.retain(|key, _| !keys.contains(key)),
     }
     Ok(())
@@ -117,7 +133,11 @@ fn is_as_wanted(topic: &Topic, wanted: &WantedTopic) -> Result<(), Error> {
     let name = wanted.display_name.as_ref().is_none_or(|name| *name == topic.display_name);
     let policy = wanted.policy.as_ref().is_none_or(|policy| policy::same(policy, &topic.policy));
     let bytes = wanted.max_bytes.is_none_or(|bytes| bytes as usize == topic.max_bytes());
-    if !name || !policy || !bytes {
+    let fifo = wanted.fifo.zip(topic.more.fifo).is_none_or(|(wanted, is)| {
+        wanted.by_content.is_none_or(|wanted| wanted == is.by_content)
+            && wanted.by_group.is_none_or(|wanted| wanted == is.by_group)
+    });
+    if !name || !policy || !bytes || !fifo {
         return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
     }
     if wanted.tags.as_ref().is_some_and(|tags| *tags != topic.tags) {

@@ -40,12 +40,10 @@ pub async fn publish(sns: &Sns, cx: &Cx, input: PublishInput) -> Result<PublishO
         structure: input.message_structure,
         attributes: input.message_attributes,
         group: input.message_group_id,
+        deduplication_id: input.message_deduplication_id,
     };
-    let publication = content.checked(cx, &topic)?;
-    let Output::Published(id) = sns.submit(cx, &topic, Command::Publish(publication)).await? else {
-        return Err(unexpected());
-    };
-    Ok(PublishOutput { message_id: Some(id), sequence_number: None })
+    let (id, sequence) = content.publish(sns, cx, &topic).await?;
+    Ok(PublishOutput { message_id: Some(id), sequence_number: sequence })
 }
 
 pub async fn publish_batch(
@@ -70,11 +68,13 @@ pub async fn publish_batch(
     let mut out = PublishBatchOutput { successful: Some(Vec::new()), failed: Some(Vec::new()) };
     for (id, result) in join_all(results).await {
         match result {
-            Ok(message_id) => out.successful.get_or_insert_default().push(PublishBatchResultEntry {
-                id: Some(id),
-                message_id: Some(message_id),
-                sequence_number: None,
-            }),
+            Ok((message_id, sequence_number)) => {
+                out.successful.get_or_insert_default().push(PublishBatchResultEntry {
+                    id: Some(id),
+                    message_id: Some(message_id),
+                    sequence_number,
+                })
+            }
             Err(error) => out.failed.get_or_insert_default().push(BatchResultErrorEntry {
                 id,
                 sender_fault: error.is_sender_fault(),
@@ -91,19 +91,16 @@ async fn publish_entry(
     cx: &Cx,
     topic: &TopicName,
     entry: PublishBatchRequestEntry,
-) -> Result<String, Error> {
+) -> Result<(String, Option<String>), Error> {
     let content = Content {
         message: entry.message,
         subject: entry.subject,
         structure: entry.message_structure,
         attributes: entry.message_attributes,
         group: entry.message_group_id,
+        deduplication_id: entry.message_deduplication_id,
     };
-    let publication = content.checked(cx, topic)?;
-    match sns.submit(cx, topic, Command::Publish(publication)).await? {
-        Output::Published(id) => Ok(id),
-        _ => Err(unexpected()),
-    }
+    content.publish(sns, cx, topic).await
 }
 
 fn check_batch(entries: &[PublishBatchRequestEntry]) -> Result<(), Error> {
@@ -145,9 +142,35 @@ struct Content {
     structure: Option<String>,
     attributes: Option<BTreeMap<String, MessageAttributeValue>>,
     group: Option<String>,
+    deduplication_id: Option<String>,
 }
 
 impl Content {
+    /// Publishes; gives the message's id, and its sequence number in a FIFO topic. What is submitted first is published
+    /// first: the entries of a batch keep their order.
+    async fn publish(
+        mut self,
+        sns: &Sns,
+        cx: &Cx,
+        topic: &TopicName,
+    ) -> Result<(String, Option<String>), Error> {
+        let deduplication_id = self.deduplication_id.take();
+        if deduplication_id.as_deref().is_some_and(|id| !is_group(id)) {
+            return Err(invalid(
+                "MessageDeduplicationId Reason: MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length",
+            ));
+        }
+        let publication = self.checked(cx, topic)?;
+        let command = match deduplication_id {
+            Some(deduplication_id) => Command::PublishOnce { publication, deduplication_id },
+            None => Command::Publish(publication),
+        };
+        match sns.submit(cx, topic, command).await? {
+            Output::Published(id, sequence) => Ok((id, sequence.map(|sequence| sequence.to_string()))),
+            _ => Err(unexpected()),
+        }
+    }
+
     fn checked(self, cx: &Cx, topic: &TopicName) -> Result<Publication, Error> {
         if self.message.is_empty() {
             return Err(invalid("Empty message"));

@@ -26,13 +26,14 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
     let protocol = protocol(&input.protocol)?;
     let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
     let endpoint = input.endpoint.unwrap_or_default();
-    check_endpoint(cx, protocol, &endpoint)?;
+    check_endpoint(cx, protocol, &endpoint, topic.is_fifo())?;
     let attributes = input.attributes.unwrap_or_default();
     let mut given = Settings::default();
     for (name, value) in &attributes {
         settings::set(&mut given, &topic, name, value).map_err(in_attributes)?;
     }
     settings::check(&given, protocol).map_err(in_attributes)?;
+    settings::check_dead_letters(&given, &topic, &endpoint).map_err(in_attributes)?;
     if let Some(role) = &given.role {
         check_role(sns, cx, &topic, role)?;
     }
@@ -66,14 +67,20 @@ fn protocol(name: &str) -> Result<Protocol, Error> {
 }
 
 /// The endpoint must be the caller's: AWS asks the owner of another's to confirm, which is not implemented.
-fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str) -> Result<(), Error> {
+fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str, in_order: bool) -> Result<(), Error> {
+    if in_order && protocol != Protocol::Sqs {
+        return Err(invalid(format_args!(
+            "Protocol Reason: FIFO topics deliver to Amazon SQS queues, not to endpoints of the protocol {}",
+            protocol.name()
+        )));
+    }
     let (found, mistake) = match protocol {
         Protocol::Sqs => (settings::queue_of(endpoint), "SQS endpoint ARN"),
         Protocol::Firehose => (settings::stream_of(endpoint), "Firehose endpoint ARN"),
         Protocol::Lambda => (settings::function_of(endpoint), "Lambda endpoint ARN"),
     };
     let found = found.ok_or_else(|| invalid(mistake))?;
-    if found.name.ends_with(".fifo") && protocol == Protocol::Sqs {
+    if found.name.ends_with(".fifo") && protocol == Protocol::Sqs && !in_order {
         return Err(invalid(
             "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
         ));

@@ -12,7 +12,8 @@ use ropeway_core::keys::Scope;
 use ropeway_wire::{Cx, Error};
 
 use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
-use crate::commands::{Command, Output, TopicChange, WantedTopic};
+use crate::commands::{Command, FifoChange, Output, TopicChange, WantedTopic};
+use crate::fifo::{Fifo, SUFFIX};
 use crate::keys::{self, TopicName};
 use crate::model::{MAX_BYTES, Topic};
 use crate::policy;
@@ -25,10 +26,7 @@ const MAX_DISPLAY_NAME: usize = 100;
 
 /// Attributes of AWS's topics that are not implemented, but for the values that say so.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("FifoTopic", "false", "A FIFO topic"),
-    ("ContentBasedDeduplication", "false", "ContentBasedDeduplication, which is of FIFO topics,"),
-    ("FifoThroughputScope", "", "FifoThroughputScope, which is of FIFO topics,"),
-    ("ArchivePolicy", "", "ArchivePolicy, which is of FIFO topics,"),
+    ("ArchivePolicy", "", "ArchivePolicy: the archive of messages"),
     ("DeliveryPolicy", "", "DeliveryPolicy, which is of HTTP subscriptions,"),
     ("KmsMasterKeyId", "", "KmsMasterKeyId: encryption by a key of one's own"),
     ("SignatureVersion", "", "SignatureVersion: the signing of messages"),
@@ -43,20 +41,25 @@ const DELIVERY_POLICY: &str = "{\"http\":{\"defaultHealthyRetryPolicy\":{\"minDe
     \"defaultRequestPolicy\":{\"headerContentType\":\"text/plain; charset=UTF-8\"}}}";
 
 pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result<CreateTopicOutput, Error> {
-    let attributes = input.attributes.unwrap_or_default();
-    if input.name.ends_with(".fifo") && keys::is_name(input.name.trim_end_matches(".fifo")) {
-        return Err(refused("A FIFO topic"));
-    }
-    if !keys::is_name(&input.name) {
-        return Err(invalid("Topic Name"));
-    }
+    let mut attributes = input.attributes.unwrap_or_default();
+    let in_order =
+        attributes.remove("FifoTopic").as_deref().map(|value| truth("FifoTopic", value)).transpose();
+    let in_order = in_order.map_err(|error| with_reason("Attributes", error))?.unwrap_or(false);
+    check_name(&input.name, in_order)?;
     let topic = TopicName { scope: Scope::new(&*cx.account, &*cx.region), name: input.name };
     let mut wanted =
         WantedTopic { tags: input.tags.map(super::tags::unique).transpose()?, ..Default::default() };
+    wanted.fifo = in_order.then(FifoChange::default);
     for (name, value) in attributes {
         match change(&name, value).map_err(|error| with_reason("Attributes", error))? {
             Some(TopicChange::DisplayName(text)) => wanted.display_name = Some(text),
             Some(TopicChange::MaxBytes(bytes)) => wanted.max_bytes = Some(bytes),
+            Some(TopicChange::Fifo(said)) if wanted.fifo.is_some() => {
+                wanted.fifo = wanted.fifo.map(|fifo| fifo.and(said))
+            }
+            // A standard topic's ids do not come from content; more is not for it to say.
+            Some(TopicChange::Fifo(FifoChange { by_content: Some(false), by_group: None })) => {}
+            Some(TopicChange::Fifo(_)) => return Err(invalid(format_args!("Attributes Reason: {name}"))),
             Some(TopicChange::Policy(text)) => wanted.policy = Some(text).filter(|text| !text.is_empty()),
             _ => {}
         }
@@ -67,6 +70,26 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
     let line = directory::Command::Add { list, name: topic.name, value: Vec::new() };
     directory::apply(&sns.core, &cx.trace, line).await?;
     Ok(CreateTopicOutput { topic_arn: Some(made.arn) })
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>, `Name`.
+fn check_name(name: &str, in_order: bool) -> Result<(), Error> {
+    match (keys::is_name(name), name.ends_with(SUFFIX), in_order) {
+        (true, true, true) | (true, false, false) => Ok(()),
+        (_, _, true) => Err(invalid(
+            "Fifo Topic names must end with .fifo and must be made up of only uppercase and lowercase ASCII letters, numbers, underscores, and hyphens, and must be between 1 and 256 characters long.",
+        )),
+        _ => Err(invalid("Topic Name")),
+    }
+}
+
+/// `true` or `false`, in any case.
+fn truth(name: &str, value: &str) -> Result<bool, Error> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(invalid(format_args!("{name}: Invalid value [{value}]. Must be true or false."))),
+    }
 }
 
 /// SNS says of an attribute within a map which parameter it was in.
@@ -90,6 +113,17 @@ fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
             }
             Ok(Some(TopicChange::Policy(value)))
         }
+        "ContentBasedDeduplication" => {
+            let by_content = Some(truth(name, &value)?);
+            Ok(Some(TopicChange::Fifo(FifoChange { by_content, by_group: None })))
+        }
+        "FifoThroughputScope" => match value.as_str() {
+            "Topic" | "MessageGroup" => {
+                let by_group = Some(value == "MessageGroup");
+                Ok(Some(TopicChange::Fifo(FifoChange { by_content: None, by_group })))
+            }
+            _ => Err(invalid("FifoThroughputScope")),
+        },
         "MaximumMessageSize" => match value.parse() {
             Ok(bytes @ 1024..=MAX_BYTES) => Ok(Some(TopicChange::MaxBytes(bytes))),
             Ok(1024..=MOST_BYTES) => {
@@ -131,6 +165,15 @@ pub async fn get_topic_attributes(
 fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
     // AWS tells this one only where it was set.
     let max_bytes = topic.max_bytes.map(|bytes| ("MaximumMessageSize", bytes.to_string()));
+    let scope = |fifo: &Fifo| if fifo.by_group { "MessageGroup" } else { "Topic" }.to_owned();
+    let fifo = topic.more.fifo.iter().flat_map(|fifo| {
+        [
+            ("FifoTopic", "true".to_owned()),
+            ("ContentBasedDeduplication", fifo.by_content.to_string()),
+            ("FifoThroughputScope", scope(fifo)),
+        ]
+    });
+    let fifo: Vec<(&str, String)> = fifo.collect();
     let attributes = [
         ("TopicArn", topic.arn),
         ("Owner", name.scope.account.clone()),
@@ -141,7 +184,12 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         ("SubscriptionsDeleted", topic.deleted.to_string()),
         ("EffectiveDeliveryPolicy", DELIVERY_POLICY.to_owned()),
     ];
-    attributes.into_iter().chain(max_bytes).map(|(name, value)| (name.to_owned(), value)).collect()
+    attributes
+        .into_iter()
+        .chain(max_bytes)
+        .chain(fifo)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 pub async fn set_topic_attributes(
