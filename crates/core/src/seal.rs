@@ -109,14 +109,22 @@ impl SealKey {
     /// Opens what [`SealKey::seal_with`] made.
     pub fn open_with(&self, nonce: [u8; NONCE], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut bytes = sealed.to_vec();
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let opened = self.0.open_in_place(nonce, Aad::from(context), &mut bytes);
-        let plain = opened.map_err(|_| {
-            Fault::Damaged("sealed bytes do not open: damage, or another master key".to_owned())
-        })?;
-        let length = plain.len();
+        let length = self.open_in_place(nonce, context, &mut bytes)?;
         bytes.truncate(length);
         Ok(bytes)
+    }
+
+    /// The same where the bytes lie: what was sealed is then at their beginning, as long as the answer says.
+    pub fn open_in_place(
+        &self,
+        nonce: [u8; NONCE],
+        context: &[u8],
+        bytes: &mut [u8],
+    ) -> Result<usize, Fault> {
+        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(context), bytes);
+        opened
+            .map(|plain| plain.len())
+            .map_err(|_| Fault::Damaged("sealed bytes do not open: damage, or another master key".to_owned()))
     }
 
     /// Some bytes as they are, and what is sealed behind them.

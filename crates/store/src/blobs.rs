@@ -7,9 +7,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -267,10 +266,7 @@ fn pieces(
             return Ok(None);
         }
         let reading = file.clone();
-        let piece = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; usize::try_from(bytes).unwrap_or_default()];
-            reading.read_exact_at(&mut piece, at).map(|()| piece)
-        });
+        let piece = tokio::task::spawn_blocking(move || read_piece(&reading, at, bytes));
         match piece.await.map_err(io::Error::other).flatten() {
             Ok(piece) => Ok(Some((Bytes::from(piece), (file, at + bytes)))),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(BlobError::Short(id)),
@@ -279,6 +275,18 @@ fn pieces(
             }
         }
     })
+}
+
+/// Reads so many bytes of a file that nobody else reads. Reading to an end, unlike reading into a slice, needs no
+/// zeros in the buffer beforehand.
+fn read_piece(mut file: &fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut piece = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+    file.seek(io::SeekFrom::Start(at))?;
+    if file.take(bytes).read_to_end(&mut piece)? as u64 == bytes {
+        Ok(piece)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Removes the files that `object_store` writes before it renames them: those with a `#`.

@@ -59,9 +59,11 @@ impl Opener {
             let piece = self.pieces.next().await.ok_or_else(|| ReadFailure::Failed("cut short".into()))??;
             self.buffer.extend_from_slice(&piece);
         }
-        let sealed = self.buffer.split_to(wanted);
+        let mut chunk = self.buffer.split_to(wanted);
         self.sealed_left -= wanted as u64;
-        let mut plain = Bytes::from(self.key.open_with(nonce(self.chunk), b"", &sealed)?);
+        let length = self.key.open_in_place(nonce(self.chunk), b"", &mut chunk)?;
+        chunk.truncate(length);
+        let mut plain = chunk.freeze();
         self.chunk += 1;
         if self.skip > plain.len() {
             return Err(ReadFailure::Failed("a chunk that is too short".to_owned()));
