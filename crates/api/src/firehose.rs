@@ -750,6 +750,7 @@ impl Encode for DestinationDescription {
 
 #[derive(Debug, Clone, Default)]
 pub struct DynamicPartitioningConfiguration {
+    pub retry_options: Option<RetryOptions>,
     pub enabled: Option<bool>,
 }
 
@@ -758,6 +759,7 @@ impl Decode for DynamicPartitioningConfiguration {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
             match index {
+                0 => out.retry_options = Some(Decode::decode(d)?),
                 1 => out.enabled = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -769,7 +771,10 @@ impl Decode for DynamicPartitioningConfiguration {
 
 impl Encode for DynamicPartitioningConfiguration {
     fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[None, self.enabled.as_ref().map(|v| v as &dyn Encode)]);
+        e.structure(&[
+            self.retry_options.as_ref().map(|v| v as &dyn Encode),
+            self.enabled.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -810,6 +815,7 @@ pub struct ExtendedS3DestinationConfiguration {
     pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
     pub processing_configuration: Option<ProcessingConfiguration>,
     pub s3_backup_mode: Option<String>,
+    pub s3_backup_configuration: Option<S3DestinationConfiguration>,
     pub dynamic_partitioning_configuration: Option<DynamicPartitioningConfiguration>,
     pub file_extension: Option<String>,
     pub custom_time_zone: Option<String>,
@@ -830,6 +836,7 @@ impl Decode for ExtendedS3DestinationConfiguration {
                 7 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
                 8 => out.processing_configuration = Some(Decode::decode(d)?),
                 9 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                10 => out.s3_backup_configuration = Some(Decode::decode(d)?),
                 12 => out.dynamic_partitioning_configuration = Some(Decode::decode(d)?),
                 13 => out.file_extension = Some(Decode::decode(d)?),
                 14 => out.custom_time_zone = Some(Decode::decode(d)?),
@@ -854,7 +861,7 @@ impl Encode for ExtendedS3DestinationConfiguration {
             self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
             self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
             self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.s3_backup_configuration.as_ref().map(|v| v as &dyn Encode),
             None,
             self.dynamic_partitioning_configuration.as_ref().map(|v| v as &dyn Encode),
             self.file_extension.as_ref().map(|v| v as &dyn Encode),
@@ -875,6 +882,7 @@ pub struct ExtendedS3DestinationDescription {
     pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
     pub processing_configuration: Option<ProcessingConfiguration>,
     pub s3_backup_mode: Option<String>,
+    pub s3_backup_description: Option<S3DestinationDescription>,
     pub dynamic_partitioning_configuration: Option<DynamicPartitioningConfiguration>,
     pub file_extension: Option<String>,
     pub custom_time_zone: Option<String>,
@@ -895,6 +903,7 @@ impl Decode for ExtendedS3DestinationDescription {
                 7 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
                 8 => out.processing_configuration = Some(Decode::decode(d)?),
                 9 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                10 => out.s3_backup_description = Some(Decode::decode(d)?),
                 12 => out.dynamic_partitioning_configuration = Some(Decode::decode(d)?),
                 13 => out.file_extension = Some(Decode::decode(d)?),
                 14 => out.custom_time_zone = Some(Decode::decode(d)?),
@@ -919,7 +928,7 @@ impl Encode for ExtendedS3DestinationDescription {
             self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
             self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
             self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.s3_backup_description.as_ref().map(|v| v as &dyn Encode),
             None,
             self.dynamic_partitioning_configuration.as_ref().map(|v| v as &dyn Encode),
             self.file_extension.as_ref().map(|v| v as &dyn Encode),
@@ -940,6 +949,7 @@ pub struct ExtendedS3DestinationUpdate {
     pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
     pub processing_configuration: Option<ProcessingConfiguration>,
     pub s3_backup_mode: Option<String>,
+    pub s3_backup_update: Option<S3DestinationUpdate>,
     pub dynamic_partitioning_configuration: Option<DynamicPartitioningConfiguration>,
     pub file_extension: Option<String>,
     pub custom_time_zone: Option<String>,
@@ -960,6 +970,7 @@ impl Decode for ExtendedS3DestinationUpdate {
                 7 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
                 8 => out.processing_configuration = Some(Decode::decode(d)?),
                 9 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                10 => out.s3_backup_update = Some(Decode::decode(d)?),
                 12 => out.dynamic_partitioning_configuration = Some(Decode::decode(d)?),
                 13 => out.file_extension = Some(Decode::decode(d)?),
                 14 => out.custom_time_zone = Some(Decode::decode(d)?),
@@ -984,7 +995,7 @@ impl Encode for ExtendedS3DestinationUpdate {
             self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
             self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
             self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.s3_backup_update.as_ref().map(|v| v as &dyn Encode),
             None,
             self.dynamic_partitioning_configuration.as_ref().map(|v| v as &dyn Encode),
             self.file_extension.as_ref().map(|v| v as &dyn Encode),
@@ -1393,6 +1404,31 @@ impl Decode for Record {
 impl Encode for Record {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.data)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RetryOptions {
+    pub duration_in_seconds: Option<i64>,
+}
+
+impl Decode for RetryOptions {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.duration_in_seconds = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for RetryOptions {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.duration_in_seconds.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -2240,7 +2276,7 @@ pub mod schemas {
         name: "DynamicPartitioningConfiguration",
         kind: Kind::Structure {
             members: &[
-                Member::new("RetryOptions", &schema::STRING).refused(),
+                Member::new("RetryOptions", &schemas::RETRY_OPTIONS),
                 Member::new("Enabled", &schema::BOOLEAN),
             ],
             payload: None,
@@ -2280,7 +2316,7 @@ pub mod schemas {
                 Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
                 Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
                 Member::new("S3BackupMode", &schemas::S3_BACKUP_MODE),
-                Member::new("S3BackupConfiguration", &schema::STRING).refused(),
+                Member::new("S3BackupConfiguration", &schemas::S3_DESTINATION_CONFIGURATION),
                 Member::new("DataFormatConversionConfiguration", &schema::STRING).refused(),
                 Member::new("DynamicPartitioningConfiguration", &schemas::DYNAMIC_PARTITIONING_CONFIGURATION),
                 Member::new("FileExtension", &schemas::FILE_EXTENSION),
@@ -2305,7 +2341,7 @@ pub mod schemas {
                 Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
                 Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
                 Member::new("S3BackupMode", &schemas::S3_BACKUP_MODE),
-                Member::new("S3BackupDescription", &schema::STRING).refused(),
+                Member::new("S3BackupDescription", &schemas::S3_DESTINATION_DESCRIPTION),
                 Member::new("DataFormatConversionConfiguration", &schema::STRING).refused(),
                 Member::new("DynamicPartitioningConfiguration", &schemas::DYNAMIC_PARTITIONING_CONFIGURATION),
                 Member::new("FileExtension", &schemas::FILE_EXTENSION),
@@ -2330,7 +2366,7 @@ pub mod schemas {
                 Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
                 Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
                 Member::new("S3BackupMode", &schemas::S3_BACKUP_MODE),
-                Member::new("S3BackupUpdate", &schema::STRING).refused(),
+                Member::new("S3BackupUpdate", &schemas::S3_DESTINATION_UPDATE),
                 Member::new("DataFormatConversionConfiguration", &schema::STRING).refused(),
                 Member::new("DynamicPartitioningConfiguration", &schemas::DYNAMIC_PARTITIONING_CONFIGURATION),
                 Member::new("FileExtension", &schemas::FILE_EXTENSION),
@@ -2678,6 +2714,21 @@ pub mod schemas {
     pub static RECORD: Schema = Schema {
         name: "Record",
         kind: Kind::Structure { members: &[Member::new("Data", &schemas::DATA).required()], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static RETRY_DURATION_IN_SECONDS: Schema = Schema {
+        name: "RetryDurationInSeconds",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: Some(7200), pattern: None, values: &[] },
+    };
+
+    pub static RETRY_OPTIONS: Schema = Schema {
+        name: "RetryOptions",
+        kind: Kind::Structure {
+            members: &[Member::new("DurationInSeconds", &schemas::RETRY_DURATION_IN_SECONDS)],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 

@@ -1,18 +1,25 @@
-//! Delivers closed buffers: reads their records and puts the object, as the destination's role.
+//! Delivers closed buffers: reads their records, processes them, and puts objects, as the destination's role.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
+use ropeway_api::lambda::InvokeInput;
 use ropeway_api::s3::PutObjectInput;
 use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome, Trace};
 use ropeway_wire::{ByteStream, Cx, Error, Gate, Keys, Roles, Services};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::commands::{Command, FirehoseMachine, Output};
 use crate::compression::Compression;
 use crate::delimiter;
+use crate::delivery::Run;
+use crate::log;
 use crate::model::{Destination, Flush};
+use crate::prefix::DELIVERY_FAILED;
+use crate::process::Plan;
+use crate::process::transform::Failure;
+use crate::records::Records;
 
 /// The principal that roles' trust policies name.
 pub const PRINCIPAL: &str = "firehose.amazonaws.com";
@@ -21,10 +28,10 @@ pub const PRINCIPAL: &str = "firehose.amazonaws.com";
 const RETRIED_FOR: i64 = 24 * 60 * 60;
 /// Pause between tries at first, in milliseconds; the outbox doubles it up to its own limit.
 const PAUSE: i64 = 1_000;
-/// Compressed objects that are held in memory at once.
-const COMPRESSED_AT_ONCE: usize = 4;
-/// About how many bytes of records are read at once.
-const PAGE_BYTES: u64 = 1024 * 1024;
+/// MiB of records that are compressed or processed in memory at once, over all streams.
+const IN_MEMORY: u32 = 512;
+/// MiB that each such delivery takes beside its records: batches for a function, and their answers.
+const BESIDE: u32 = 16;
 
 /// The actor of `Space::Firehose`.
 pub struct FirehoseActor {
@@ -32,33 +39,41 @@ pub struct FirehoseActor {
     services: Arc<Services>,
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
-    compressing: Semaphore,
+    memory: Semaphore,
 }
 
 impl FirehoseActor {
     /// An actor that puts objects by `services`, asked for by `gate` as roles that `roles` knows.
     pub fn new(core: Core, services: Arc<Services>, gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Self {
-        FirehoseActor { core, services, gate, roles, compressing: Semaphore::new(COMPRESSED_AT_ONCE) }
+        FirehoseActor { core, services, gate, roles, memory: Semaphore::new(IN_MEMORY as usize) }
+    }
+
+    /// The core that it runs in.
+    pub fn core(&self) -> &Core {
+        &self.core
     }
 
     async fn deliver(&self, flush: Flush) -> Outcome {
-        let destination = match self.destination(&flush).await {
+        let to = match self.destination(&flush).await {
             Ok(Some(destination)) => destination,
             Ok(None) => return Outcome::Refused("the delivery stream is deleted".to_owned()),
             Err(error) => return later(&flush, &error),
         };
-        let error = match self.put(&flush, &destination, &flush.key).await {
+        let error = match self.put_all(&flush, &to, false).await {
             Ok(()) => return Outcome::Done(Bytes::new()),
             Err(error) => error,
         };
-        let age = self.core.clock().now().secs() - flush.opened.secs();
-        if age < RETRIED_FOR || !error.is_sender_fault() {
+        self.report(&flush, &to, &log::of_s3(&error), None).await;
+        let age = self.core.clock().now().secs() - flush.closed.secs();
+        let partitioning = flush.destination.partitioning.as_ref().filter(|said| said.enabled);
+        let most = partitioning.map_or(RETRIED_FOR, |said| i64::from(said.retry_seconds));
+        if age < most || !error.is_sender_fault() {
             return later(&flush, &error);
         }
         // AWS would discard them. Where S3 takes them under the prefix of errors, they are kept there.
-        match self.put(&flush, &destination, &flush.error_key).await {
+        match self.put_all(&flush, &to, true).await {
             Ok(()) => {
-                tracing::warn!(key = flush.error_key, %error, "an object was put under the prefix of errors");
+                tracing::warn!(name = flush.name, %error, "objects were put under the prefix of errors");
                 Outcome::Done(Bytes::new())
             }
             Err(second) if second.is_sender_fault() => Outcome::Refused(error.to_string()),
@@ -66,48 +81,128 @@ impl FirehoseActor {
         }
     }
 
-    /// Where the stream delivers to now; `None` if it is no more.
+    /// Where the stream delivers such records to now; `None` if it is no more.
     async fn destination(&self, flush: &Flush) -> Result<Option<Destination>, Error> {
         let trace = Trace::from(flush.trace.as_str());
         let shard = self.core.shard_of(&flush.stream.arn());
         let command = Command::Read { stream: flush.stream.clone() };
         match self.core.submit::<FirehoseMachine>(shard, &trace, command).await {
-            Ok(Output::Stream(stream)) if stream.id == flush.id => Ok(Some(stream.destination)),
+            Ok(Output::Stream(stream)) => Ok(stream.way_of(flush.id).and_then(|way| stream.to(way)).cloned()),
             Err(error) if error.status >= 500 => Err(error),
             _ => Ok(None),
         }
     }
 
-    async fn put(&self, flush: &Flush, to: &Destination, key: &str) -> Result<(), Error> {
+    /// Puts all that a flush becomes, under the prefix of errors if S3 doesn't take it under its own.
+    async fn put_all(&self, flush: &Flush, to: &Destination, given_up: bool) -> Result<(), Error> {
+        let plan = Plan::parse(flush.destination.processing.as_ref())?;
+        let prefixes = crate::destination::prefixes(&flush.destination);
+        let prefixes = prefixes.map_err(|why| Error::from(Fault::Damaged(why)))?;
+        let partitioned = flush.destination.partitioning.as_ref().is_some_and(|said| said.enabled);
+        if !plan.keeps_records() || partitioned {
+            let _room = self.room(flush, 2).await?;
+            return Run::new(self, flush, to, &plan, &prefixes, given_up).run().await;
+        }
+        let prefix = match given_up {
+            false => prefixes.object(flush.opened, &flush.random),
+            true => prefixes.error(flush.opened, &flush.random, DELIVERY_FAILED),
+        };
+        let records = Records::new(self.core.clone(), flush.clone());
+        let compression = flush.destination.compression;
+        if compression == Compression::None {
+            let key = format!("{prefix}{}{}", flush.name, flush.destination.extension);
+            return self.put(flush, to, &key, plain(records, flush.bytes, plan.delimited), None).await;
+        }
+        let _room = self.room(flush, 1).await?;
+        let body = compressed(records, flush, plan.delimited).await?;
+        let key = format!("{prefix}{}{}", flush.name, extension(&flush.destination));
+        self.put(flush, to, &key, ByteStream::from(body), compression.encoding()).await
+    }
+
+    /// Waits for memory for a flush's records, `times` over.
+    async fn room(&self, flush: &Flush, times: u32) -> Result<SemaphorePermit<'_>, Error> {
+        let mebibytes = u32::try_from(flush.bytes / 1024 / 1024).unwrap_or(IN_MEMORY);
+        let wanted = mebibytes.saturating_mul(times).saturating_add(BESIDE).min(IN_MEMORY);
+        self.memory.acquire_many(wanted).await.map_err(|_| Fault::Stopping.into())
+    }
+
+    /// What a role of the stream's account asks in a region.
+    fn cx(&self, flush: &Flush, role: &str, region: &str) -> Result<Cx, Error> {
         let mut source = Keys::default();
         source.add("aws:SourceArn", &flush.stream.arn());
         source.add("aws:SourceAccount", &flush.stream.scope.account);
-        let role = self.roles.assume_for_service(&to.role, PRINCIPAL, "firehose", &source);
+        let role = self.roles.assume_for_service(role, PRINCIPAL, "firehose", &source);
         let role = role.map_err(|why| Error::new(403, "AccessDenied", why))?;
         let trace = Trace::from(flush.trace.as_str());
-        let (gate, now) = (Arc::clone(&self.gate), self.core.clock().now());
-        let cx = Cx::from_within(gate, role, &flush.stream.scope.region, &trace, now);
-        let records = Records::new(self.core.clone(), flush.clone());
-        let mut permit = None;
-        let body = if flush.compression != Compression::None {
-            let acquired = self.compressing.acquire().await;
-            permit = Some(acquired.map_err(|_| Error::from(Fault::Stopping))?);
-            ByteStream::from(compressed(records).await?)
-        } else {
-            plain(records)
-        };
+        Ok(Cx::from_within(Arc::clone(&self.gate), role, region, &trace, self.core.clock().now()))
+    }
+
+    /// Puts an object.
+    pub async fn put(
+        &self,
+        flush: &Flush,
+        to: &Destination,
+        key: &str,
+        body: ByteStream,
+        encoding: Option<&str>,
+    ) -> Result<(), Error> {
+        let cx = self.cx(flush, &to.role, &flush.stream.scope.region)?;
         let input = PutObjectInput {
             bucket: to.bucket.clone(),
             key: key.to_owned(),
             content_length: body.length().and_then(|length| i64::try_from(length).ok()),
             content_type: Some("application/octet-stream".to_owned()),
-            content_encoding: flush.compression.encoding().map(str::to_owned),
+            content_encoding: encoding.map(str::to_owned),
             body: Some(body),
             ..PutObjectInput::default()
         };
-        self.services.call(cx, input).await?;
-        drop(permit);
-        Ok(())
+        self.services.call(cx, input).await.map(drop)
+    }
+
+    /// Invokes a function once, and gives its answer. `Err`: what may pass with the server's own trouble.
+    pub async fn invoke(
+        &self,
+        flush: &Flush,
+        role: &str,
+        function: &str,
+        payload: Bytes,
+    ) -> Result<Result<Bytes, Failure>, Error> {
+        let region = function.split(':').nth(3).unwrap_or(&flush.stream.scope.region);
+        let cx = match self.cx(flush, role, region) {
+            Ok(cx) => cx,
+            Err(_) => {
+                let why = "Access was denied. Ensure that the trust policy for the provided IAM role allows \
+                           Firehose to assume the role.";
+                return Ok(Err(Failure::new("Lambda.AssumeRoleAccessDenied", why)));
+            }
+        };
+        let input = InvokeInput {
+            function_name: function.to_owned(),
+            payload: Some(payload),
+            ..InvokeInput::default()
+        };
+        match self.services.call(cx, input).await {
+            Ok(answer) if answer.function_error.is_some() => {
+                let why = "The Lambda function was successfully invoked but it returned an error result.";
+                Ok(Err(Failure::new("Lambda.FunctionError", why)))
+            }
+            Ok(answer) => Ok(Ok(answer.payload.unwrap_or_default())),
+            Err(error) if error.status == 503 => Err(error),
+            Err(error) => Ok(Err(log::of_lambda(&error))),
+        }
+    }
+
+    /// Logs a failure where the stream's owner wants to read of it.
+    pub async fn report(&self, flush: &Flush, to: &Destination, failure: &Failure, processor: Option<&str>) {
+        let now = self.core.clock().now().millis();
+        let Some(event) = log::event(flush, to, failure, processor, now) else { return };
+        let put = async {
+            let cx = self.cx(flush, &to.role, &flush.stream.scope.region)?;
+            self.services.call(cx, event).await.map(drop)
+        };
+        if let Err(error) = put.await {
+            tracing::warn!(stream = flush.stream.name, %error, "an error could not be logged");
+        }
     }
 }
 
@@ -123,82 +218,41 @@ impl Actor for FirehoseActor {
 }
 
 fn later(flush: &Flush, error: &Error) -> Outcome {
-    tracing::warn!(stream = flush.stream.name, key = flush.key, %error, "an object waits to be put");
+    tracing::warn!(stream = flush.stream.name, name = flush.name, %error, "a delivery waits to be made");
     Outcome::Retry(PAUSE)
 }
 
-/// Reads a flush's records, page by page.
-struct Records {
-    core: Core,
-    flush: Flush,
-    after: Option<(u64, u32)>,
-    ended: bool,
-}
-
-impl Records {
-    fn new(core: Core, flush: Flush) -> Self {
-        Records { core, flush, after: None, ended: false }
-    }
-
-    /// The next bytes of the object; `None` at its end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        let flush = &self.flush;
-        let average = (flush.bytes / (flush.to - flush.from).max(1)).max(1);
-        let limit = (PAGE_BYTES / average).clamp(16, 1000);
-        let command = Command::Fetch {
-            stream: flush.stream.clone(),
-            id: flush.id,
-            after: self.after,
-            from: flush.from,
-            to: flush.to,
-            limit: u32::try_from(limit).unwrap_or(16),
-        };
-        let shard = self.core.shard_of(&flush.stream.arn());
-        let trace = Trace::from(flush.trace.as_str());
-        let Output::Pieces(pieces) = self.core.submit::<FirehoseMachine>(shard, &trace, command).await?
-        else {
-            return Err(Fault::Damaged("another command's answer".to_owned()).into());
-        };
-        let delimiter = if flush.delimited { delimiter::BYTES } else { &[] };
-        let mut out = Vec::new();
-        for piece in &pieces {
-            // A record's delimiter comes when the next one begins, since a page may end within a record.
-            if self.after.is_some_and(|(record, _)| record != piece.record) {
-                out.extend_from_slice(delimiter);
-            }
-            out.extend_from_slice(&piece.bytes);
-            self.after = Some((piece.record, piece.piece));
-        }
-        if pieces.is_empty() {
-            self.ended = true;
-            if self.after.is_some() {
-                out.extend_from_slice(delimiter);
-            }
-        }
-        Ok(Some(Bytes::from(out)))
+/// What the names of a destination's objects end with.
+pub fn extension(of: &Destination) -> &str {
+    match of.extension.as_str() {
+        "" => of.compression.extension(),
+        extension => extension,
     }
 }
 
 /// The object as it is read, its length known beforehand.
-fn plain(records: Records) -> ByteStream {
-    let length = records.flush.bytes;
-    let chunks = stream::try_unfold(records, |mut records| async {
-        Ok(records.next().await?.map(|bytes| (bytes, records)))
+fn plain(records: Records, length: u64, delimited: bool) -> ByteStream {
+    let chunks = stream::try_unfold(records, move |mut records| async move {
+        let Some(page) = records.next().await? else { return Ok(None) };
+        let mut out = Vec::new();
+        for record in page {
+            out.extend_from_slice(&record.data);
+            out.extend_from_slice(if delimited { delimiter::BYTES } else { &[] });
+        }
+        Ok(Some((Bytes::from(out), records)))
     });
     ByteStream::new(chunks, Some(length))
 }
 
 /// The object compressed as a whole: its length is known only then.
-async fn compressed(mut records: Records) -> Result<Bytes, Error> {
+async fn compressed(mut records: Records, flush: &Flush, delimited: bool) -> Result<Bytes, Error> {
     let broken = |error: std::io::Error| Error::internal(error.to_string());
-    let name = records.flush.key.rsplit('/').next().unwrap_or_default().to_owned();
-    let name = name.strip_suffix(records.flush.compression.extension()).unwrap_or(&name);
-    let mut encoder = records.flush.compression.begin(name).map_err(broken)?;
-    while let Some(bytes) = records.next().await? {
-        encoder.write(&bytes).map_err(broken)?;
+    let mut encoder = flush.destination.compression.begin(&flush.name).map_err(broken)?;
+    while let Some(page) = records.next().await? {
+        for record in page {
+            encoder.write(&record.data).map_err(broken)?;
+            encoder.write(if delimited { delimiter::BYTES } else { &[] }).map_err(broken)?;
+        }
     }
     encoder.finish().map(Bytes::from).map_err(broken)
 }

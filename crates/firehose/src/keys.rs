@@ -3,12 +3,16 @@
 use bytes::Bytes;
 use ropeway_core::keys::{KeyBuilder, Scope, Space};
 
+use crate::model::Way;
+
 /// A stream: scope, name.
 const STREAM: u8 = 1;
 /// A stream's buffer: scope, name.
 const BUFFER: u8 = 2;
-/// A piece of a record: scope, the stream's id, number of the record, number of the piece.
+/// A piece of a record: scope, the id of its stream and way, number of the record, number of the piece.
 const RECORD: u8 = 3;
+/// The buffer of a stream's backup: scope, name.
+const BACKUP: u8 = 4;
 
 /// What names a stream.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -45,9 +49,13 @@ impl StreamName {
         KeyBuilder::new(Space::Firehose, STREAM, &self.scope).text(&self.name).build()
     }
 
-    /// Key of its buffer's row.
-    pub fn buffer(&self) -> Bytes {
-        KeyBuilder::new(Space::Firehose, BUFFER, &self.scope).text(&self.name).build()
+    /// Key of the row of the buffer of one of its ways.
+    pub fn buffer(&self, way: Way) -> Bytes {
+        let kind = match way {
+            Way::Main => BUFFER,
+            Way::Backup => BACKUP,
+        };
+        KeyBuilder::new(Space::Firehose, kind, &self.scope).text(&self.name).build()
     }
 }
 

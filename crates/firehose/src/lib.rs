@@ -7,6 +7,9 @@
 //! - An object's records were accepted in one period of its prefix: a record for which the prefix says
 //!   something else (after midnight, say) begins another object. The prefix speaks of the moment at which the
 //!   object's first record was accepted.
+//! - What processors do with records is done when they are delivered, and again if they are delivered again. A
+//!   record that cannot be processed is delivered under the prefix of errors.
+//! - With a backup, each record goes two ways, and stays on disk for each until it is there.
 //!
 //! What holds at any time:
 //! - One shard owns a stream with its records: that of the stream's ARN.
@@ -18,11 +21,15 @@ mod actor;
 mod commands;
 mod compression;
 mod delimiter;
+mod delivery;
 mod destination;
 mod keys;
+mod log;
 mod model;
 mod ops;
 mod prefix;
+mod process;
+mod records;
 #[cfg(test)]
 mod tests;
 

@@ -28,6 +28,45 @@ pub struct Stream {
     pub destination: Destination,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// Tells the records that wait for their backup from those that wait for their delivery.
+    pub backup_id: u64,
+}
+
+/// Which of a stream's two ways a record goes: it is kept for each on its own, until it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Way {
+    /// to the destination
+    Main,
+    /// as it came, to the backup
+    Backup,
+}
+
+impl Way {
+    /// Both.
+    pub const ALL: [Way; 2] = [Way::Main, Way::Backup];
+}
+
+impl Stream {
+    /// Where records of a way go; `None`: there is no backup.
+    pub fn to(&self, way: Way) -> Option<&Destination> {
+        match way {
+            Way::Main => Some(&self.destination),
+            Way::Backup => self.destination.backup.as_deref(),
+        }
+    }
+
+    /// What tells a way's records from all others.
+    pub fn records_id(&self, way: Way) -> u64 {
+        match way {
+            Way::Main => self.id,
+            Way::Backup => self.backup_id,
+        }
+    }
+
+    /// Tells the way of records.
+    pub fn way_of(&self, records_id: u64) -> Option<Way> {
+        Way::ALL.into_iter().find(|way| self.records_id(*way) == records_id)
+    }
 }
 
 /// Where and how records are delivered.
@@ -47,14 +86,56 @@ pub struct Destination {
     pub seconds: u32,
     /// `CompressionFormat`
     pub compression: Compression,
-    /// `AppendDelimiterToRecord` is among the processors: with its parameters
-    pub delimiter: Option<Vec<(String, String)>>,
-    /// A `ProcessingConfiguration` was given that is not enabled.
-    pub processing_off: bool,
+    /// `ProcessingConfiguration`
+    pub processing: Option<Processing>,
     /// `FileExtension`
     pub extension: String,
     /// `CustomTimeZone`
     pub time_zone: String,
+    /// `DynamicPartitioningConfiguration`
+    pub partitioning: Option<Partitioning>,
+    /// `CloudWatchLoggingOptions`
+    pub logging: Logging,
+    /// Where records go as they came, if `S3BackupMode` is `Enabled`. It has no backup of its own.
+    pub backup: Option<Box<Destination>>,
+}
+
+/// Processors, as they were given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processing {
+    /// `Enabled`
+    pub enabled: bool,
+    /// `Processors`
+    pub processors: Vec<Processor>,
+}
+
+/// A processor, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processor {
+    /// `Type`
+    pub kind: String,
+    /// `Parameters`; `None`: not even an empty list
+    pub parameters: Option<Vec<(String, String)>>,
+}
+
+/// Objects by what their records say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partitioning {
+    /// `Enabled`
+    pub enabled: bool,
+    /// `RetryOptions`, in seconds: 0 to 7,200
+    pub retry_seconds: u32,
+}
+
+/// Where errors are logged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// `Enabled`
+    pub enabled: bool,
+    /// `LogGroupName`
+    pub group: Option<String>,
+    /// `LogStreamName`
+    pub stream: Option<String>,
 }
 
 /// What of a stream changes with its records.
@@ -83,12 +164,12 @@ pub struct Open {
     pub trace: String,
 }
 
-/// An object to be put: what the actor gets.
+/// Records to be delivered: what the actor gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flush {
     /// The stream.
     pub stream: StreamName,
-    /// Its id.
+    /// Tells its records from all others.
     pub id: u64,
     /// Number of the first record.
     pub from: u64,
@@ -98,14 +179,16 @@ pub struct Flush {
     pub bytes: u64,
     /// When the first record was accepted.
     pub opened: Time,
-    /// The object's key.
-    pub key: String,
-    /// Its key should S3 not take it under the other.
-    pub error_key: String,
-    /// How the object is compressed.
-    pub compression: Compression,
-    /// Whether a newline follows each record.
-    pub delimited: bool,
+    /// When they became this.
+    pub closed: Time,
+    /// The stream's version then.
+    pub version: u64,
+    /// What objects are called behind their prefix, without an extension.
+    pub name: String,
+    /// What is random in prefixes.
+    pub random: String,
+    /// How they are processed and where they go; the bucket and the role are asked for when they are delivered.
+    pub destination: Destination,
     /// The trace of the first record.
     pub trace: String,
 }

@@ -2,9 +2,12 @@
 //!
 //! `!{timestamp:pattern}` gives a moment in the form of Java's `DateTimeFormatter`,
 //! `!{firehose:random-string}` eleven random characters, `!{firehose:error-output-type}`, in the prefix of
-//! errors alone, what went wrong. Rules: <https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>.
+//! errors alone, what went wrong; `!{partitionKeyFromQuery:key}` and `!{partitionKeyFromLambda:key}`, in that of
+//! objects alone, what a record says. Rules: <https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>.
 
 mod java;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -15,7 +18,10 @@ use java::Pattern;
 /// Most characters of a prefix once it is evaluated.
 const MAX_EVALUATED: usize = 512;
 /// What `!{firehose:error-output-type}` says of objects that S3 did not take under their own prefix.
-const ERROR_TYPE: &str = "delivery-failed";
+pub const DELIVERY_FAILED: &str = "delivery-failed";
+/// What it says of records that could not be processed:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html>.
+pub const PROCESSING_FAILED: &str = "processing-failed";
 /// Length of a random string.
 pub const RANDOM: usize = 11;
 
@@ -29,6 +35,25 @@ enum Part {
     Time(Pattern),
     Random,
     ErrorType,
+    Key(Source, String),
+}
+
+/// Where a partition key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `partitionKeyFromQuery`
+    Query,
+    /// `partitionKeyFromLambda`
+    Lambda,
+}
+
+/// The partition keys of a record, by their source.
+#[derive(Debug, Default)]
+pub struct PartitionKeys {
+    /// what the query says
+    pub query: BTreeMap<String, String>,
+    /// what the function says
+    pub lambda: BTreeMap<String, String>,
 }
 
 /// The two prefixes of a destination, and its time zone.
@@ -51,6 +76,9 @@ impl Prefixes {
             return Err(
                 "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions".to_owned()
             );
+        }
+        if errors.has(|part| matches!(part, Part::Key(..))) {
+            return Err("ErrorOutputPrefix cannot contain partition keys".to_owned());
         }
         let names_error = errors.has(|part| matches!(part, Part::ErrorType));
         if errors.has_expressions() && !names_error {
@@ -80,9 +108,10 @@ impl Prefixes {
     /// Checks the lengths that the prefixes have at a moment.
     pub fn check_lengths(&self, at: Time) -> Result<(), String> {
         let random = "x".repeat(RANDOM);
-        for (name, text) in
-            [("Prefix", self.object(at, &random)), ("ErrorOutputPrefix", self.error(at, &random))]
-        {
+        for (name, text) in [
+            ("Prefix", self.object(at, &random)),
+            ("ErrorOutputPrefix", self.error(at, &random, PROCESSING_FAILED)),
+        ] {
             if text.chars().count() > MAX_EVALUATED {
                 return Err(format!(
                     "{name} cannot be longer than {MAX_EVALUATED} characters when evaluated"
@@ -92,14 +121,38 @@ impl Prefixes {
         Ok(())
     }
 
-    /// The prefix of objects whose first record was accepted at a moment.
+    /// The prefix of objects whose first record was accepted at a moment, without what partition keys say.
     pub fn object(&self, at: Time, random: &str) -> String {
-        self.objects.evaluate(&zoned(at, &self.zone), random)
+        self.objects.evaluate(&zoned(at, &self.zone), random, "", &|_, _| "")
     }
 
-    /// The prefix for such objects should S3 not take them.
-    pub fn error(&self, at: Time, random: &str) -> String {
-        self.errors.evaluate(&zoned(at, &self.zone), random)
+    /// The prefix of objects whose records have these keys. `None`: a key is missing or empty, or the
+    /// prefix is too long.
+    pub fn partitioned(&self, at: Time, random: &str, keys: &PartitionKeys) -> Option<String> {
+        let value = |source, key: &str| match source {
+            Source::Query => keys.query.get(key).map_or("", String::as_str),
+            Source::Lambda => keys.lambda.get(key).map_or("", String::as_str),
+        };
+        let missing = |part: &Part| matches!(part, Part::Key(source, key) if value(*source, key).is_empty());
+        if self.objects.has(missing) {
+            return None;
+        }
+        let prefix = self.objects.evaluate(&zoned(at, &self.zone), random, "", &value);
+        (prefix.chars().count() <= MAX_EVALUATED).then_some(prefix)
+    }
+
+    /// The prefix of what went wrong, in a way that has a name.
+    pub fn error(&self, at: Time, random: &str, kind: &str) -> String {
+        self.errors.evaluate(&zoned(at, &self.zone), random, kind, &|_, _| "")
+    }
+
+    /// The partition keys that are in the prefix of objects.
+    pub fn keys(&self, from: Source) -> BTreeSet<&str> {
+        let keys = self.objects.0.iter().filter_map(|part| match part {
+            Part::Key(source, key) if *source == from => Some(key.as_str()),
+            _ => None,
+        });
+        keys.collect()
     }
 }
 
@@ -143,14 +196,21 @@ impl Prefix {
         self.has(|part| !matches!(part, Part::Literal(_)))
     }
 
-    fn evaluate(&self, at: &Zoned, random: &str) -> String {
+    fn evaluate<'v>(
+        &self,
+        at: &Zoned,
+        random: &str,
+        kind: &str,
+        value: &dyn Fn(Source, &str) -> &'v str,
+    ) -> String {
         let mut out = String::new();
         for part in &self.0 {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Time(pattern) => pattern.write(at, &mut out),
                 Part::Random => out.push_str(random),
-                Part::ErrorType => out.push_str(ERROR_TYPE),
+                Part::ErrorType => out.push_str(kind),
+                Part::Key(source, key) => out.push_str(value(*source, key)),
             }
         }
         out
@@ -166,9 +226,11 @@ impl Part {
             ("timestamp", pattern) => Pattern::parse(pattern).map(Part::Time),
             ("firehose", "random-string") => Ok(Part::Random),
             ("firehose", "error-output-type") => Ok(Part::ErrorType),
-            ("partitionKeyFromQuery" | "partitionKeyFromLambda", _) => {
-                Err(format!("!{{{namespace}:…}} is of dynamic partitioning, which is not implemented"))
+            ("partitionKeyFromQuery" | "partitionKeyFromLambda", "") => {
+                Err(format!("!{{{expression}}} names no key"))
             }
+            ("partitionKeyFromQuery", key) => Ok(Part::Key(Source::Query, key.to_owned())),
+            ("partitionKeyFromLambda", key) => Ok(Part::Key(Source::Lambda, key.to_owned())),
             _ => Err(format!("!{{{expression}}} is not a supported expression")),
         }
     }

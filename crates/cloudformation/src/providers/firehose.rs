@@ -40,6 +40,32 @@ const PROCESSING: Property = Property::new(
     ]),
 );
 
+const LOGGING: Property = Property::new(
+    "CloudWatchLoggingOptions",
+    Kind::Structure(&[
+        Property::new("Enabled", Kind::Boolean),
+        Property::new("LogGroupName", STRING),
+        Property::new("LogStreamName", STRING),
+    ]),
+);
+const PARTITIONING: Property = Property::new(
+    "DynamicPartitioningConfiguration",
+    Kind::Structure(&[
+        Property::new("Enabled", Kind::Boolean),
+        Property::new("RetryOptions", Kind::Structure(&[Property::new("DurationInSeconds", Kind::Integer)])),
+    ]),
+);
+const PLAIN_PROPERTIES: &[Property] = &[
+    Property::new("BucketARN", STRING).required(),
+    BUFFERING,
+    LOGGING,
+    Property::new("CompressionFormat", STRING),
+    ENCRYPTION,
+    Property::new("ErrorOutputPrefix", STRING),
+    Property::new("Prefix", STRING),
+    Property::new("RoleARN", STRING).required(),
+];
+
 static STREAM: ResourceType = ResourceType::new(
     "AWS::KinesisFirehose::DeliveryStream",
     &[
@@ -50,29 +76,21 @@ static STREAM: ResourceType = ResourceType::new(
             Kind::Structure(&[
                 Property::new("BucketARN", STRING).required(),
                 BUFFERING,
+                LOGGING,
                 Property::new("CompressionFormat", STRING),
                 Property::new("CustomTimeZone", STRING),
+                PARTITIONING,
                 ENCRYPTION,
                 Property::new("ErrorOutputPrefix", STRING),
                 Property::new("FileExtension", STRING),
                 Property::new("Prefix", STRING),
                 PROCESSING,
                 Property::new("RoleARN", STRING).required(),
+                Property::new("S3BackupConfiguration", Kind::Structure(PLAIN_PROPERTIES)),
                 Property::new("S3BackupMode", STRING),
             ]),
         ),
-        Property::new(
-            PLAIN,
-            Kind::Structure(&[
-                Property::new("BucketARN", STRING).required(),
-                BUFFERING,
-                Property::new("CompressionFormat", STRING),
-                ENCRYPTION,
-                Property::new("ErrorOutputPrefix", STRING),
-                Property::new("Prefix", STRING),
-                Property::new("RoleARN", STRING).required(),
-            ]),
-        ),
+        Property::new(PLAIN, Kind::Structure(PLAIN_PROPERTIES)),
         TAGS,
     ],
 )
@@ -89,6 +107,8 @@ fn without(name: &str) -> Option<Json> {
         "BufferingHints" => json!({ "IntervalInSeconds": 300, "SizeInMBs": 5 }),
         "EncryptionConfiguration" => json!({ "NoEncryptionConfig": "NoEncryption" }),
         "ProcessingConfiguration" => json!({ "Enabled": false }),
+        "CloudWatchLoggingOptions" => json!({ "Enabled": false }),
+        "DynamicPartitioningConfiguration" => json!({ "Enabled": false }),
         "S3BackupMode" => json!("Disabled"),
         _ => return None,
     })
@@ -117,6 +137,10 @@ impl DeliveryStream {
         if let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) {
             let gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
             new.extend(gone.into_iter().filter_map(|name| Some((name.clone(), without(name)?))));
+            // An update has another name for it.
+            if let Some(backup) = new.remove("S3BackupConfiguration") {
+                new.insert("S3BackupUpdate".to_owned(), backup);
+            }
         }
         new
     }

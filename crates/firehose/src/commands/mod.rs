@@ -14,8 +14,9 @@ use ropeway_wire::{Error, Gate, Roles};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{self, StreamName};
-use crate::model::{Buffer, Destination, Flush, Stream};
+use crate::model::{Buffer, Destination, Flush, Stream, Way};
 use crate::prefix::Prefixes;
+use crate::process::Plan;
 
 /// Buffers that one step of [`Machine::on_time`] closes at most.
 const CLOSED_AT_ONCE: usize = 64;
@@ -116,6 +117,8 @@ pub struct Piece {
     pub record: u64,
     /// Number of the piece.
     pub piece: u32,
+    /// When the record was accepted.
+    pub accepted: Time,
     /// The bytes.
     pub bytes: Bytes,
 }
@@ -123,20 +126,39 @@ pub struct Piece {
 /// A stream, as memory has it.
 struct Live {
     stream: Stream,
+    ways: BTreeMap<Way, Filling>,
+}
+
+/// One of a stream's ways, as memory has it.
+struct Filling {
     buffer: Buffer,
     prefixes: Prefixes,
+    delimited: bool,
 }
 
 impl Live {
-    fn new(stream: Stream, buffer: Buffer) -> Result<Live, Fault> {
-        let prefixes = crate::destination::prefixes(&stream.destination).map_err(Fault::Damaged)?;
-        Ok(Live { stream, buffer, prefixes })
+    /// A stream with the buffers that it has; ways without one begin with an empty one.
+    fn new(stream: Stream, mut buffers: BTreeMap<Way, Buffer>) -> Result<Live, Fault> {
+        let mut ways = BTreeMap::new();
+        for way in Way::ALL {
+            let Some(to) = stream.to(way) else { continue };
+            let prefixes = crate::destination::prefixes(to).map_err(Fault::Damaged)?;
+            let plan = Plan::parse(to.processing.as_ref()).map_err(|why| Fault::Damaged(why.message))?;
+            let buffer = buffers.remove(&way).unwrap_or_default();
+            ways.insert(way, Filling { buffer, prefixes, delimited: plan.delimited });
+        }
+        Ok(Live { stream, ways })
     }
 
-    /// When the open buffer is to be closed.
-    fn due(&self) -> Option<Time> {
-        let open = self.buffer.open.as_ref()?;
-        Some(open.opened.plus_secs(i64::from(self.stream.destination.seconds)))
+    /// When the open buffer of a way is to be closed.
+    fn due(&self, way: Way) -> Option<Time> {
+        let open = self.ways.get(&way)?.buffer.open.as_ref()?;
+        Some(open.opened.plus_secs(i64::from(self.stream.to(way)?.seconds)))
+    }
+
+    /// When which of its buffers are to be closed.
+    fn dues<'a>(&'a self, name: &'a StreamName) -> impl Iterator<Item = (Time, StreamName, Way)> + 'a {
+        Way::ALL.into_iter().filter_map(|way| Some((self.due(way)?, name.clone(), way)))
     }
 }
 
@@ -145,7 +167,7 @@ pub struct FirehoseMachine {
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
     streams: BTreeMap<StreamName, Live>,
-    due: BTreeSet<(Time, StreamName)>,
+    due: BTreeSet<(Time, StreamName, Way)>,
 }
 
 impl FirehoseMachine {
@@ -159,24 +181,26 @@ impl FirehoseMachine {
 
     /// Replaces what memory has of a stream.
     fn set(&mut self, name: &StreamName, live: Option<Live>) {
-        if let Some(due) = self.streams.get(name).and_then(Live::due) {
-            self.due.remove(&(due, name.clone()));
+        for due in self.streams.get(name).into_iter().flat_map(|live| live.dues(name)) {
+            self.due.remove(&due);
         }
         match live {
             Some(live) => {
-                self.due.extend(live.due().map(|due| (due, name.clone())));
+                self.due.extend(live.dues(name));
                 self.streams.insert(name.clone(), live);
             }
             None => drop(self.streams.remove(name)),
         }
     }
 
-    fn set_buffer(&mut self, name: &StreamName, buffer: Buffer) {
+    fn set_buffer(&mut self, name: &StreamName, way: Way, buffer: Buffer) {
         if let Some(mut live) = self.streams.remove(name) {
-            if let Some(due) = live.due() {
-                self.due.remove(&(due, name.clone()));
+            for due in live.dues(name) {
+                self.due.remove(&due);
             }
-            live.buffer = buffer;
+            if let Some(filling) = live.ways.get_mut(&way) {
+                filling.buffer = buffer;
+            }
             self.set(name, Some(live));
         }
     }
@@ -196,8 +220,11 @@ impl Machine for FirehoseMachine {
             for (_, row) in &page.rows {
                 let stream: Stream = postcard::from_bytes(row)?;
                 let name = stream.name.clone();
-                let buffer = tx.read(&name.buffer()).await?.unwrap_or_default();
-                self.set(&name, Some(Live::new(stream, buffer)?));
+                let mut buffers = BTreeMap::new();
+                for way in Way::ALL {
+                    buffers.extend(tx.read(&name.buffer(way)).await?.map(|buffer| (way, buffer)));
+                }
+                self.set(&name, Some(Live::new(stream, buffers)?));
             }
             after = page.rows.last().map(|(key, _)| key.clone());
             if !page.more || after.is_none() {
@@ -226,7 +253,7 @@ impl Machine for FirehoseMachine {
             }
             Command::Fetch { stream, id, after, from, to, limit } => {
                 let live = self.live(&stream)?;
-                if live.stream.id != id {
+                if live.stream.way_of(id).is_none() {
                     return Err(streams::not_found(&stream));
                 }
                 records::fetch(tx, &stream, id, after, (from, to), limit).await
@@ -242,23 +269,24 @@ impl Machine for FirehoseMachine {
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.due.first().map(|(due, _)| *due)
+        self.due.first().map(|(due, ..)| *due)
     }
 
     /// Closes the buffers whose time has come.
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         let now = tx.now();
-        let come = self.due.iter().take_while(|(due, _)| *due <= now).take(CLOSED_AT_ONCE);
+        let come = self.due.iter().take_while(|(due, ..)| *due <= now).take(CLOSED_AT_ONCE);
         let mut closed = Vec::new();
-        for (_, name) in come {
+        for (_, name, way) in come {
             let Some(live) = self.streams.get(name) else { continue };
-            let mut buffer = live.buffer.clone();
-            records::close(tx, live, &mut buffer)?;
-            tx.write(name.buffer(), &buffer)?;
-            closed.push((name.clone(), buffer));
+            let Some(filling) = live.ways.get(way) else { continue };
+            let mut buffer = filling.buffer.clone();
+            records::close(tx, live, *way, &mut buffer)?;
+            tx.write(name.buffer(*way), &buffer)?;
+            closed.push((name.clone(), *way, buffer));
         }
-        for (name, buffer) in closed {
-            self.set_buffer(&name, buffer);
+        for (name, way, buffer) in closed {
+            self.set_buffer(&name, way, buffer);
         }
         Ok(())
     }
@@ -279,20 +307,20 @@ impl Machine for FirehoseMachine {
         if let Err(why) = settled.result {
             tracing::error!(
                 stream = settled.lane,
-                key = flush.key,
+                name = flush.name,
                 bytes = flush.bytes,
                 why,
                 "records were not delivered and are dropped"
             );
         }
         records::clean(tx, &flush.stream, flush.id, (flush.from, flush.to)).await?;
-        let Some(live) = self.streams.get(&flush.stream).filter(|live| live.stream.id == flush.id) else {
-            return Ok(());
-        };
-        let mut buffer = live.buffer.clone();
+        let Some(live) = self.streams.get(&flush.stream) else { return Ok(()) };
+        let Some(way) = live.stream.way_of(flush.id) else { return Ok(()) };
+        let Some(filling) = live.ways.get(&way) else { return Ok(()) };
+        let mut buffer = filling.buffer.clone();
         buffer.waiting = buffer.waiting.saturating_sub(flush.bytes);
-        tx.write(flush.stream.buffer(), &buffer)?;
-        self.set_buffer(&flush.stream, buffer);
+        tx.write(flush.stream.buffer(way), &buffer)?;
+        self.set_buffer(&flush.stream, way, buffer);
         Ok(())
     }
 }

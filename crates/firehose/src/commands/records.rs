@@ -4,13 +4,13 @@ use bytes::Bytes;
 use ropeway_api::firehose::{SERVICE, error};
 use ropeway_core::effects::StreamDelivery;
 use ropeway_core::keys::Space;
-use ropeway_core::{Fault, Tx};
+use ropeway_core::{Fault, Time, Tx};
 use ropeway_wire::{Cx, Error, Keys};
 
 use super::{Command, FirehoseMachine, Live, Output, Piece};
 use crate::delimiter;
 use crate::keys::{self, StreamName};
-use crate::model::{Buffer, Flush, Open};
+use crate::model::{Buffer, Destination, Flush, Open, Way};
 use crate::prefix::{self, object_name};
 
 /// Bytes of a record in one row.
@@ -40,51 +40,67 @@ impl FirehoseMachine {
         Ok(Output::Nothing)
     }
 
-    /// Takes records into the stream's buffer, which is closed when it is full, and before a record
-    /// of another partition.
+    /// Takes records into the buffers of the stream's ways.
     pub(super) fn put(&mut self, tx: &mut Tx, name: &StreamName, records: &[Bytes]) -> Result<(), Error> {
         let live = self.live(name)?;
-        let mut buffer = live.buffer.clone();
-        if buffer.waiting > MAX_WAITING {
+        if live.ways.values().any(|filling| filling.buffer.waiting > MAX_WAITING) {
             return Err(error::service_unavailable_exception("Slow down."));
         }
-        let destination = &live.stream.destination;
-        let most = u64::from(destination.mebibytes) * 1024 * 1024;
-        let added = if destination.delimiter.is_some() { delimiter::BYTES.len() } else { 0 };
-        let partition = live.prefixes.object(tx.now(), "");
-        for record in records {
-            let bytes = (record.len() + added) as u64;
-            let fits = |open: &Open| open.partition == partition && open.bytes + bytes <= most;
-            if buffer.open.as_ref().is_some_and(|open| !fits(open)) {
-                close(tx, live, &mut buffer)?;
-            }
-            write(tx, name, live.stream.id, buffer.next, record);
-            let open = buffer.open.get_or_insert_with(|| Open {
-                from: buffer.next,
-                bytes: 0,
-                opened: tx.now(),
-                partition: partition.clone(),
-                trace: tx.trace().to_string(),
-            });
-            open.bytes += bytes;
-            let full = open.bytes >= most;
-            buffer.next += 1;
-            buffer.waiting += bytes;
-            if full {
-                close(tx, live, &mut buffer)?;
-            }
+        let mut buffers = Vec::new();
+        for (way, filling) in &live.ways {
+            let mut buffer = filling.buffer.clone();
+            fill(tx, live, *way, &mut buffer, records)?;
+            tx.write(name.buffer(*way), &buffer)?;
+            buffers.push((*way, buffer));
         }
-        tx.write(name.buffer(), &buffer)?;
-        self.set_buffer(name, buffer);
+        for (way, buffer) in buffers {
+            self.set_buffer(name, way, buffer);
+        }
         Ok(())
     }
 }
 
+/// Takes records into a buffer, which is closed when it is full, and before a record of another partition.
+fn fill(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer, records: &[Bytes]) -> Result<(), Fault> {
+    let (Some(filling), Some(destination)) = (live.ways.get(&way), live.stream.to(way)) else {
+        return Ok(());
+    };
+    let most = u64::from(destination.mebibytes) * 1024 * 1024;
+    let added = if filling.delimited { delimiter::BYTES.len() } else { 0 };
+    let partition = filling.prefixes.object(tx.now(), "");
+    for record in records {
+        let bytes = (record.len() + added) as u64;
+        let fits = |open: &Open| open.partition == partition && open.bytes + bytes <= most;
+        if buffer.open.as_ref().is_some_and(|open| !fits(open)) {
+            close(tx, live, way, buffer)?;
+        }
+        write(tx, &live.stream.name, live.stream.records_id(way), buffer.next, record);
+        let open = buffer.open.get_or_insert_with(|| Open {
+            from: buffer.next,
+            bytes: 0,
+            opened: tx.now(),
+            partition: partition.clone(),
+            trace: tx.trace().to_string(),
+        });
+        open.bytes += bytes;
+        let full = open.bytes >= most;
+        buffer.next += 1;
+        buffer.waiting += bytes;
+        if full {
+            close(tx, live, way, buffer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a record in pieces, each behind the moment at which it was accepted.
 fn write(tx: &mut Tx, name: &StreamName, id: u64, number: u64, record: &Bytes) {
+    let accepted = tx.now().millis().to_be_bytes();
     let mut start = 0;
     for piece in 0.. {
         let end = record.len().min(start + PIECE_BYTES);
-        tx.put(keys::record(&name.scope, id, number, piece), record.slice(start..end));
+        let value = [&accepted[..], &record.slice(start..end)].concat();
+        tx.put(keys::record(&name.scope, id, number, piece), Bytes::from(value));
         start = end;
         if start >= record.len() {
             return;
@@ -92,31 +108,32 @@ fn write(tx: &mut Tx, name: &StreamName, id: u64, number: u64, record: &Bytes) {
     }
 }
 
-/// Closes the open buffer: leaves the object that it becomes to the actor.
-pub(super) fn close(tx: &mut Tx, live: &Live, buffer: &mut Buffer) -> Result<(), Fault> {
+/// Closes an open buffer: leaves what it becomes to the actor.
+pub(super) fn close(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer) -> Result<(), Fault> {
+    let Some(destination) = live.stream.to(way) else { return Ok(()) };
     let Some(open) = buffer.open.take() else { return Ok(()) };
-    let (stream, destination) = (&live.stream, &live.stream.destination);
+    let stream = &live.stream;
     let random = tx.ids().text(LETTERS, prefix::RANDOM);
-    let extension = match destination.extension.as_str() {
-        "" => destination.compression.extension(),
-        extension => extension,
-    };
-    let mut name = object_name(&stream.name.name, stream.version, open.opened, &tx.ids().uuid());
-    name.push_str(extension);
+    let name = object_name(&stream.name.name, stream.version, open.opened, &tx.ids().uuid());
     let flush = Flush {
         stream: stream.name.clone(),
-        id: stream.id,
+        id: stream.records_id(way),
         from: open.from,
         to: buffer.next,
         bytes: open.bytes,
         opened: open.opened,
-        key: live.prefixes.object(open.opened, &random) + &name,
-        error_key: live.prefixes.error(open.opened, &random) + &name,
-        compression: destination.compression,
-        delimited: destination.delimiter.is_some(),
+        closed: tx.now(),
+        version: stream.version,
+        name,
+        random,
+        destination: Destination { backup: None, ..destination.clone() },
         trace: open.trace,
     };
-    tx.send_to_actor(&stream.name.arn(), Space::Firehose, &flush)
+    let lane = match way {
+        Way::Main => stream.name.arn(),
+        Way::Backup => format!("{}/backup", stream.name.arn()),
+    };
+    tx.send_to_actor(&lane, Space::Firehose, &flush)
 }
 
 /// Reads pieces of records.
@@ -134,11 +151,14 @@ pub(super) async fn fetch(
     };
     let page = tx.scan_prefix(&keys::records(&name.scope, id), after.as_ref(), limit as usize).await?;
     let mut pieces = Vec::new();
-    for (key, bytes) in page.rows {
+    for (key, value) in page.rows {
         let (record, piece) =
             keys::record_of(&key).ok_or_else(|| Fault::Damaged("a record's key".to_owned()))?;
         if record < to {
-            pieces.push(Piece { record, piece, bytes });
+            let (accepted, _) =
+                value.split_first_chunk::<8>().ok_or_else(|| Fault::Damaged("a record's head".to_owned()))?;
+            let accepted = Time(i64::from_be_bytes(*accepted));
+            pieces.push(Piece { record, piece, accepted, bytes: value.slice(8..) });
         }
     }
     Ok(Output::Pieces(pieces))

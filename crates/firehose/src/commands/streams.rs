@@ -9,7 +9,7 @@ use ropeway_wire::Error;
 
 use super::{Command, FirehoseMachine, Live, Output, records};
 use crate::keys::{self, StreamName};
-use crate::model::{Buffer, Destination, Stream};
+use crate::model::{Buffer, Destination, Stream, Way};
 
 /// Most tags of a stream:
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_TagDeliveryStream.html>.
@@ -53,10 +53,11 @@ impl FirehoseMachine {
             version: 1,
             destination,
             tags,
+            backup_id: tx.ids().number(),
         };
-        let live = Live::new(stream.clone(), Buffer::default())?;
+        let live = Live::new(stream.clone(), BTreeMap::new())?;
         tx.write(name.key(), &stream)?;
-        tx.write(name.buffer(), &live.buffer)?;
+        tx.write(name.buffer(Way::Main), &Buffer::default())?;
         let list = keys::list(&name.scope.account, &name.scope.region);
         directory::add_with(tx, &list, &name.name, &[])?;
         self.set(&name, Some(live));
@@ -65,14 +66,17 @@ impl FirehoseMachine {
 
     /// Removes a stream; its records follow in steps.
     pub(super) fn delete(&mut self, tx: &mut Tx, name: StreamName) -> Result<Output, Error> {
-        let id = self.live(&name)?.stream.id;
+        let stream = self.live(&name)?.stream.clone();
         tx.delete(name.key());
-        tx.delete(name.buffer());
         let list = keys::list(&name.scope.account, &name.scope.region);
         directory::remove_with(tx, &list, &name.name)?;
         let shard = tx.shard();
-        let clean = Command::Clean { stream: name.clone(), id, from: 0, to: u64::MAX };
-        tx.send(&records::clean_lane(&name), Space::Firehose, shard, &clean)?;
+        for way in Way::ALL {
+            tx.delete(name.buffer(way));
+            let id = stream.records_id(way);
+            let clean = Command::Clean { stream: name.clone(), id, from: 0, to: u64::MAX };
+            tx.send(&records::clean_lane(&name), Space::Firehose, shard, &clean)?;
+        }
         self.set(&name, None);
         Ok(Output::Nothing)
     }
@@ -93,13 +97,17 @@ impl FirehoseMachine {
                 name.name, live.stream.version
             )));
         }
-        let mut buffer = live.buffer.clone();
-        records::close(tx, live, &mut buffer)?;
+        let mut buffers = BTreeMap::new();
+        for (way, filling) in &live.ways {
+            let mut buffer = filling.buffer.clone();
+            records::close(tx, live, *way, &mut buffer)?;
+            tx.write(name.buffer(*way), &buffer)?;
+            buffers.insert(*way, buffer);
+        }
         let stream =
             Stream { destination, version: version + 1, updated: Some(tx.now()), ..live.stream.clone() };
-        tx.write(name.buffer(), &buffer)?;
         tx.write(name.key(), &stream)?;
-        let live = Live::new(stream, buffer)?;
+        let live = Live::new(stream, buffers)?;
         self.set(&name, Some(live));
         Ok(Output::Nothing)
     }

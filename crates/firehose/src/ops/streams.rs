@@ -1,6 +1,8 @@
 //! CreateDeliveryStream, DeleteDeliveryStream, DescribeDeliveryStream, ListDeliveryStreams,
 //! UpdateDestination.
 
+use std::collections::BTreeSet;
+
 use ropeway_api::firehose::{
     CreateDeliveryStreamInput, CreateDeliveryStreamOutput, DeleteDeliveryStreamInput,
     DeleteDeliveryStreamOutput, DeliveryStreamDescription, DeliveryStreamEncryptionConfiguration,
@@ -16,7 +18,8 @@ use crate::actor::PRINCIPAL;
 use crate::commands::Command;
 use crate::destination::{self, invalid, refused};
 use crate::keys::{self, StreamName};
-use crate::model::{DESTINATION_ID, Stream};
+use crate::model::{DESTINATION_ID, Destination, Stream};
+use crate::process::Plan;
 
 /// Names that `ListDeliveryStreams` gives where no limit is asked for:
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_ListDeliveryStreams.html>.
@@ -36,7 +39,9 @@ pub async fn create_delivery_stream(
         destination::one(input.s3_destination_configuration, input.extended_s3_destination_configuration)?;
     let name = named(cx, &input.delivery_stream_name);
     let destination = said.create(cx.now)?;
-    check_role(firehose, cx, &name, &destination.role)?;
+    for role in roles(&destination)? {
+        check_role(firehose, cx, &name, &role)?;
+    }
     let tags = tags::unique(input.tags.unwrap_or_default())?;
     let command = Command::Create { stream: name.clone(), destination, tags };
     firehose.submit(cx, &name, command).await?;
@@ -44,6 +49,15 @@ pub async fn create_delivery_stream(
     let line = directory::Command::Add { list, name: name.name.clone(), value: Vec::new() };
     directory::apply(&firehose.core, &cx.trace, line).await?;
     Ok(CreateDeliveryStreamOutput { delivery_stream_arn: Some(name.arn()) })
+}
+
+/// The roles that a destination names.
+fn roles(of: &Destination) -> Result<BTreeSet<String>, Error> {
+    let mut roles = BTreeSet::from([of.role.clone()]);
+    roles.extend(of.backup.as_ref().map(|backup| backup.role.clone()));
+    let plan = Plan::parse(of.processing.as_ref())?;
+    roles.extend(plan.transformation.and_then(|transformation| transformation.role));
+    Ok(roles)
 }
 
 /// The caller must be allowed to hand the role to Firehose, and the role must trust Firehose.
@@ -146,10 +160,10 @@ pub async fn update_destination(
         return Err(invalid(format!("Destination Id {} not found", input.destination_id)));
     }
     let said = destination::one(input.s3_destination_update, input.extended_s3_destination_update)?;
-    let new_role = said.role().is_some_and(|role| role != stream.destination.role);
+    let before = roles(&stream.destination)?;
     let destination = said.update(stream.destination, cx.now)?;
-    if new_role {
-        check_role(firehose, cx, &name, &destination.role)?;
+    for role in roles(&destination)?.difference(&before) {
+        check_role(firehose, cx, &name, role)?;
     }
     let version = input.current_delivery_stream_version_id.parse().unwrap_or(u64::MAX);
     let command = Command::Update { stream: name.clone(), version, destination };

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use ropeway_core::Time;
 
-use super::{Prefixes, object_name};
+use super::{DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes, Source, object_name};
 
 /// 2026-02-07T23:59:59.123Z, a Saturday.
 const AT: Time = Time(1_770_508_799_123);
@@ -42,11 +42,29 @@ fn prefixes_without_a_timestamp_get_one() {
     let prefixes = |prefix, errors| Prefixes::parse(prefix, errors, "").unwrap();
     assert_eq!(prefixes("", "").object(AT, ""), "2026/02/07/23/");
     assert_eq!(prefixes("a/", "").object(AT, ""), "a/2026/02/07/23/");
-    assert_eq!(prefixes("a/", "").error(AT, ""), "a/delivery-failed/2026/02/07/23/");
-    assert_eq!(prefixes("a/", "b/").error(AT, ""), "b/delivery-failed/2026/02/07/23/");
+    assert_eq!(prefixes("a/", "").error(AT, "", DELIVERY_FAILED), "a/delivery-failed/2026/02/07/23/");
+    assert_eq!(prefixes("a/", "b/").error(AT, "", DELIVERY_FAILED), "b/delivery-failed/2026/02/07/23/");
     assert_eq!(object("!{firehose:random-string}/", "", AT), "RANDOMSTRING/2026/02/07/23/");
     let errors = "f/!{timestamp:yyyy}/!{firehose:error-output-type}/!{firehose:random-string}";
-    assert_eq!(prefixes("a", errors).error(AT, "r"), "f/2026/delivery-failed/r");
+    assert_eq!(prefixes("a", errors).error(AT, "r", PROCESSING_FAILED), "f/2026/processing-failed/r");
+}
+
+#[test]
+fn partition_keys_are_filled_in() {
+    let prefix = "c=!{partitionKeyFromQuery:c}/d=!{partitionKeyFromLambda:d}/!{timestamp:yyyy}/";
+    let prefixes = Prefixes::parse(prefix, "e/!{firehose:error-output-type}/", "").unwrap();
+    assert_eq!(prefixes.keys(Source::Query), ["c"].into());
+    assert_eq!(prefixes.keys(Source::Lambda), ["d"].into());
+    let mut keys = PartitionKeys::default();
+    keys.query.insert("c".to_owned(), "1".to_owned());
+    keys.query.insert("d".to_owned(), "another's".to_owned());
+    assert_eq!(prefixes.partitioned(AT, "", &keys), None, "a key is missing");
+    keys.lambda.insert("d".to_owned(), String::new());
+    assert_eq!(prefixes.partitioned(AT, "", &keys), None, "a key is empty");
+    keys.lambda.insert("d".to_owned(), "2".to_owned());
+    assert_eq!(prefixes.partitioned(AT, "", &keys).as_deref(), Some("c=1/d=2/2026/"));
+    keys.lambda.insert("d".to_owned(), "x".repeat(600));
+    assert_eq!(prefixes.partitioned(AT, "", &keys), None, "too long");
 }
 
 #[test]
@@ -66,7 +84,9 @@ fn what_is_wrong_is_said() {
     assert!(wrong("!{timestamp:[yyyy]}", errors, "").contains("reserved"));
     assert!(wrong("!{timestamp:b}", errors, "").contains("letter b"));
     assert!(wrong("!{timestamp:HHH}", errors, "").contains("too many"));
-    assert!(wrong("!{partitionKeyFromQuery:id}", errors, "").contains("dynamic partitioning"));
+    assert!(wrong("!{partitionKeyFromQuery:}", errors, "").contains("names no key"));
+    let keyed = "!{firehose:error-output-type}!{partitionKeyFromQuery:id}";
+    assert!(wrong("a", keyed, "").contains("cannot contain partition keys"));
     assert!(wrong("!{cloud:x}", errors, "").contains("not a supported expression"));
     assert!(wrong("a", "", "Mars/Olympus").contains("not a time zone"));
     let long = Prefixes::parse(&"x".repeat(500), "", "").unwrap();
@@ -85,7 +105,7 @@ proptest! {
     fn arbitrary_prefixes_do_no_harm(prefix in "(!\\{|[a-zA-Z':}{/\\[\\]äs-])*", zone in "[A-Za-z/_]{0,8}", at in any::<i64>()) {
         if let Ok(prefixes) = Prefixes::parse(&prefix, "e/!{firehose:error-output-type}", &zone) {
             prefixes.object(Time(at), "r");
-            prefixes.error(Time(at), "r");
+            prefixes.error(Time(at), "r", PROCESSING_FAILED);
         }
     }
 

@@ -1,18 +1,23 @@
 //! A server with Firehose in it, and an S3 that keeps objects in memory.
 
 mod delivery;
+mod processing;
 mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ropeway_api::firehose::{
     BufferingHints, CreateDeliveryStreamInput, ExtendedS3DestinationConfiguration, Firehose as _,
     ProcessingConfiguration, Processor, PutRecordInput, Record,
 };
+use ropeway_api::lambda::{self, InvokeInput, InvokeOutput};
+use ropeway_api::logs::{self, PutLogEventsInput, PutLogEventsOutput};
 use ropeway_api::s3::{self, PutObjectInput, PutObjectOutput};
 use ropeway_core::keys::Space;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Time, Trace};
@@ -22,6 +27,7 @@ use ropeway_wire::{
     AccessRequest, Answer, BoxFuture, Call, Cx, Dispatch, Error, Gate, Keys, LocalAnswer, LocalCall,
     Principal, PrincipalKind, Roles, Services,
 };
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::commands::{Command, FirehoseMachine, Output};
@@ -132,12 +138,77 @@ impl Dispatch for TestS3 {
     }
 }
 
+type Function = Box<dyn Fn(&Value) -> Result<InvokeOutput, Error> + Send>;
+
+/// What functions are asked and answer, and what is logged.
+pub struct Others {
+    /// Requests, with who asked.
+    pub invoked: Mutex<Vec<(String, Value)>>,
+    /// What the function answers to a request.
+    pub function: Mutex<Function>,
+    pub logged: Mutex<Vec<PutLogEventsInput>>,
+    pub happened: Notify,
+}
+
+struct TestLambda(Arc<Others>);
+
+impl Dispatch for TestLambda {
+    fn service(&self) -> &'static Service {
+        &lambda::SERVICE
+    }
+
+    fn call(&self, _call: Call) -> BoxFuture<'static, Answer> {
+        panic!("nobody calls from without")
+    }
+
+    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
+        let others = Arc::clone(&self.0);
+        Box::pin(async move {
+            let input = *call.input.downcast::<InvokeInput>().unwrap();
+            call.cx.authorize(
+                &lambda::SERVICE,
+                "lambda:InvokeFunction",
+                &input.function_name,
+                &Keys::default(),
+            )?;
+            assert!(input.payload.as_ref().unwrap().len() <= 6_000_000);
+            let request: Value = serde_json::from_slice(&input.payload.unwrap()).unwrap();
+            others.invoked.lock().unwrap().push((call.cx.principal.arn.clone(), request.clone()));
+            others.happened.notify_one();
+            let answer = (others.function.lock().unwrap())(&request)?;
+            Ok(Box::new(answer) as Box<dyn std::any::Any + Send>)
+        })
+    }
+}
+
+struct TestLogs(Arc<Others>);
+
+impl Dispatch for TestLogs {
+    fn service(&self) -> &'static Service {
+        &logs::SERVICE
+    }
+
+    fn call(&self, _call: Call) -> BoxFuture<'static, Answer> {
+        panic!("nobody calls from without")
+    }
+
+    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
+        let others = Arc::clone(&self.0);
+        Box::pin(async move {
+            let input = *call.input.downcast::<PutLogEventsInput>().unwrap();
+            others.logged.lock().unwrap().push(input);
+            Ok(Box::new(PutLogEventsOutput::default()) as Box<dyn std::any::Any + Send>)
+        })
+    }
+}
+
 pub struct World {
     pub clock: Clock,
     pub core: Core,
     pub firehose: Firehose,
     pub gate: Arc<TestGate>,
     pub s3: Arc<Objects>,
+    pub others: Arc<Others>,
 }
 
 impl World {
@@ -157,11 +228,23 @@ impl World {
             .unwrap();
         let s3 = Arc::new(Objects::default());
         let services = Arc::new(Services::default());
-        services.set(vec![Arc::new(TestS3(Arc::clone(&s3)))]);
+        let others = Arc::new(Others {
+            invoked: Mutex::default(),
+            function: Mutex::new(Box::new(|_| {
+                Err(Error::new(404, "ResourceNotFoundException", "no function"))
+            })),
+            logged: Mutex::default(),
+            happened: Notify::new(),
+        });
+        services.set(vec![
+            Arc::new(TestS3(Arc::clone(&s3))),
+            Arc::new(TestLambda(Arc::clone(&others))),
+            Arc::new(TestLogs(Arc::clone(&others))),
+        ]);
         let actor = FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles));
         core.start_actors(BTreeMap::from([(Space::Firehose, Arc::new(actor) as Arc<dyn Actor>)]));
         let firehose = service(core.clone(), roles);
-        World { clock, core, firehose, gate, s3 }
+        World { clock, core, firehose, gate, s3, others }
     }
 
     pub fn cx(&self) -> Cx {
@@ -177,6 +260,30 @@ impl World {
             ..Default::default()
         };
         self.firehose.create_delivery_stream(&self.cx(), input).await.unwrap();
+    }
+
+    /// Has the function answer each record by `each`: result, data, partition keys.
+    pub fn transforms(&self, each: impl Fn(&str) -> (&'static str, String, Value) + Send + 'static) {
+        *self.others.function.lock().unwrap() = Box::new(move |request| {
+            let records = request["records"].as_array().unwrap().iter().map(|record| {
+                let data = BASE64.decode(record["data"].as_str().unwrap()).unwrap();
+                let (result, data, keys) = each(std::str::from_utf8(&data).unwrap());
+                serde_json::json!({
+                    "recordId": record["recordId"], "result": result, "data": BASE64.encode(data),
+                    "metadata": { "partitionKeys": keys },
+                })
+            });
+            let records = records.collect::<Vec<_>>();
+            let payload = serde_json::json!({ "records": records }).to_string();
+            Ok(InvokeOutput { payload: Some(payload.into()), ..InvokeOutput::default() })
+        });
+    }
+
+    /// Waits until the function was asked `count` times.
+    pub async fn invoked(&self, count: usize) {
+        while self.others.invoked.lock().unwrap().len() < count {
+            self.others.happened.notified().await;
+        }
     }
 
     pub async fn put(&self, data: &str) -> Result<(), Error> {

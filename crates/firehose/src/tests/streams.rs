@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ropeway_api::firehose::{
     BufferingHints, CloudWatchLoggingOptions, CreateDeliveryStreamInput, DeleteDeliveryStreamInput,
-    DescribeDeliveryStreamInput, DynamicPartitioningConfiguration, ExtendedS3DestinationConfiguration,
-    ExtendedS3DestinationUpdate, Firehose as _, ListDeliveryStreamsInput, ListTagsForDeliveryStreamInput,
-    ProcessingConfiguration, Processor, S3DestinationConfiguration, Tag, TagDeliveryStreamInput,
-    UntagDeliveryStreamInput, UpdateDestinationInput,
+    DescribeDeliveryStreamInput, ExtendedS3DestinationConfiguration, ExtendedS3DestinationUpdate,
+    Firehose as _, ListDeliveryStreamsInput, ListTagsForDeliveryStreamInput, ProcessingConfiguration,
+    Processor, S3DestinationConfiguration, Tag, TagDeliveryStreamInput, UntagDeliveryStreamInput,
+    UpdateDestinationInput,
 };
 
 use crate::compression::Compression;
@@ -90,19 +90,19 @@ async fn what_is_wrong_or_missing_here_is_refused_by_name() {
         format!("Firehose is unable to assume role {role}. Please check the role provided.")
     );
     assert!(said(&|d| d.s3_backup_mode = Some("Enabled".to_owned())).await.contains("S3BackupMode"));
-    let partitioning = DynamicPartitioningConfiguration { enabled: Some(true) };
-    assert!(
-        said(&|d| d.dynamic_partitioning_configuration = Some(partitioning.clone()))
-            .await
-            .contains("Dynamic")
-    );
+    let backup = S3DestinationConfiguration::default();
+    assert!(said(&|d| d.s3_backup_configuration = Some(backup.clone())).await.contains("S3BackupMode"));
     let logging = CloudWatchLoggingOptions { enabled: Some(true), ..Default::default() };
-    assert!(said(&|d| d.cloud_watch_logging_options = Some(logging.clone())).await.contains("CloudWatch"));
+    assert!(said(&|d| d.cloud_watch_logging_options = Some(logging.clone())).await.contains("LogGroupName"));
     let lambda = ProcessingConfiguration {
         enabled: Some(true),
         processors: Some(vec![Processor { type_: "Lambda".to_owned(), parameters: None }]),
     };
-    assert!(said(&|d| d.processing_configuration = Some(lambda.clone())).await.contains("processor Lambda"));
+    assert!(
+        said(&|d| d.processing_configuration = Some(lambda.clone()))
+            .await
+            .contains("needs the parameter LambdaArn")
+    );
     let half = BufferingHints { size_in_m_bs: Some(5), interval_in_seconds: None };
     assert!(said(&|d| d.buffering_hints = Some(half.clone())).await.contains("Both"));
 

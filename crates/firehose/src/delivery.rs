@@ -1,0 +1,287 @@
+//! The delivery of records that are processed, or told apart by what they say.
+//!
+//! What is put is held in memory until it is an object, of 128 MiB together at most: what a function makes
+//! longer goes on in further objects.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use ropeway_core::Time;
+use ropeway_wire::{ByteStream, Error};
+use serde::Serialize;
+
+use crate::actor::{FirehoseActor, extension};
+use crate::delimiter;
+use crate::model::{Destination, Flush};
+use crate::prefix::{DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes};
+use crate::process::Plan;
+use crate::process::transform::{self, Batch, Failure, Item, Transformation};
+use crate::records::{Record, Records};
+
+/// Bytes that are held before they are put.
+const MAX_HELD: usize = 128 * 1024 * 1024;
+/// Most prefixes at once: <https://docs.aws.amazon.com/firehose/latest/dev/limits.html>.
+const MAX_PARTITIONS: usize = 500;
+/// Pause before a failed invocation is repeated, in milliseconds; it doubles.
+const PAUSE: i64 = 200;
+/// Pauses don't grow beyond this, in milliseconds.
+const MAX_PAUSE: i64 = 10_000;
+
+/// A delivery under way.
+pub struct Run<'a> {
+    actor: &'a FirehoseActor,
+    flush: &'a Flush,
+    to: &'a Destination,
+    plan: &'a Plan,
+    prefixes: &'a Prefixes,
+    /// S3 doesn't take the objects under their own prefixes.
+    given_up: bool,
+    batch: Batch,
+    /// Objects by their prefix.
+    objects: BTreeMap<String, Vec<u8>>,
+    /// What is said of records that failed, a line each.
+    failed: Vec<u8>,
+    held: usize,
+    /// How often what was held has been put.
+    rounds: u32,
+}
+
+/// A line of an error output:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html>.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedRecord<'a> {
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    error_code: &'a str,
+    error_message: &'a str,
+    attempt_ending_timestamp: i64,
+    raw_data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lambda_arn: Option<&'a str>,
+}
+
+impl<'a> Run<'a> {
+    /// A delivery of a flush to where the stream delivers now.
+    pub fn new(
+        actor: &'a FirehoseActor,
+        flush: &'a Flush,
+        to: &'a Destination,
+        plan: &'a Plan,
+        prefixes: &'a Prefixes,
+        given_up: bool,
+    ) -> Self {
+        let (batch, objects) = (Batch::default(), BTreeMap::new());
+        Run {
+            actor,
+            flush,
+            to,
+            plan,
+            prefixes,
+            given_up,
+            batch,
+            objects,
+            failed: Vec::new(),
+            held: 0,
+            rounds: 0,
+        }
+    }
+
+    /// Processes and puts every record.
+    pub async fn run(mut self) -> Result<(), Error> {
+        let mut records = Records::new(self.actor.core().clone(), self.flush.clone());
+        while let Some(page) = records.next().await? {
+            for record in page {
+                self.take(record).await?;
+            }
+            if self.plan.transformation.is_none() {
+                let items = std::mem::take(&mut self.batch).items;
+                self.place(items).await?;
+            }
+        }
+        if let Some(transformation) = &self.plan.transformation {
+            self.transform(transformation).await?;
+        }
+        self.put().await
+    }
+
+    /// Divides a record, and passes on what it holds.
+    async fn take(&mut self, record: Record) -> Result<(), Error> {
+        let parts = match &self.plan.split {
+            None => vec![record.data],
+            Some(split) => match split.apply(&record.data) {
+                Ok(parts) => parts,
+                Err(why) => {
+                    let failure = Failure::new("RecordDeAggregation.InvalidRecord", why);
+                    return self.fail(record.accepted, &record.data, &failure);
+                }
+            },
+        };
+        for (part, data) in parts.into_iter().enumerate() {
+            let number = (record.number, part);
+            let item = Item { number, arrived: record.accepted, data, keys: BTreeMap::new() };
+            if let Some(transformation) = &self.plan.transformation
+                && !self.batch.has_room(transformation, &item)
+            {
+                self.transform(transformation).await?;
+            }
+            self.batch.push(item);
+        }
+        Ok(())
+    }
+
+    /// Has the function say what becomes of the records that wait for it.
+    async fn transform(&mut self, by: &Transformation) -> Result<(), Error> {
+        let items = std::mem::take(&mut self.batch).items;
+        if items.is_empty() {
+            return Ok(());
+        }
+        let answered = match self.ask(by, &items).await? {
+            Ok(answer) => transform::verdicts(&answer, items),
+            Err(failure) => Err((items, failure)),
+        };
+        let verdicts = match answered {
+            Ok(verdicts) => verdicts,
+            Err((items, failure)) => {
+                self.actor.report(self.flush, self.to, &failure, Some(&by.function)).await;
+                return items.iter().try_for_each(|item| self.fail(item.arrived, &item.data, &failure));
+            }
+        };
+        let mut kept = Vec::new();
+        let mut said: Option<Failure> = None;
+        for verdict in verdicts {
+            match verdict {
+                Ok(item) => kept.extend(item),
+                Err((item, failure)) => {
+                    self.fail(item.arrived, &item.data, &failure)?;
+                    said.get_or_insert(failure);
+                }
+            }
+        }
+        // The function logs by itself that it gave up a record.
+        if let Some(failure) = said.filter(|failure| failure.code != "Lambda.ProcessingFailedStatus") {
+            self.actor.report(self.flush, self.to, &failure, Some(&by.function)).await;
+        }
+        self.place(kept).await
+    }
+
+    /// Invokes the function, again if that fails.
+    async fn ask(&self, by: &Transformation, items: &[Item]) -> Result<Result<Bytes, Failure>, Error> {
+        let core = self.actor.core();
+        let (stream, region) = (self.flush.stream.arn(), &self.flush.stream.scope.region);
+        let payload = transform::request(&core.ids().uuid(), &stream, region, items);
+        let payload = payload.map_err(|why| Error::internal(why.to_string()))?;
+        let role = by.role.as_ref().unwrap_or(&self.to.role);
+        let (mut attempts, mut pause) = (1, PAUSE);
+        loop {
+            match self.actor.invoke(self.flush, role, &by.function, payload.clone()).await? {
+                Err(_) if attempts <= by.retries => {}
+                Err(failure) => return Ok(Err(Failure { attempts, ..failure })),
+                Ok(answer) => return Ok(Ok(answer)),
+            }
+            core.clock().sleep_until(core.clock().now().plus_millis(pause)).await;
+            attempts += 1;
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+
+    /// Adds records to the objects that they belong to.
+    async fn place(&mut self, items: Vec<Item>) -> Result<(), Error> {
+        let queried = self.plan.query.as_ref().map(|query| {
+            let data: Vec<&[u8]> = items.iter().map(|item| &*item.data).collect();
+            query.extract(&data)
+        });
+        let mut queried = queried.into_iter().flatten();
+        for item in items {
+            let prefix = match queried.next().transpose() {
+                Ok(query) => {
+                    self.prefix(PartitionKeys { query: query.unwrap_or_default(), lambda: item.keys })
+                }
+                Err(why) => Err(Failure::new("DynamicPartitioning.MetadataExtractionFailed", why)),
+            };
+            let prefix = match prefix {
+                Ok(prefix) => prefix,
+                Err(failure) => {
+                    self.fail(item.arrived, &item.data, &failure)?;
+                    continue;
+                }
+            };
+            let object = self.objects.entry(prefix).or_default();
+            let before = object.len();
+            object.extend_from_slice(&item.data);
+            object.extend_from_slice(if self.plan.delimited { delimiter::BYTES } else { &[] });
+            self.held += object.len() - before;
+        }
+        if self.held > MAX_HELD { self.put().await } else { Ok(()) }
+    }
+
+    /// The prefix of a record's object.
+    fn prefix(&self, keys: PartitionKeys) -> Result<String, Failure> {
+        let (opened, random) = (self.flush.opened, &self.flush.random);
+        let prefix = self.prefixes.partitioned(opened, random, &keys).ok_or_else(|| {
+            let why = "partitionKeys values must not be null or empty, nor make the prefix too long";
+            Failure::new("DynamicPartitioning.MetadataExtractionFailed", why)
+        })?;
+        if self.objects.len() >= MAX_PARTITIONS && !self.objects.contains_key(&prefix) {
+            let why = format!("The number of active partitions is limited to {MAX_PARTITIONS}");
+            return Err(Failure::new("DynamicPartitioning.ActivePartitionLimitExceeded", why));
+        }
+        Ok(prefix)
+    }
+
+    /// Writes down a record that could not be processed.
+    fn fail(&mut self, arrived: Time, data: &Bytes, failure: &Failure) -> Result<(), Error> {
+        let line = FailedRecord {
+            attempts_made: failure.attempts,
+            arrival_timestamp: arrived.millis(),
+            error_code: &failure.code,
+            error_message: &failure.message,
+            attempt_ending_timestamp: self.actor.core().clock().now().millis(),
+            raw_data: BASE64.encode(data),
+            lambda_arn: self.plan.function(),
+        };
+        let before = self.failed.len();
+        serde_json::to_writer(&mut self.failed, &line).map_err(|why| Error::internal(why.to_string()))?;
+        self.failed.push(b'\n');
+        self.held += self.failed.len() - before;
+        Ok(())
+    }
+
+    /// Puts all that is held. Names depend on the flush and the partitions alone, so that a delivery that is
+    /// made again replaces its own objects.
+    async fn put(&mut self) -> Result<(), Error> {
+        let (flush, to) = (self.flush, self.to);
+        let name = match self.rounds {
+            0 => flush.name.clone(),
+            round => format!("{}-{round}", flush.name),
+        };
+        let compression = flush.destination.compression;
+        for (number, (prefix, bytes)) in std::mem::take(&mut self.objects).into_iter().enumerate() {
+            let (prefix, name) = match self.given_up {
+                false => (prefix, name.clone()),
+                // There they have one prefix.
+                true => (
+                    self.prefixes.error(flush.opened, &flush.random, DELIVERY_FAILED),
+                    format!("{name}-{number}"),
+                ),
+            };
+            let broken = |error: std::io::Error| Error::internal(error.to_string());
+            let mut encoder = compression.begin(&name).map_err(broken)?;
+            encoder.write(&bytes).map_err(broken)?;
+            drop(bytes);
+            let body = Bytes::from(encoder.finish().map_err(broken)?);
+            let key = format!("{prefix}{name}{}", extension(&flush.destination));
+            self.actor.put(flush, to, &key, ByteStream::from(body), compression.encoding()).await?;
+        }
+        if !self.failed.is_empty() {
+            let body = Bytes::from(std::mem::take(&mut self.failed));
+            let prefix = self.prefixes.error(flush.opened, &flush.random, PROCESSING_FAILED);
+            self.actor.put(flush, to, &format!("{prefix}{name}"), ByteStream::from(body), None).await?;
+        }
+        self.held = 0;
+        self.rounds += 1;
+        Ok(())
+    }
+}
