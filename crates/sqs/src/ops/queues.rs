@@ -21,9 +21,9 @@ use crate::{SqsService, address};
 /// `CreateQueue`
 pub async fn create(service: &SqsService, cx: &Cx, input: CreateQueueInput) -> Result<CreateQueueOutput> {
     let CreateQueueInput { queue_name: name, attributes, tags } = input;
-    let mut attributes = attributes.unwrap_or_default();
+    let attributes = attributes.unwrap_or_default();
     let tags = tags.unwrap_or_default();
-    check_name(&name, &mut attributes)?;
+    check_name(&name, &attributes)?;
     tags::check(&tags)?;
     if !tags.is_empty() {
         let arn = address::arn(&scope(cx), &name);
@@ -50,14 +50,14 @@ fn scope(cx: &Cx) -> Scope {
     Scope::new(&cx.account, &cx.region)
 }
 
-/// A queue is a FIFO queue if its name and the attribute `FifoQueue` both say so.
-fn check_name(name: &str, attributes: &mut BTreeMap<String, String>) -> Result<()> {
+/// A queue is a FIFO queue if its name and the attribute `FifoQueue` both say so. A standard queue does not have the
+/// attribute, not even as `false` (<https://github.com/aws/aws-sdk-php/issues/1331>).
+fn check_name(name: &str, attributes: &BTreeMap<String, String>) -> Result<()> {
     let wants_fifo = match attributes.get("FifoQueue").map(String::as_str) {
         None => false,
         Some("true") => true,
         Some("false") if !address::is_fifo(name) => {
-            attributes.remove("FifoQueue");
-            false
+            return Err(ropeway_api::sqs::error::invalid_attribute_name("Unknown Attribute FifoQueue."));
         }
         Some(_) => {
             return Err(ropeway_api::sqs::error::invalid_attribute_value(

@@ -90,7 +90,11 @@ async fn names_are_checked() {
         world.try_create("a", &[("FifoQueue", "true")]).await.unwrap_err().code,
         "InvalidParameterValue"
     );
-    world.create("a", &[("FifoQueue", "false")]).await;
+    let standard = world.try_create("a", &[("FifoQueue", "false")]).await.unwrap_err();
+    assert_eq!(
+        (standard.code.as_ref(), standard.message.as_ref()),
+        ("InvalidAttributeName", "Unknown Attribute FifoQueue.")
+    );
     world.create(&"x".repeat(80), &[]).await;
 }
 
