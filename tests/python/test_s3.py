@@ -122,15 +122,14 @@ def test_encryption_is_there_and_can_be_asked_for(s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["ServerSideEncryption"] == "AES256"
     with pytest.raises(ClientError):
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]})
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "mine"}}]})
     with pytest.raises(ClientError):
-        s3.put_object(Bucket=bucket, Key="k2", Body=b"x", ServerSideEncryption="aws:kms")
+        s3.put_object(Bucket=bucket, Key="k2", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId="mine")
 
 
 @pytest.mark.parametrize("call, arguments", [
     ("put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}}),
-    ("put_bucket_lifecycle_configuration", {"LifecycleConfiguration": {"Rules": []}}),
-    ("get_bucket_acl", {})])
+    ("put_bucket_accelerate_configuration", {"AccelerateConfiguration": {"Status": "Enabled"}})])
 def test_what_is_not_implemented_says_so(s3, bucket, call, arguments):
     with refused("NotImplemented", 501):
         getattr(s3, call)(Bucket=bucket, **arguments)
@@ -647,6 +646,9 @@ def test_anonymous_reading_is_the_bucket_policy_s_to_allow(server, s3, bucket):
         s3.get_bucket_policy(Bucket=bucket)
     policy = document({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
                        "Resource": f"arn:aws:s3:::{bucket}/public/*"})
+    with refused("AccessDenied", 403, "BlockPublicPolicy"):
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
     assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(policy)
     assert fetch(f"{url}/public/a")[::2] == (200, b"for all")
@@ -684,6 +686,7 @@ def test_bad_bucket_policies(s3, bucket, bad):
 
 def test_a_host_names_the_bucket(server, s3, bucket):
     s3.put_object(Bucket=bucket, Key="a/k", Body=b"by host")
+    s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_policy(Bucket=bucket, Policy=document({
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}))
     address = server.endpoint.split("://")[1]

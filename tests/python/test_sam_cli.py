@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ROOT, eventually, unique
+from support import ROOT, Server, eventually, unique
 
 SAM = Path(os.environ.get("ROPEWAY_SAM_TOOLS", ROOT / "target/sam/bin")) / "sam"
 
@@ -128,7 +128,8 @@ class Application:
         file.write_text(text)
 
     def environment(self):
-        return {**self.server.environment(), "SAM_CLI_TELEMETRY": "0", "HOME": str(self.folder / "home"), "NO_COLOR": "1"}
+        trusted = {name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ}
+        return {**self.server.environment(**trusted), "SAM_CLI_TELEMETRY": "0", "HOME": str(self.folder / "home"), "NO_COLOR": "1"}
 
     def sam(self, *words, check=True, answer=""):
         """What a command printed; the output of one that must fail tells why."""
@@ -269,25 +270,25 @@ def test_nested_applications(application, server):
     assert [o["OutputValue"] for o in application.listed("stack-outputs")] == ["five five"]
 
 
-MANAGED = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}, "Outputs": {"SourceBucket": {"Value": {"Ref": "Bucket"}}}}
+@pytest.fixture
+def encrypted(tmp_path, monkeypatch):
+    """A server of its own that serves TLS, and clients that trust it."""
+    server = Server(tmp_path / "data", "--tls")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "data" / "tls" / "ca.pem"))
+    yield server
+    server.kill()
 
 
-def test_the_managed_bucket(own, tmp_path):
-    application = Application(own, tmp_path / "application")
+def test_the_managed_bucket(encrypted, tmp_path):
+    """The stack that the CLI makes for its bucket: versions, keys of KMS, no public access, nothing without TLS."""
+    application = Application(encrypted, tmp_path / "application")
     application.sam("build")
-    # The CLI's own stack for its bucket wants keys of KMS, and a block of public access.
-    printed = application.deploy("--resolve-s3", check=False, bucket=False)
-    assert "Failed to create managed resources" in printed
-    cfn = own.client("cloudformation")
-    name = "aws-sam-cli-managed-default"
-    reason = cfn.describe_change_set(StackName=name, ChangeSetName="InitialCreation")["StatusReason"]
-    assert "PublicAccessBlockConfiguration" in reason
-    cfn.delete_stack(StackName=name)
-    cfn.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
-    # One that somebody else has made, it takes.
-    cfn.create_stack(StackName=name, TemplateBody=json.dumps(MANAGED), Tags=[{"Key": "ManagedStackSource", "Value": "AwsSamCli"}])
-    cfn.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     application.deploy("--resolve-s3", bucket=False)
     assert application.greet() == {"hello": "one", "by": "BY"}
+    cfn, s3 = encrypted.client("cloudformation"), encrypted.client("s3")
+    stack, = cfn.describe_stacks(StackName="aws-sam-cli-managed-default")["Stacks"]
+    bucket = stack["Outputs"][0]["OutputValue"]
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] > 0
     application.sam("delete", "--stack-name", application.stack, "--no-prompts")
     assert not application.exists()

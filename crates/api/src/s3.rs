@@ -53,7 +53,6 @@ pub static SERVICE: Service = Service {
             method: "DELETE",
             uri: "/{Bucket}?inventory",
         },
-        RefusedOperation { name: "DeleteBucketLifecycle", method: "DELETE", uri: "/{Bucket}?lifecycle" },
         RefusedOperation {
             name: "DeleteBucketMetadataConfiguration",
             method: "DELETE",
@@ -70,52 +69,13 @@ pub static SERVICE: Service = Service {
             uri: "/{Bucket}?metrics",
         },
         RefusedOperation {
-            name: "DeleteBucketOwnershipControls",
-            method: "DELETE",
-            uri: "/{Bucket}?ownershipControls",
-        },
-        RefusedOperation { name: "DeleteBucketReplication", method: "DELETE", uri: "/{Bucket}?replication" },
-        RefusedOperation { name: "DeleteBucketWebsite", method: "DELETE", uri: "/{Bucket}?website" },
-        RefusedOperation {
             name: "DeleteObjectAnnotation",
             method: "DELETE",
             uri: "/{Bucket}/{Key+}?annotation",
         },
-        RefusedOperation {
-            name: "DeletePublicAccessBlock",
-            method: "DELETE",
-            uri: "/{Bucket}?publicAccessBlock",
-        },
         RefusedOperation { name: "GetBucketAbac", method: "GET", uri: "/{Bucket}?abac" },
-        RefusedOperation {
-            name: "GetBucketAccelerateConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?accelerate",
-        },
-        RefusedOperation { name: "GetBucketAcl", method: "GET", uri: "/{Bucket}?acl" },
-        RefusedOperation {
-            name: "GetBucketAnalyticsConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?analytics",
-        },
         RefusedOperation { name: "GetBucketCors", method: "GET", uri: "/{Bucket}?cors" },
-        RefusedOperation {
-            name: "GetBucketIntelligentTieringConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?intelligent-tiering",
-        },
-        RefusedOperation {
-            name: "GetBucketInventoryConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?inventory",
-        },
         RefusedOperation { name: "GetBucketLifecycle", method: "GET", uri: "/{Bucket}?lifecycle" },
-        RefusedOperation {
-            name: "GetBucketLifecycleConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?lifecycle",
-        },
-        RefusedOperation { name: "GetBucketLogging", method: "GET", uri: "/{Bucket}?logging" },
         RefusedOperation {
             name: "GetBucketMetadataConfiguration",
             method: "GET",
@@ -126,41 +86,11 @@ pub static SERVICE: Service = Service {
             method: "GET",
             uri: "/{Bucket}?metadataTable",
         },
-        RefusedOperation { name: "GetBucketMetricsConfiguration", method: "GET", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "GetBucketNotification", method: "GET", uri: "/{Bucket}?notification" },
-        RefusedOperation {
-            name: "GetBucketOwnershipControls",
-            method: "GET",
-            uri: "/{Bucket}?ownershipControls",
-        },
-        RefusedOperation { name: "GetBucketPolicyStatus", method: "GET", uri: "/{Bucket}?policyStatus" },
-        RefusedOperation { name: "GetBucketReplication", method: "GET", uri: "/{Bucket}?replication" },
-        RefusedOperation { name: "GetBucketRequestPayment", method: "GET", uri: "/{Bucket}?requestPayment" },
-        RefusedOperation { name: "GetBucketWebsite", method: "GET", uri: "/{Bucket}?website" },
-        RefusedOperation { name: "GetObjectAcl", method: "GET", uri: "/{Bucket}/{Key+}?acl" },
         RefusedOperation { name: "GetObjectAnnotation", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
-        RefusedOperation { name: "GetObjectAttributes", method: "GET", uri: "/{Bucket}/{Key+}?attributes" },
         RefusedOperation { name: "GetObjectLegalHold", method: "GET", uri: "/{Bucket}/{Key+}?legal-hold" },
-        RefusedOperation { name: "GetObjectLockConfiguration", method: "GET", uri: "/{Bucket}?object-lock" },
         RefusedOperation { name: "GetObjectRetention", method: "GET", uri: "/{Bucket}/{Key+}?retention" },
         RefusedOperation { name: "GetObjectTorrent", method: "GET", uri: "/{Bucket}/{Key+}?torrent" },
-        RefusedOperation { name: "GetPublicAccessBlock", method: "GET", uri: "/{Bucket}?publicAccessBlock" },
-        RefusedOperation {
-            name: "ListBucketAnalyticsConfigurations",
-            method: "GET",
-            uri: "/{Bucket}?analytics",
-        },
-        RefusedOperation {
-            name: "ListBucketIntelligentTieringConfigurations",
-            method: "GET",
-            uri: "/{Bucket}?intelligent-tiering",
-        },
-        RefusedOperation {
-            name: "ListBucketInventoryConfigurations",
-            method: "GET",
-            uri: "/{Bucket}?inventory",
-        },
-        RefusedOperation { name: "ListBucketMetricsConfigurations", method: "GET", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "ListDirectoryBuckets", method: "GET", uri: "/" },
         RefusedOperation { name: "ListObjectAnnotations", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
         RefusedOperation { name: "PutBucketAbac", method: "PUT", uri: "/{Bucket}?abac" },
@@ -169,7 +99,6 @@ pub static SERVICE: Service = Service {
             method: "PUT",
             uri: "/{Bucket}?accelerate",
         },
-        RefusedOperation { name: "PutBucketAcl", method: "PUT", uri: "/{Bucket}?acl" },
         RefusedOperation {
             name: "PutBucketAnalyticsConfiguration",
             method: "PUT",
@@ -187,28 +116,15 @@ pub static SERVICE: Service = Service {
             uri: "/{Bucket}?inventory",
         },
         RefusedOperation { name: "PutBucketLifecycle", method: "PUT", uri: "/{Bucket}?lifecycle" },
-        RefusedOperation {
-            name: "PutBucketLifecycleConfiguration",
-            method: "PUT",
-            uri: "/{Bucket}?lifecycle",
-        },
         RefusedOperation { name: "PutBucketLogging", method: "PUT", uri: "/{Bucket}?logging" },
         RefusedOperation { name: "PutBucketMetricsConfiguration", method: "PUT", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "PutBucketNotification", method: "PUT", uri: "/{Bucket}?notification" },
-        RefusedOperation {
-            name: "PutBucketOwnershipControls",
-            method: "PUT",
-            uri: "/{Bucket}?ownershipControls",
-        },
         RefusedOperation { name: "PutBucketReplication", method: "PUT", uri: "/{Bucket}?replication" },
-        RefusedOperation { name: "PutBucketRequestPayment", method: "PUT", uri: "/{Bucket}?requestPayment" },
         RefusedOperation { name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website" },
-        RefusedOperation { name: "PutObjectAcl", method: "PUT", uri: "/{Bucket}/{Key+}?acl" },
         RefusedOperation { name: "PutObjectAnnotation", method: "PUT", uri: "/{Bucket}/{Key+}?annotation" },
         RefusedOperation { name: "PutObjectLegalHold", method: "PUT", uri: "/{Bucket}/{Key+}?legal-hold" },
         RefusedOperation { name: "PutObjectLockConfiguration", method: "PUT", uri: "/{Bucket}?object-lock" },
         RefusedOperation { name: "PutObjectRetention", method: "PUT", uri: "/{Bucket}/{Key+}?retention" },
-        RefusedOperation { name: "PutPublicAccessBlock", method: "PUT", uri: "/{Bucket}?publicAccessBlock" },
         RefusedOperation { name: "RenameObject", method: "PUT", uri: "/{Bucket}/{Key+}?renameObject" },
         RefusedOperation { name: "RestoreObject", method: "POST", uri: "/{Bucket}/{Key+}?restore" },
         RefusedOperation {
@@ -321,6 +237,31 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBucketLifecycle",
+        method: "DELETE",
+        uri: "/{Bucket}?lifecycle",
+        status: 204,
+        input: Member::new("DeleteBucketLifecycleRequest", &schemas::DELETE_BUCKET_LIFECYCLE_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutLifecycleConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketOwnershipControls",
+        method: "DELETE",
+        uri: "/{Bucket}?ownershipControls",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketOwnershipControlsRequest",
+            &schemas::DELETE_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketOwnershipControls"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteBucketPolicy",
         method: "DELETE",
         uri: "/{Bucket}?policy",
@@ -332,6 +273,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBucketReplication",
+        method: "DELETE",
+        uri: "/{Bucket}?replication",
+        status: 204,
+        input: Member::new("DeleteBucketReplicationRequest", &schemas::DELETE_BUCKET_REPLICATION_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutReplicationConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteBucketTagging",
         method: "DELETE",
         uri: "/{Bucket}?tagging",
@@ -340,6 +292,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutBucketTagging"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketWebsite",
+        method: "DELETE",
+        uri: "/{Bucket}?website",
+        status: 204,
+        input: Member::new("DeleteBucketWebsiteRequest", &schemas::DELETE_BUCKET_WEBSITE_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:DeleteBucketWebsite"),
         checksum_required: false,
     },
     Operation {
@@ -376,6 +339,63 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: true,
     },
     Operation {
+        name: "DeletePublicAccessBlock",
+        method: "DELETE",
+        uri: "/{Bucket}?publicAccessBlock",
+        status: 204,
+        input: Member::new("DeletePublicAccessBlockRequest", &schemas::DELETE_PUBLIC_ACCESS_BLOCK_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketPublicAccessBlock"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketAccelerateConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?accelerate",
+        status: 200,
+        input: Member::new(
+            "GetBucketAccelerateConfigurationRequest",
+            &schemas::GET_BUCKET_ACCELERATE_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketAccelerateConfigurationOutput",
+            &schemas::GET_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT,
+        )
+        .xml("AccelerateConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetAccelerateConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketAcl",
+        method: "GET",
+        uri: "/{Bucket}?acl",
+        status: 200,
+        input: Member::new("GetBucketAclRequest", &schemas::GET_BUCKET_ACL_REQUEST),
+        output: Member::new("GetBucketAclOutput", &schemas::GET_BUCKET_ACL_OUTPUT).xml("AccessControlPolicy"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketAcl"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketAnalyticsConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?analytics",
+        status: 200,
+        input: Member::new(
+            "GetBucketAnalyticsConfigurationRequest",
+            &schemas::GET_BUCKET_ANALYTICS_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketAnalyticsConfigurationOutput",
+            &schemas::GET_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetAnalyticsConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetBucketEncryption",
         method: "GET",
         uri: "/{Bucket}?encryption",
@@ -387,6 +407,58 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBucketIntelligentTieringConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?intelligent-tiering",
+        status: 200,
+        input: Member::new(
+            "GetBucketIntelligentTieringConfigurationRequest",
+            &schemas::GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketIntelligentTieringConfigurationOutput",
+            &schemas::GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetIntelligentTieringConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketInventoryConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?inventory",
+        status: 200,
+        input: Member::new(
+            "GetBucketInventoryConfigurationRequest",
+            &schemas::GET_BUCKET_INVENTORY_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketInventoryConfigurationOutput",
+            &schemas::GET_BUCKET_INVENTORY_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetInventoryConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketLifecycleConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?lifecycle",
+        status: 200,
+        input: Member::new(
+            "GetBucketLifecycleConfigurationRequest",
+            &schemas::GET_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketLifecycleConfigurationOutput",
+            &schemas::GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT,
+        )
+        .xml("LifecycleConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetLifecycleConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetBucketLocation",
         method: "GET",
         uri: "/{Bucket}?location",
@@ -395,6 +467,35 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("GetBucketLocationOutput", &schemas::GET_BUCKET_LOCATION_OUTPUT).flattened(),
         result_wrapper: None,
         action: Some("s3:GetBucketLocation"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketLogging",
+        method: "GET",
+        uri: "/{Bucket}?logging",
+        status: 200,
+        input: Member::new("GetBucketLoggingRequest", &schemas::GET_BUCKET_LOGGING_REQUEST),
+        output: Member::new("GetBucketLoggingOutput", &schemas::GET_BUCKET_LOGGING_OUTPUT)
+            .xml("BucketLoggingStatus"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketLogging"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketMetricsConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?metrics",
+        status: 200,
+        input: Member::new(
+            "GetBucketMetricsConfigurationRequest",
+            &schemas::GET_BUCKET_METRICS_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketMetricsConfigurationOutput",
+            &schemas::GET_BUCKET_METRICS_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetMetricsConfiguration"),
         checksum_required: false,
     },
     Operation {
@@ -413,6 +514,23 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBucketOwnershipControls",
+        method: "GET",
+        uri: "/{Bucket}?ownershipControls",
+        status: 200,
+        input: Member::new(
+            "GetBucketOwnershipControlsRequest",
+            &schemas::GET_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketOwnershipControlsOutput",
+            &schemas::GET_BUCKET_OWNERSHIP_CONTROLS_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetBucketOwnershipControls"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetBucketPolicy",
         method: "GET",
         uri: "/{Bucket}?policy",
@@ -421,6 +539,40 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("GetBucketPolicyOutput", &schemas::GET_BUCKET_POLICY_OUTPUT),
         result_wrapper: None,
         action: Some("s3:GetBucketPolicy"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketPolicyStatus",
+        method: "GET",
+        uri: "/{Bucket}?policyStatus",
+        status: 200,
+        input: Member::new("GetBucketPolicyStatusRequest", &schemas::GET_BUCKET_POLICY_STATUS_REQUEST),
+        output: Member::new("GetBucketPolicyStatusOutput", &schemas::GET_BUCKET_POLICY_STATUS_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:GetBucketPolicyStatus"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketReplication",
+        method: "GET",
+        uri: "/{Bucket}?replication",
+        status: 200,
+        input: Member::new("GetBucketReplicationRequest", &schemas::GET_BUCKET_REPLICATION_REQUEST),
+        output: Member::new("GetBucketReplicationOutput", &schemas::GET_BUCKET_REPLICATION_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:GetReplicationConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketRequestPayment",
+        method: "GET",
+        uri: "/{Bucket}?requestPayment",
+        status: 200,
+        input: Member::new("GetBucketRequestPaymentRequest", &schemas::GET_BUCKET_REQUEST_PAYMENT_REQUEST),
+        output: Member::new("GetBucketRequestPaymentOutput", &schemas::GET_BUCKET_REQUEST_PAYMENT_OUTPUT)
+            .xml("RequestPaymentConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketRequestPayment"),
         checksum_required: false,
     },
     Operation {
@@ -447,6 +599,18 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetBucketWebsite",
+        method: "GET",
+        uri: "/{Bucket}?website",
+        status: 200,
+        input: Member::new("GetBucketWebsiteRequest", &schemas::GET_BUCKET_WEBSITE_REQUEST),
+        output: Member::new("GetBucketWebsiteOutput", &schemas::GET_BUCKET_WEBSITE_OUTPUT)
+            .xml("WebsiteConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketWebsite"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetObject",
         method: "GET",
         uri: "/{Bucket}/{Key+}",
@@ -458,6 +622,46 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetObjectAcl",
+        method: "GET",
+        uri: "/{Bucket}/{Key+}?acl",
+        status: 200,
+        input: Member::new("GetObjectAclRequest", &schemas::GET_OBJECT_ACL_REQUEST),
+        output: Member::new("GetObjectAclOutput", &schemas::GET_OBJECT_ACL_OUTPUT).xml("AccessControlPolicy"),
+        result_wrapper: None,
+        action: Some("s3:GetObjectAcl"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetObjectAttributes",
+        method: "GET",
+        uri: "/{Bucket}/{Key+}?attributes",
+        status: 200,
+        input: Member::new("GetObjectAttributesRequest", &schemas::GET_OBJECT_ATTRIBUTES_REQUEST),
+        output: Member::new("GetObjectAttributesOutput", &schemas::GET_OBJECT_ATTRIBUTES_OUTPUT)
+            .xml("GetObjectAttributesResponse"),
+        result_wrapper: None,
+        action: Some("s3:GetObjectAttributes"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetObjectLockConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?object-lock",
+        status: 200,
+        input: Member::new(
+            "GetObjectLockConfigurationRequest",
+            &schemas::GET_OBJECT_LOCK_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetObjectLockConfigurationOutput",
+            &schemas::GET_OBJECT_LOCK_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetBucketObjectLockConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetObjectTagging",
         method: "GET",
         uri: "/{Bucket}/{Key+}?tagging",
@@ -466,6 +670,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("GetObjectTaggingOutput", &schemas::GET_OBJECT_TAGGING_OUTPUT).xml("Tagging"),
         result_wrapper: None,
         action: Some("s3:GetObjectTagging"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetPublicAccessBlock",
+        method: "GET",
+        uri: "/{Bucket}?publicAccessBlock",
+        status: 200,
+        input: Member::new("GetPublicAccessBlockRequest", &schemas::GET_PUBLIC_ACCESS_BLOCK_REQUEST),
+        output: Member::new("GetPublicAccessBlockOutput", &schemas::GET_PUBLIC_ACCESS_BLOCK_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:GetBucketPublicAccessBlock"),
         checksum_required: false,
     },
     Operation {
@@ -488,6 +703,78 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("HeadObjectOutput", &schemas::HEAD_OBJECT_OUTPUT),
         result_wrapper: None,
         action: Some("s3:GetObject"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ListBucketAnalyticsConfigurations",
+        method: "GET",
+        uri: "/{Bucket}?analytics",
+        status: 200,
+        input: Member::new(
+            "ListBucketAnalyticsConfigurationsRequest",
+            &schemas::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_REQUEST,
+        ),
+        output: Member::new(
+            "ListBucketAnalyticsConfigurationsOutput",
+            &schemas::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_OUTPUT,
+        )
+        .xml("ListBucketAnalyticsConfigurationResult"),
+        result_wrapper: None,
+        action: Some("s3:GetAnalyticsConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ListBucketIntelligentTieringConfigurations",
+        method: "GET",
+        uri: "/{Bucket}?intelligent-tiering",
+        status: 200,
+        input: Member::new(
+            "ListBucketIntelligentTieringConfigurationsRequest",
+            &schemas::LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_REQUEST,
+        ),
+        output: Member::new(
+            "ListBucketIntelligentTieringConfigurationsOutput",
+            &schemas::LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_OUTPUT,
+        )
+        .xml("ListBucketIntelligentTieringConfigurationsOutput"),
+        result_wrapper: None,
+        action: Some("s3:GetIntelligentTieringConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ListBucketInventoryConfigurations",
+        method: "GET",
+        uri: "/{Bucket}?inventory",
+        status: 200,
+        input: Member::new(
+            "ListBucketInventoryConfigurationsRequest",
+            &schemas::LIST_BUCKET_INVENTORY_CONFIGURATIONS_REQUEST,
+        ),
+        output: Member::new(
+            "ListBucketInventoryConfigurationsOutput",
+            &schemas::LIST_BUCKET_INVENTORY_CONFIGURATIONS_OUTPUT,
+        )
+        .xml("ListInventoryConfigurationsResult"),
+        result_wrapper: None,
+        action: Some("s3:GetInventoryConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "ListBucketMetricsConfigurations",
+        method: "GET",
+        uri: "/{Bucket}?metrics",
+        status: 200,
+        input: Member::new(
+            "ListBucketMetricsConfigurationsRequest",
+            &schemas::LIST_BUCKET_METRICS_CONFIGURATIONS_REQUEST,
+        ),
+        output: Member::new(
+            "ListBucketMetricsConfigurationsOutput",
+            &schemas::LIST_BUCKET_METRICS_CONFIGURATIONS_OUTPUT,
+        )
+        .xml("ListMetricsConfigurationsResult"),
+        result_wrapper: None,
+        action: Some("s3:GetMetricsConfiguration"),
         checksum_required: false,
     },
     Operation {
@@ -559,6 +846,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "PutBucketAcl",
+        method: "PUT",
+        uri: "/{Bucket}?acl",
+        status: 200,
+        input: Member::new("PutBucketAclRequest", &schemas::PUT_BUCKET_ACL_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketAcl"),
+        checksum_required: true,
+    },
+    Operation {
         name: "PutBucketEncryption",
         method: "PUT",
         uri: "/{Bucket}?encryption",
@@ -567,6 +865,23 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutEncryptionConfiguration"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketLifecycleConfiguration",
+        method: "PUT",
+        uri: "/{Bucket}?lifecycle",
+        status: 200,
+        input: Member::new(
+            "PutBucketLifecycleConfigurationRequest",
+            &schemas::PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "PutBucketLifecycleConfigurationOutput",
+            &schemas::PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:PutLifecycleConfiguration"),
         checksum_required: true,
     },
     Operation {
@@ -584,6 +899,20 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "PutBucketOwnershipControls",
+        method: "PUT",
+        uri: "/{Bucket}?ownershipControls",
+        status: 200,
+        input: Member::new(
+            "PutBucketOwnershipControlsRequest",
+            &schemas::PUT_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketOwnershipControls"),
+        checksum_required: true,
+    },
+    Operation {
         name: "PutBucketPolicy",
         method: "PUT",
         uri: "/{Bucket}?policy",
@@ -592,6 +921,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutBucketPolicy"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketRequestPayment",
+        method: "PUT",
+        uri: "/{Bucket}?requestPayment",
+        status: 200,
+        input: Member::new("PutBucketRequestPaymentRequest", &schemas::PUT_BUCKET_REQUEST_PAYMENT_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketRequestPayment"),
         checksum_required: true,
     },
     Operation {
@@ -628,6 +968,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "PutObjectAcl",
+        method: "PUT",
+        uri: "/{Bucket}/{Key+}?acl",
+        status: 200,
+        input: Member::new("PutObjectAclRequest", &schemas::PUT_OBJECT_ACL_REQUEST),
+        output: Member::new("PutObjectAclOutput", &schemas::PUT_OBJECT_ACL_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:PutObjectAcl"),
+        checksum_required: true,
+    },
+    Operation {
         name: "PutObjectTagging",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?tagging",
@@ -636,6 +987,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("PutObjectTaggingOutput", &schemas::PUT_OBJECT_TAGGING_OUTPUT),
         result_wrapper: None,
         action: Some("s3:PutObjectTagging"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutPublicAccessBlock",
+        method: "PUT",
+        uri: "/{Bucket}?publicAccessBlock",
+        status: 200,
+        input: Member::new("PutPublicAccessBlockRequest", &schemas::PUT_PUBLIC_ACCESS_BLOCK_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketPublicAccessBlock"),
         checksum_required: true,
     },
     Operation {
@@ -699,16 +1061,36 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteBucketEncryptionInput,
     ) -> impl Future<Output = Result<DeleteBucketEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_lifecycle(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketLifecycleInput,
+    ) -> impl Future<Output = Result<DeleteBucketLifecycleOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_ownership_controls(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketOwnershipControlsInput,
+    ) -> impl Future<Output = Result<DeleteBucketOwnershipControlsOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_policy(
         &self,
         cx: &Cx,
         input: DeleteBucketPolicyInput,
     ) -> impl Future<Output = Result<DeleteBucketPolicyOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_replication(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketReplicationInput,
+    ) -> impl Future<Output = Result<DeleteBucketReplicationOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_tagging(
         &self,
         cx: &Cx,
         input: DeleteBucketTaggingInput,
     ) -> impl Future<Output = Result<DeleteBucketTaggingOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_website(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketWebsiteInput,
+    ) -> impl Future<Output = Result<DeleteBucketWebsiteOutput, ropeway_wire::Error>> + Send;
     fn delete_object(
         &self,
         cx: &Cx,
@@ -724,26 +1106,91 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteObjectsInput,
     ) -> impl Future<Output = Result<DeleteObjectsOutput, ropeway_wire::Error>> + Send;
+    fn delete_public_access_block(
+        &self,
+        cx: &Cx,
+        input: DeletePublicAccessBlockInput,
+    ) -> impl Future<Output = Result<DeletePublicAccessBlockOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_accelerate_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketAccelerateConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketAccelerateConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_acl(
+        &self,
+        cx: &Cx,
+        input: GetBucketAclInput,
+    ) -> impl Future<Output = Result<GetBucketAclOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_analytics_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketAnalyticsConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketAnalyticsConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_encryption(
         &self,
         cx: &Cx,
         input: GetBucketEncryptionInput,
     ) -> impl Future<Output = Result<GetBucketEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_intelligent_tiering_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketIntelligentTieringConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketIntelligentTieringConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_inventory_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketInventoryConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketInventoryConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_lifecycle_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketLifecycleConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketLifecycleConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_location(
         &self,
         cx: &Cx,
         input: GetBucketLocationInput,
     ) -> impl Future<Output = Result<GetBucketLocationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_logging(
+        &self,
+        cx: &Cx,
+        input: GetBucketLoggingInput,
+    ) -> impl Future<Output = Result<GetBucketLoggingOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_metrics_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketMetricsConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketMetricsConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_notification_configuration(
         &self,
         cx: &Cx,
         input: GetBucketNotificationConfigurationInput,
     ) -> impl Future<Output = Result<GetBucketNotificationConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_ownership_controls(
+        &self,
+        cx: &Cx,
+        input: GetBucketOwnershipControlsInput,
+    ) -> impl Future<Output = Result<GetBucketOwnershipControlsOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_policy(
         &self,
         cx: &Cx,
         input: GetBucketPolicyInput,
     ) -> impl Future<Output = Result<GetBucketPolicyOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_policy_status(
+        &self,
+        cx: &Cx,
+        input: GetBucketPolicyStatusInput,
+    ) -> impl Future<Output = Result<GetBucketPolicyStatusOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_replication(
+        &self,
+        cx: &Cx,
+        input: GetBucketReplicationInput,
+    ) -> impl Future<Output = Result<GetBucketReplicationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_request_payment(
+        &self,
+        cx: &Cx,
+        input: GetBucketRequestPaymentInput,
+    ) -> impl Future<Output = Result<GetBucketRequestPaymentOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_tagging(
         &self,
         cx: &Cx,
@@ -754,16 +1201,41 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetBucketVersioningInput,
     ) -> impl Future<Output = Result<GetBucketVersioningOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_website(
+        &self,
+        cx: &Cx,
+        input: GetBucketWebsiteInput,
+    ) -> impl Future<Output = Result<GetBucketWebsiteOutput, ropeway_wire::Error>> + Send;
     fn get_object(
         &self,
         cx: &Cx,
         input: GetObjectInput,
     ) -> impl Future<Output = Result<GetObjectOutput, ropeway_wire::Error>> + Send;
+    fn get_object_acl(
+        &self,
+        cx: &Cx,
+        input: GetObjectAclInput,
+    ) -> impl Future<Output = Result<GetObjectAclOutput, ropeway_wire::Error>> + Send;
+    fn get_object_attributes(
+        &self,
+        cx: &Cx,
+        input: GetObjectAttributesInput,
+    ) -> impl Future<Output = Result<GetObjectAttributesOutput, ropeway_wire::Error>> + Send;
+    fn get_object_lock_configuration(
+        &self,
+        cx: &Cx,
+        input: GetObjectLockConfigurationInput,
+    ) -> impl Future<Output = Result<GetObjectLockConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_object_tagging(
         &self,
         cx: &Cx,
         input: GetObjectTaggingInput,
     ) -> impl Future<Output = Result<GetObjectTaggingOutput, ropeway_wire::Error>> + Send;
+    fn get_public_access_block(
+        &self,
+        cx: &Cx,
+        input: GetPublicAccessBlockInput,
+    ) -> impl Future<Output = Result<GetPublicAccessBlockOutput, ropeway_wire::Error>> + Send;
     fn head_bucket(
         &self,
         cx: &Cx,
@@ -774,6 +1246,26 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: HeadObjectInput,
     ) -> impl Future<Output = Result<HeadObjectOutput, ropeway_wire::Error>> + Send;
+    fn list_bucket_analytics_configurations(
+        &self,
+        cx: &Cx,
+        input: ListBucketAnalyticsConfigurationsInput,
+    ) -> impl Future<Output = Result<ListBucketAnalyticsConfigurationsOutput, ropeway_wire::Error>> + Send;
+    fn list_bucket_intelligent_tiering_configurations(
+        &self,
+        cx: &Cx,
+        input: ListBucketIntelligentTieringConfigurationsInput,
+    ) -> impl Future<Output = Result<ListBucketIntelligentTieringConfigurationsOutput, ropeway_wire::Error>> + Send;
+    fn list_bucket_inventory_configurations(
+        &self,
+        cx: &Cx,
+        input: ListBucketInventoryConfigurationsInput,
+    ) -> impl Future<Output = Result<ListBucketInventoryConfigurationsOutput, ropeway_wire::Error>> + Send;
+    fn list_bucket_metrics_configurations(
+        &self,
+        cx: &Cx,
+        input: ListBucketMetricsConfigurationsInput,
+    ) -> impl Future<Output = Result<ListBucketMetricsConfigurationsOutput, ropeway_wire::Error>> + Send;
     fn list_buckets(
         &self,
         cx: &Cx,
@@ -804,21 +1296,41 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: ListPartsInput,
     ) -> impl Future<Output = Result<ListPartsOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_acl(
+        &self,
+        cx: &Cx,
+        input: PutBucketAclInput,
+    ) -> impl Future<Output = Result<PutBucketAclOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_encryption(
         &self,
         cx: &Cx,
         input: PutBucketEncryptionInput,
     ) -> impl Future<Output = Result<PutBucketEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_lifecycle_configuration(
+        &self,
+        cx: &Cx,
+        input: PutBucketLifecycleConfigurationInput,
+    ) -> impl Future<Output = Result<PutBucketLifecycleConfigurationOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_notification_configuration(
         &self,
         cx: &Cx,
         input: PutBucketNotificationConfigurationInput,
     ) -> impl Future<Output = Result<PutBucketNotificationConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_ownership_controls(
+        &self,
+        cx: &Cx,
+        input: PutBucketOwnershipControlsInput,
+    ) -> impl Future<Output = Result<PutBucketOwnershipControlsOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_policy(
         &self,
         cx: &Cx,
         input: PutBucketPolicyInput,
     ) -> impl Future<Output = Result<PutBucketPolicyOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_request_payment(
+        &self,
+        cx: &Cx,
+        input: PutBucketRequestPaymentInput,
+    ) -> impl Future<Output = Result<PutBucketRequestPaymentOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_tagging(
         &self,
         cx: &Cx,
@@ -834,11 +1346,21 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutObjectInput,
     ) -> impl Future<Output = Result<PutObjectOutput, ropeway_wire::Error>> + Send;
+    fn put_object_acl(
+        &self,
+        cx: &Cx,
+        input: PutObjectAclInput,
+    ) -> impl Future<Output = Result<PutObjectAclOutput, ropeway_wire::Error>> + Send;
     fn put_object_tagging(
         &self,
         cx: &Cx,
         input: PutObjectTaggingInput,
     ) -> impl Future<Output = Result<PutObjectTaggingOutput, ropeway_wire::Error>> + Send;
+    fn put_public_access_block(
+        &self,
+        cx: &Cx,
+        input: PutPublicAccessBlockInput,
+    ) -> impl Future<Output = Result<PutPublicAccessBlockOutput, ropeway_wire::Error>> + Send;
     fn upload_part(
         &self,
         cx: &Cx,
@@ -898,14 +1420,36 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket_encryption(&cx, input).await
                 }))
             }
+            "DeleteBucketLifecycle" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketLifecycleInput| async move {
+                    service.delete_bucket_lifecycle(&cx, input).await
+                }))
+            }
+            "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketOwnershipControlsInput| async move {
+                    service.delete_bucket_ownership_controls(&cx, input).await
+                },
+            )),
             "DeleteBucketPolicy" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketPolicyInput| async move {
                     service.delete_bucket_policy(&cx, input).await
                 }))
             }
+            "DeleteBucketReplication" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketReplicationInput| async move {
+                    service.delete_bucket_replication(&cx, input).await
+                },
+            )),
             "DeleteBucketTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketTaggingInput| async move {
                     service.delete_bucket_tagging(&cx, input).await
+                }))
+            }
+            "DeleteBucketWebsite" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketWebsiteInput| async move {
+                    service.delete_bucket_website(&cx, input).await
                 }))
             }
             "DeleteObject" => {
@@ -923,20 +1467,78 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_objects(&cx, input).await
                 }))
             }
+            "DeletePublicAccessBlock" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeletePublicAccessBlockInput| async move {
+                    service.delete_public_access_block(&cx, input).await
+                },
+            )),
+            "GetBucketAccelerateConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketAccelerateConfigurationInput| async move {
+                    service.get_bucket_accelerate_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketAcl" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketAclInput| async move {
+                    service.get_bucket_acl(&cx, input).await
+                }))
+            }
+            "GetBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketAnalyticsConfigurationInput| async move {
+                    service.get_bucket_analytics_configuration(&cx, input).await
+                },
+            )),
             "GetBucketEncryption" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketEncryptionInput| async move {
                     service.get_bucket_encryption(&cx, input).await
                 }))
             }
+            "GetBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketIntelligentTieringConfigurationInput| async move {
+                    service.get_bucket_intelligent_tiering_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketInventoryConfigurationInput| async move {
+                    service.get_bucket_inventory_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketLifecycleConfigurationInput| async move {
+                    service.get_bucket_lifecycle_configuration(&cx, input).await
+                },
+            )),
             "GetBucketLocation" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketLocationInput| async move {
                     service.get_bucket_location(&cx, input).await
                 }))
             }
+            "GetBucketLogging" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketLoggingInput| async move {
+                    service.get_bucket_logging(&cx, input).await
+                }))
+            }
+            "GetBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketMetricsConfigurationInput| async move {
+                    service.get_bucket_metrics_configuration(&cx, input).await
+                },
+            )),
             "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
                 call,
                 move |cx, input: GetBucketNotificationConfigurationInput| async move {
                     service.get_bucket_notification_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketOwnershipControlsInput| async move {
+                    service.get_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "GetBucketPolicy" => {
@@ -944,6 +1546,22 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_policy(&cx, input).await
                 }))
             }
+            "GetBucketPolicyStatus" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketPolicyStatusInput| async move {
+                    service.get_bucket_policy_status(&cx, input).await
+                }))
+            }
+            "GetBucketReplication" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketReplicationInput| async move {
+                    service.get_bucket_replication(&cx, input).await
+                }))
+            }
+            "GetBucketRequestPayment" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetBucketRequestPaymentInput| async move {
+                    service.get_bucket_request_payment(&cx, input).await
+                },
+            )),
             "GetBucketTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketTaggingInput| async move {
                     service.get_bucket_tagging(&cx, input).await
@@ -954,12 +1572,38 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_versioning(&cx, input).await
                 }))
             }
+            "GetBucketWebsite" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketWebsiteInput| async move {
+                    service.get_bucket_website(&cx, input).await
+                }))
+            }
             "GetObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectInput| async move {
                 service.get_object(&cx, input).await
             })),
+            "GetObjectAcl" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectAclInput| async move {
+                    service.get_object_acl(&cx, input).await
+                }))
+            }
+            "GetObjectAttributes" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectAttributesInput| async move {
+                    service.get_object_attributes(&cx, input).await
+                }))
+            }
+            "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: GetObjectLockConfigurationInput| async move {
+                    service.get_object_lock_configuration(&cx, input).await
+                },
+            )),
             "GetObjectTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectTaggingInput| async move {
                     service.get_object_tagging(&cx, input).await
+                }))
+            }
+            "GetPublicAccessBlock" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetPublicAccessBlockInput| async move {
+                    service.get_public_access_block(&cx, input).await
                 }))
             }
             "HeadBucket" => {
@@ -972,6 +1616,30 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.head_object(&cx, input).await
                 }))
             }
+            "ListBucketAnalyticsConfigurations" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: ListBucketAnalyticsConfigurationsInput| async move {
+                    service.list_bucket_analytics_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketIntelligentTieringConfigurations" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: ListBucketIntelligentTieringConfigurationsInput| async move {
+                    service.list_bucket_intelligent_tiering_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketInventoryConfigurations" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: ListBucketInventoryConfigurationsInput| async move {
+                    service.list_bucket_inventory_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketMetricsConfigurations" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: ListBucketMetricsConfigurationsInput| async move {
+                    service.list_bucket_metrics_configurations(&cx, input).await
+                },
+            )),
             "ListBuckets" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: ListBucketsInput| async move {
                     service.list_buckets(&cx, input).await
@@ -1000,15 +1668,32 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "ListParts" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListPartsInput| async move {
                 service.list_parts(&cx, input).await
             })),
+            "PutBucketAcl" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketAclInput| async move {
+                    service.put_bucket_acl(&cx, input).await
+                }))
+            }
             "PutBucketEncryption" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketEncryptionInput| async move {
                     service.put_bucket_encryption(&cx, input).await
                 }))
             }
+            "PutBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: PutBucketLifecycleConfigurationInput| async move {
+                    service.put_bucket_lifecycle_configuration(&cx, input).await
+                },
+            )),
             "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
                 call,
                 move |cx, input: PutBucketNotificationConfigurationInput| async move {
                     service.put_bucket_notification_configuration(&cx, input).await
+                },
+            )),
+            "PutBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: PutBucketOwnershipControlsInput| async move {
+                    service.put_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "PutBucketPolicy" => {
@@ -1016,6 +1701,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_policy(&cx, input).await
                 }))
             }
+            "PutBucketRequestPayment" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: PutBucketRequestPaymentInput| async move {
+                    service.put_bucket_request_payment(&cx, input).await
+                },
+            )),
             "PutBucketTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketTaggingInput| async move {
                     service.put_bucket_tagging(&cx, input).await
@@ -1029,9 +1720,19 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "PutObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectInput| async move {
                 service.put_object(&cx, input).await
             })),
+            "PutObjectAcl" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectAclInput| async move {
+                    service.put_object_acl(&cx, input).await
+                }))
+            }
             "PutObjectTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectTaggingInput| async move {
                     service.put_object_tagging(&cx, input).await
+                }))
+            }
+            "PutPublicAccessBlock" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutPublicAccessBlockInput| async move {
+                    service.put_public_access_block(&cx, input).await
                 }))
             }
             "UploadPart" => {
@@ -1090,16 +1791,40 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket_encryption(&cx, input).await
                 },
             )),
+            "DeleteBucketLifecycle" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketLifecycleInput| async move {
+                    service.delete_bucket_lifecycle(&cx, input).await
+                },
+            )),
+            "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketOwnershipControlsInput| async move {
+                    service.delete_bucket_ownership_controls(&cx, input).await
+                },
+            )),
             "DeleteBucketPolicy" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: DeleteBucketPolicyInput| async move {
                     service.delete_bucket_policy(&cx, input).await
                 },
             )),
+            "DeleteBucketReplication" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketReplicationInput| async move {
+                    service.delete_bucket_replication(&cx, input).await
+                },
+            )),
             "DeleteBucketTagging" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: DeleteBucketTaggingInput| async move {
                     service.delete_bucket_tagging(&cx, input).await
+                },
+            )),
+            "DeleteBucketWebsite" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketWebsiteInput| async move {
+                    service.delete_bucket_website(&cx, input).await
                 },
             )),
             "DeleteObject" => {
@@ -1118,10 +1843,51 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_objects(&cx, input).await
                 }))
             }
+            "DeletePublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeletePublicAccessBlockInput| async move {
+                    service.delete_public_access_block(&cx, input).await
+                },
+            )),
+            "GetBucketAccelerateConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketAccelerateConfigurationInput| async move {
+                    service.get_bucket_accelerate_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketAcl" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketAclInput| async move {
+                    service.get_bucket_acl(&cx, input).await
+                }))
+            }
+            "GetBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketAnalyticsConfigurationInput| async move {
+                    service.get_bucket_analytics_configuration(&cx, input).await
+                },
+            )),
             "GetBucketEncryption" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: GetBucketEncryptionInput| async move {
                     service.get_bucket_encryption(&cx, input).await
+                },
+            )),
+            "GetBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketIntelligentTieringConfigurationInput| async move {
+                    service.get_bucket_intelligent_tiering_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketInventoryConfigurationInput| async move {
+                    service.get_bucket_inventory_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketLifecycleConfigurationInput| async move {
+                    service.get_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
             "GetBucketLocation" => Box::pin(ropeway_wire::exec_local(
@@ -1130,10 +1896,27 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_location(&cx, input).await
                 },
             )),
+            "GetBucketLogging" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketLoggingInput| async move {
+                    service.get_bucket_logging(&cx, input).await
+                }))
+            }
+            "GetBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketMetricsConfigurationInput| async move {
+                    service.get_bucket_metrics_configuration(&cx, input).await
+                },
+            )),
             "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: GetBucketNotificationConfigurationInput| async move {
                     service.get_bucket_notification_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketOwnershipControlsInput| async move {
+                    service.get_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "GetBucketPolicy" => {
@@ -1141,6 +1924,24 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_policy(&cx, input).await
                 }))
             }
+            "GetBucketPolicyStatus" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketPolicyStatusInput| async move {
+                    service.get_bucket_policy_status(&cx, input).await
+                },
+            )),
+            "GetBucketReplication" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketReplicationInput| async move {
+                    service.get_bucket_replication(&cx, input).await
+                },
+            )),
+            "GetBucketRequestPayment" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetBucketRequestPaymentInput| async move {
+                    service.get_bucket_request_payment(&cx, input).await
+                },
+            )),
             "GetBucketTagging" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketTaggingInput| async move {
                     service.get_bucket_tagging(&cx, input).await
@@ -1152,16 +1953,44 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_versioning(&cx, input).await
                 },
             )),
+            "GetBucketWebsite" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketWebsiteInput| async move {
+                    service.get_bucket_website(&cx, input).await
+                }))
+            }
             "GetObject" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectInput| async move {
                     service.get_object(&cx, input).await
                 }))
             }
+            "GetObjectAcl" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectAclInput| async move {
+                    service.get_object_acl(&cx, input).await
+                }))
+            }
+            "GetObjectAttributes" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetObjectAttributesInput| async move {
+                    service.get_object_attributes(&cx, input).await
+                },
+            )),
+            "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetObjectLockConfigurationInput| async move {
+                    service.get_object_lock_configuration(&cx, input).await
+                },
+            )),
             "GetObjectTagging" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectTaggingInput| async move {
                     service.get_object_tagging(&cx, input).await
                 }))
             }
+            "GetPublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetPublicAccessBlockInput| async move {
+                    service.get_public_access_block(&cx, input).await
+                },
+            )),
             "HeadBucket" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: HeadBucketInput| async move {
                     service.head_bucket(&cx, input).await
@@ -1172,6 +2001,30 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.head_object(&cx, input).await
                 }))
             }
+            "ListBucketAnalyticsConfigurations" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListBucketAnalyticsConfigurationsInput| async move {
+                    service.list_bucket_analytics_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketIntelligentTieringConfigurations" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListBucketIntelligentTieringConfigurationsInput| async move {
+                    service.list_bucket_intelligent_tiering_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketInventoryConfigurations" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListBucketInventoryConfigurationsInput| async move {
+                    service.list_bucket_inventory_configurations(&cx, input).await
+                },
+            )),
+            "ListBucketMetricsConfigurations" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: ListBucketMetricsConfigurationsInput| async move {
+                    service.list_bucket_metrics_configurations(&cx, input).await
+                },
+            )),
             "ListBuckets" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListBucketsInput| async move {
                     service.list_buckets(&cx, input).await
@@ -1204,10 +2057,21 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.list_parts(&cx, input).await
                 }))
             }
+            "PutBucketAcl" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketAclInput| async move {
+                    service.put_bucket_acl(&cx, input).await
+                }))
+            }
             "PutBucketEncryption" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: PutBucketEncryptionInput| async move {
                     service.put_bucket_encryption(&cx, input).await
+                },
+            )),
+            "PutBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutBucketLifecycleConfigurationInput| async move {
+                    service.put_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
             "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
@@ -1216,11 +2080,23 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_notification_configuration(&cx, input).await
                 },
             )),
+            "PutBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutBucketOwnershipControlsInput| async move {
+                    service.put_bucket_ownership_controls(&cx, input).await
+                },
+            )),
             "PutBucketPolicy" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketPolicyInput| async move {
                     service.put_bucket_policy(&cx, input).await
                 }))
             }
+            "PutBucketRequestPayment" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutBucketRequestPaymentInput| async move {
+                    service.put_bucket_request_payment(&cx, input).await
+                },
+            )),
             "PutBucketTagging" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketTaggingInput| async move {
                     service.put_bucket_tagging(&cx, input).await
@@ -1237,11 +2113,22 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_object(&cx, input).await
                 }))
             }
+            "PutObjectAcl" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectAclInput| async move {
+                    service.put_object_acl(&cx, input).await
+                }))
+            }
             "PutObjectTagging" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectTaggingInput| async move {
                     service.put_object_tagging(&cx, input).await
                 }))
             }
+            "PutPublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutPublicAccessBlockInput| async move {
+                    service.put_public_access_block(&cx, input).await
+                },
+            )),
             "UploadPart" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: UploadPartInput| async move {
                     service.upload_part(&cx, input).await
@@ -1307,6 +2194,31 @@ pub mod error {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct AbortIncompleteMultipartUpload {
+    pub days_after_initiation: Option<i64>,
+}
+
+impl Decode for AbortIncompleteMultipartUpload {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.days_after_initiation = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AbortIncompleteMultipartUpload {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.days_after_initiation.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct AbortMultipartUploadOutput {
     pub request_charged: Option<String>,
     pub version_id: Option<String>,
@@ -1341,6 +2253,7 @@ pub struct AbortMultipartUploadInput {
     pub bucket: String,
     pub key: String,
     pub upload_id: String,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -1352,6 +2265,7 @@ impl Decode for AbortMultipartUploadInput {
                 0 => out.bucket = Decode::decode(d)?,
                 1 => out.key = Decode::decode(d)?,
                 2 => out.upload_id = Decode::decode(d)?,
+                3 => out.request_payer = Some(Decode::decode(d)?),
                 4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -1367,9 +2281,221 @@ impl Encode for AbortMultipartUploadInput {
             Some(&self.bucket),
             Some(&self.key),
             Some(&self.upload_id),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AccessControlPolicy {
+    pub grants: Option<Vec<Grant>>,
+    pub owner: Option<Owner>,
+}
+
+impl Decode for AccessControlPolicy {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.grants = Some(Decode::decode(d)?),
+                1 => out.owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AccessControlPolicy {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.grants.as_ref().map(|v| v as &dyn Encode),
+            self.owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AccessControlTranslation {
+    pub owner: String,
+}
+
+impl Decode for AccessControlTranslation {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.owner = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AccessControlTranslation {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.owner)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnalyticsAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Decode for AnalyticsAndOperator {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnalyticsAndOperator {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnalyticsConfiguration {
+    pub id: String,
+    pub filter: Option<AnalyticsFilter>,
+    pub storage_class_analysis: StorageClassAnalysis,
+}
+
+impl Decode for AnalyticsConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Decode::decode(d)?,
+                1 => out.filter = Some(Decode::decode(d)?),
+                2 => out.storage_class_analysis = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnalyticsConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.id),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.storage_class_analysis),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnalyticsExportDestination {
+    pub s3_bucket_destination: AnalyticsS3BucketDestination,
+}
+
+impl Decode for AnalyticsExportDestination {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.s3_bucket_destination = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnalyticsExportDestination {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.s3_bucket_destination)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnalyticsFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub and: Option<AnalyticsAndOperator>,
+}
+
+impl Decode for AnalyticsFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tag = Some(Decode::decode(d)?),
+                2 => out.and = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnalyticsFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tag.as_ref().map(|v| v as &dyn Encode),
+            self.and.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnalyticsS3BucketDestination {
+    pub format: String,
+    pub bucket_account_id: Option<String>,
+    pub bucket: String,
+    pub prefix: Option<String>,
+}
+
+impl Decode for AnalyticsS3BucketDestination {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.format = Decode::decode(d)?,
+                1 => out.bucket_account_id = Some(Decode::decode(d)?),
+                2 => out.bucket = Decode::decode(d)?,
+                3 => out.prefix = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnalyticsS3BucketDestination {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.format),
+            self.bucket_account_id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.bucket),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -1406,6 +2532,88 @@ impl Encode for Bucket {
             self.creation_date.as_ref().map(|v| v as &dyn Encode),
             self.bucket_region.as_ref().map(|v| v as &dyn Encode),
             self.bucket_arn.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct BucketLifecycleConfiguration {
+    pub rules: Vec<LifecycleRule>,
+}
+
+impl Decode for BucketLifecycleConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rules = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for BucketLifecycleConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rules)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Checksum {
+    pub checksum_crc32: Option<String>,
+    pub checksum_crc32c: Option<String>,
+    pub checksum_crc64nvme: Option<String>,
+    pub checksum_sha1: Option<String>,
+    pub checksum_sha256: Option<String>,
+    pub checksum_sha512: Option<String>,
+    pub checksum_md5: Option<String>,
+    pub checksum_xxhash64: Option<String>,
+    pub checksum_xxhash3: Option<String>,
+    pub checksum_xxhash128: Option<String>,
+    pub checksum_type: Option<String>,
+}
+
+impl Decode for Checksum {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.checksum_crc32 = Some(Decode::decode(d)?),
+                1 => out.checksum_crc32c = Some(Decode::decode(d)?),
+                2 => out.checksum_crc64nvme = Some(Decode::decode(d)?),
+                3 => out.checksum_sha1 = Some(Decode::decode(d)?),
+                4 => out.checksum_sha256 = Some(Decode::decode(d)?),
+                5 => out.checksum_sha512 = Some(Decode::decode(d)?),
+                6 => out.checksum_md5 = Some(Decode::decode(d)?),
+                7 => out.checksum_xxhash64 = Some(Decode::decode(d)?),
+                8 => out.checksum_xxhash3 = Some(Decode::decode(d)?),
+                9 => out.checksum_xxhash128 = Some(Decode::decode(d)?),
+                10 => out.checksum_type = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Checksum {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.checksum_crc32.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_crc32c.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_crc64nvme.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha1.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha256.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha512.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash64.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash3.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash128.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_type.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -1535,6 +2743,7 @@ pub struct CompleteMultipartUploadInput {
     pub checksum_sha256: Option<String>,
     pub checksum_type: Option<String>,
     pub mpu_object_size: Option<i64>,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
@@ -1556,6 +2765,7 @@ impl Decode for CompleteMultipartUploadInput {
                 8 => out.checksum_sha256 = Some(Decode::decode(d)?),
                 14 => out.checksum_type = Some(Decode::decode(d)?),
                 15 => out.mpu_object_size = Some(Decode::decode(d)?),
+                16 => out.request_payer = Some(Decode::decode(d)?),
                 17 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 18 => out.if_match = Some(Decode::decode(d)?),
                 19 => out.if_none_match = Some(Decode::decode(d)?),
@@ -1586,7 +2796,7 @@ impl Encode for CompleteMultipartUploadInput {
             None,
             self.checksum_type.as_ref().map(|v| v as &dyn Encode),
             self.mpu_object_size.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
             self.if_none_match.as_ref().map(|v| v as &dyn Encode),
@@ -1673,6 +2883,36 @@ impl Encode for CompletedPart {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct Condition {
+    pub http_error_code_returned_equals: Option<String>,
+    pub key_prefix_equals: Option<String>,
+}
+
+impl Decode for Condition {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.http_error_code_returned_equals = Some(Decode::decode(d)?),
+                1 => out.key_prefix_equals = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Condition {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.http_error_code_returned_equals.as_ref().map(|v| v as &dyn Encode),
+            self.key_prefix_equals.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct CopyObjectOutput {
     pub copy_object_result: Option<CopyObjectResult>,
     pub expiration: Option<String>,
@@ -1753,6 +2993,7 @@ pub struct CopyObjectInput {
     pub tagging_directive: Option<String>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub expected_source_bucket_owner: Option<String>,
@@ -1785,6 +3026,7 @@ impl Decode for CopyObjectInput {
                 23 => out.tagging_directive = Some(Decode::decode(d)?),
                 25 => out.server_side_encryption = Some(Decode::decode(d)?),
                 26 => out.storage_class = Some(Decode::decode(d)?),
+                37 => out.request_payer = Some(Decode::decode(d)?),
                 38 => out.tagging = Some(Decode::decode(d)?),
                 45 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 46 => out.expected_source_bucket_owner = Some(Decode::decode(d)?),
@@ -1836,7 +3078,7 @@ impl Encode for CopyObjectInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
@@ -2161,6 +3403,7 @@ pub struct CreateMultipartUploadInput {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_algorithm: Option<String>,
@@ -2184,6 +3427,7 @@ impl Decode for CreateMultipartUploadInput {
                 13 => out.metadata = Some(Decode::decode(d)?),
                 14 => out.server_side_encryption = Some(Decode::decode(d)?),
                 15 => out.storage_class = Some(Decode::decode(d)?),
+                23 => out.request_payer = Some(Decode::decode(d)?),
                 24 => out.tagging = Some(Decode::decode(d)?),
                 31 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 32 => out.checksum_algorithm = Some(Decode::decode(d)?),
@@ -2222,7 +3466,7 @@ impl Encode for CreateMultipartUploadInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
@@ -2233,6 +3477,42 @@ impl Encode for CreateMultipartUploadInput {
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.checksum_type.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DefaultRetention {
+    pub mode: Option<String>,
+    pub days: Option<i64>,
+    pub years: Option<i64>,
+    pub default_event_hold: Option<EventHoldDuration>,
+}
+
+impl Decode for DefaultRetention {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.mode = Some(Decode::decode(d)?),
+                1 => out.days = Some(Decode::decode(d)?),
+                2 => out.years = Some(Decode::decode(d)?),
+                3 => out.default_event_hold = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DefaultRetention {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.mode.as_ref().map(|v| v as &dyn Encode),
+            self.days.as_ref().map(|v| v as &dyn Encode),
+            self.years.as_ref().map(|v| v as &dyn Encode),
+            self.default_event_hold.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -2292,6 +3572,60 @@ impl Encode for DeleteBucketEncryptionInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketLifecycleInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketLifecycleInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketLifecycleInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketOwnershipControlsInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketOwnershipControlsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketOwnershipControlsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketPolicyInput {
     pub bucket: String,
     pub expected_bucket_owner: Option<String>,
@@ -2313,6 +3647,33 @@ impl Decode for DeleteBucketPolicyInput {
 }
 
 impl Encode for DeleteBucketPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketReplicationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketReplicationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketReplicationInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -2373,6 +3734,33 @@ impl Encode for DeleteBucketTaggingInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketWebsiteInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketWebsiteInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketWebsiteInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteMarkerEntry {
     pub owner: Option<Owner>,
     pub key: Option<String>,
@@ -2408,6 +3796,31 @@ impl Encode for DeleteMarkerEntry {
             self.is_latest.as_ref().map(|v| v as &dyn Encode),
             self.last_modified.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteMarkerReplication {
+    pub status: Option<String>,
+}
+
+impl Decode for DeleteMarkerReplication {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteMarkerReplication {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.status.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -2449,6 +3862,7 @@ pub struct DeleteObjectInput {
     pub bucket: String,
     pub key: String,
     pub version_id: Option<String>,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub if_match: Option<String>,
 }
@@ -2461,6 +3875,7 @@ impl Decode for DeleteObjectInput {
                 0 => out.bucket = Decode::decode(d)?,
                 1 => out.key = Decode::decode(d)?,
                 3 => out.version_id = Some(Decode::decode(d)?),
+                4 => out.request_payer = Some(Decode::decode(d)?),
                 6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 7 => out.if_match = Some(Decode::decode(d)?),
                 _ => {}
@@ -2478,7 +3893,7 @@ impl Encode for DeleteObjectInput {
             Some(&self.key),
             None,
             self.version_id.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             None,
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
@@ -2586,6 +4001,7 @@ impl Encode for DeleteObjectsOutput {
 pub struct DeleteObjectsInput {
     pub bucket: String,
     pub delete: Delete,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_algorithm: Option<String>,
 }
@@ -2597,6 +4013,7 @@ impl Decode for DeleteObjectsInput {
             match index {
                 0 => out.bucket = Decode::decode(d)?,
                 1 => out.delete = Decode::decode(d)?,
+                3 => out.request_payer = Some(Decode::decode(d)?),
                 5 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 6 => out.checksum_algorithm = Some(Decode::decode(d)?),
                 _ => {}
@@ -2613,11 +4030,38 @@ impl Encode for DeleteObjectsInput {
             Some(&self.bucket),
             Some(&self.delete),
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             None,
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeletePublicAccessBlockInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeletePublicAccessBlockInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeletePublicAccessBlockInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -2658,6 +4102,76 @@ impl Encode for DeletedObject {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct Destination {
+    pub bucket: String,
+    pub account: Option<String>,
+    pub storage_class: Option<String>,
+    pub access_control_translation: Option<AccessControlTranslation>,
+    pub encryption_configuration: Option<EncryptionConfiguration>,
+    pub replication_time: Option<ReplicationTime>,
+    pub metrics: Option<Metrics>,
+}
+
+impl Decode for Destination {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.account = Some(Decode::decode(d)?),
+                2 => out.storage_class = Some(Decode::decode(d)?),
+                3 => out.access_control_translation = Some(Decode::decode(d)?),
+                4 => out.encryption_configuration = Some(Decode::decode(d)?),
+                5 => out.replication_time = Some(Decode::decode(d)?),
+                6 => out.metrics = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Destination {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.account.as_ref().map(|v| v as &dyn Encode),
+            self.storage_class.as_ref().map(|v| v as &dyn Encode),
+            self.access_control_translation.as_ref().map(|v| v as &dyn Encode),
+            self.encryption_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.replication_time.as_ref().map(|v| v as &dyn Encode),
+            self.metrics.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EncryptionConfiguration {
+    pub replica_kms_key_id: Option<String>,
+}
+
+impl Decode for EncryptionConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.replica_kms_key_id = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for EncryptionConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.replica_kms_key_id.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Error {
     pub key: Option<String>,
     pub version_id: Option<String>,
@@ -2694,6 +4208,86 @@ impl Encode for Error {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ErrorDocument {
+    pub key: String,
+}
+
+impl Decode for ErrorDocument {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.key = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ErrorDocument {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.key)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EventHoldDuration {
+    pub days: Option<i64>,
+    pub years: Option<i64>,
+}
+
+impl Decode for EventHoldDuration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.days = Some(Decode::decode(d)?),
+                1 => out.years = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for EventHoldDuration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.days.as_ref().map(|v| v as &dyn Encode),
+            self.years.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ExistingObjectReplication {
+    pub status: String,
+}
+
+impl Decode for ExistingObjectReplication {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ExistingObjectReplication {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.status)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct FilterRule {
     pub name: Option<String>,
     pub value: Option<String>,
@@ -2719,6 +4313,184 @@ impl Encode for FilterRule {
         e.structure(&[
             self.name.as_ref().map(|v| v as &dyn Encode),
             self.value.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAccelerateConfigurationOutput {
+    pub status: Option<String>,
+    pub request_charged: Option<String>,
+}
+
+impl Decode for GetBucketAccelerateConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                1 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAccelerateConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.status.as_ref().map(|v| v as &dyn Encode),
+            self.request_charged.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAccelerateConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+    pub request_payer: Option<String>,
+}
+
+impl Decode for GetBucketAccelerateConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                2 => out.request_payer = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAccelerateConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAclOutput {
+    pub owner: Option<Owner>,
+    pub grants: Option<Vec<Grant>>,
+}
+
+impl Decode for GetBucketAclOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.owner = Some(Decode::decode(d)?),
+                1 => out.grants = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAclOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.owner.as_ref().map(|v| v as &dyn Encode),
+            self.grants.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAclInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketAclInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAclInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAnalyticsConfigurationOutput {
+    pub analytics_configuration: Option<AnalyticsConfiguration>,
+}
+
+impl Decode for GetBucketAnalyticsConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.analytics_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAnalyticsConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.analytics_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAnalyticsConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketAnalyticsConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAnalyticsConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -2770,6 +4542,179 @@ impl Decode for GetBucketEncryptionInput {
 }
 
 impl Encode for GetBucketEncryptionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketIntelligentTieringConfigurationOutput {
+    pub intelligent_tiering_configuration: Option<IntelligentTieringConfiguration>,
+}
+
+impl Decode for GetBucketIntelligentTieringConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.intelligent_tiering_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketIntelligentTieringConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.intelligent_tiering_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketIntelligentTieringConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketIntelligentTieringConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketIntelligentTieringConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketInventoryConfigurationOutput {
+    pub inventory_configuration: Option<InventoryConfiguration>,
+}
+
+impl Decode for GetBucketInventoryConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.inventory_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketInventoryConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.inventory_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketInventoryConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketInventoryConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketInventoryConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketLifecycleConfigurationOutput {
+    pub rules: Option<Vec<LifecycleRule>>,
+    pub transition_default_minimum_object_size: Option<String>,
+}
+
+impl Decode for GetBucketLifecycleConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rules = Some(Decode::decode(d)?),
+                1 => out.transition_default_minimum_object_size = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketLifecycleConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.rules.as_ref().map(|v| v as &dyn Encode),
+            self.transition_default_minimum_object_size.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketLifecycleConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketLifecycleConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketLifecycleConfigurationInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -2828,6 +4773,116 @@ impl Encode for GetBucketLocationInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetBucketLoggingOutput {
+    pub logging_enabled: Option<LoggingEnabled>,
+}
+
+impl Decode for GetBucketLoggingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.logging_enabled = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketLoggingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.logging_enabled.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketLoggingInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketLoggingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketLoggingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetricsConfigurationOutput {
+    pub metrics_configuration: Option<MetricsConfiguration>,
+}
+
+impl Decode for GetBucketMetricsConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.metrics_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetricsConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.metrics_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetricsConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketMetricsConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetricsConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct GetBucketNotificationConfigurationInput {
     pub bucket: String,
     pub expected_bucket_owner: Option<String>,
@@ -2849,6 +4904,58 @@ impl Decode for GetBucketNotificationConfigurationInput {
 }
 
 impl Encode for GetBucketNotificationConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketOwnershipControlsOutput {
+    pub ownership_controls: Option<OwnershipControls>,
+}
+
+impl Decode for GetBucketOwnershipControlsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.ownership_controls = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketOwnershipControlsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.ownership_controls.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketOwnershipControlsInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketOwnershipControlsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketOwnershipControlsInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -2901,6 +5008,162 @@ impl Decode for GetBucketPolicyInput {
 }
 
 impl Encode for GetBucketPolicyInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketPolicyStatusOutput {
+    pub policy_status: Option<PolicyStatus>,
+}
+
+impl Decode for GetBucketPolicyStatusOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.policy_status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketPolicyStatusOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.policy_status.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketPolicyStatusInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketPolicyStatusInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketPolicyStatusInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketReplicationOutput {
+    pub replication_configuration: Option<ReplicationConfiguration>,
+}
+
+impl Decode for GetBucketReplicationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.replication_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketReplicationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.replication_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketReplicationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketReplicationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketReplicationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketRequestPaymentOutput {
+    pub payer: Option<String>,
+}
+
+impl Decode for GetBucketRequestPaymentOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.payer = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketRequestPaymentOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.payer.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketRequestPaymentInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketRequestPaymentInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketRequestPaymentInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -3010,6 +5273,337 @@ impl Decode for GetBucketVersioningInput {
 }
 
 impl Encode for GetBucketVersioningInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketWebsiteOutput {
+    pub redirect_all_requests_to: Option<RedirectAllRequestsTo>,
+    pub index_document: Option<IndexDocument>,
+    pub error_document: Option<ErrorDocument>,
+    pub routing_rules: Option<Vec<RoutingRule>>,
+}
+
+impl Decode for GetBucketWebsiteOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.redirect_all_requests_to = Some(Decode::decode(d)?),
+                1 => out.index_document = Some(Decode::decode(d)?),
+                2 => out.error_document = Some(Decode::decode(d)?),
+                3 => out.routing_rules = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketWebsiteOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.redirect_all_requests_to.as_ref().map(|v| v as &dyn Encode),
+            self.index_document.as_ref().map(|v| v as &dyn Encode),
+            self.error_document.as_ref().map(|v| v as &dyn Encode),
+            self.routing_rules.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketWebsiteInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketWebsiteInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketWebsiteInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectAclOutput {
+    pub owner: Option<Owner>,
+    pub grants: Option<Vec<Grant>>,
+    pub request_charged: Option<String>,
+}
+
+impl Decode for GetObjectAclOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.owner = Some(Decode::decode(d)?),
+                1 => out.grants = Some(Decode::decode(d)?),
+                2 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectAclOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.owner.as_ref().map(|v| v as &dyn Encode),
+            self.grants.as_ref().map(|v| v as &dyn Encode),
+            self.request_charged.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectAclInput {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub request_payer: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetObjectAclInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectAclInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectAttributesOutput {
+    pub delete_marker: Option<bool>,
+    pub last_modified: Option<ropeway_core::Time>,
+    pub version_id: Option<String>,
+    pub request_charged: Option<String>,
+    pub e_tag: Option<String>,
+    pub checksum: Option<Checksum>,
+    pub object_parts: Option<GetObjectAttributesParts>,
+    pub storage_class: Option<String>,
+    pub object_size: Option<i64>,
+}
+
+impl Decode for GetObjectAttributesOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.delete_marker = Some(Decode::decode(d)?),
+                1 => out.last_modified = Some(Decode::decode(d)?),
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.request_charged = Some(Decode::decode(d)?),
+                4 => out.e_tag = Some(Decode::decode(d)?),
+                5 => out.checksum = Some(Decode::decode(d)?),
+                6 => out.object_parts = Some(Decode::decode(d)?),
+                7 => out.storage_class = Some(Decode::decode(d)?),
+                8 => out.object_size = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectAttributesOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.delete_marker.as_ref().map(|v| v as &dyn Encode),
+            self.last_modified.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.request_charged.as_ref().map(|v| v as &dyn Encode),
+            self.e_tag.as_ref().map(|v| v as &dyn Encode),
+            self.checksum.as_ref().map(|v| v as &dyn Encode),
+            self.object_parts.as_ref().map(|v| v as &dyn Encode),
+            self.storage_class.as_ref().map(|v| v as &dyn Encode),
+            self.object_size.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectAttributesParts {
+    pub total_parts_count: Option<i64>,
+    pub part_number_marker: Option<i64>,
+    pub next_part_number_marker: Option<i64>,
+    pub max_parts: Option<i64>,
+    pub is_truncated: Option<bool>,
+    pub parts: Option<Vec<ObjectPart>>,
+}
+
+impl Decode for GetObjectAttributesParts {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.total_parts_count = Some(Decode::decode(d)?),
+                1 => out.part_number_marker = Some(Decode::decode(d)?),
+                2 => out.next_part_number_marker = Some(Decode::decode(d)?),
+                3 => out.max_parts = Some(Decode::decode(d)?),
+                4 => out.is_truncated = Some(Decode::decode(d)?),
+                5 => out.parts = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectAttributesParts {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.total_parts_count.as_ref().map(|v| v as &dyn Encode),
+            self.part_number_marker.as_ref().map(|v| v as &dyn Encode),
+            self.next_part_number_marker.as_ref().map(|v| v as &dyn Encode),
+            self.max_parts.as_ref().map(|v| v as &dyn Encode),
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.parts.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectAttributesInput {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub max_parts: Option<i64>,
+    pub part_number_marker: Option<i64>,
+    pub request_payer: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+    pub object_attributes: Vec<String>,
+}
+
+impl Decode for GetObjectAttributesInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.max_parts = Some(Decode::decode(d)?),
+                4 => out.part_number_marker = Some(Decode::decode(d)?),
+                8 => out.request_payer = Some(Decode::decode(d)?),
+                9 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                10 => out.object_attributes = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectAttributesInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.max_parts.as_ref().map(|v| v as &dyn Encode),
+            self.part_number_marker.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.object_attributes),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectLockConfigurationOutput {
+    pub object_lock_configuration: Option<ObjectLockConfiguration>,
+}
+
+impl Decode for GetObjectLockConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.object_lock_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectLockConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.object_lock_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectLockConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetObjectLockConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectLockConfigurationInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
@@ -3193,9 +5787,11 @@ pub struct GetObjectInput {
     pub response_content_type: Option<String>,
     pub response_expires: Option<ropeway_core::Time>,
     pub version_id: Option<String>,
+    pub request_payer: Option<String>,
     pub part_number: Option<i64>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_mode: Option<String>,
+    pub if_range: Option<String>,
 }
 
 impl Decode for GetObjectInput {
@@ -3217,9 +5813,11 @@ impl Decode for GetObjectInput {
                 11 => out.response_content_type = Some(Decode::decode(d)?),
                 12 => out.response_expires = Some(Decode::decode(d)?),
                 13 => out.version_id = Some(Decode::decode(d)?),
+                17 => out.request_payer = Some(Decode::decode(d)?),
                 18 => out.part_number = Some(Decode::decode(d)?),
                 19 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 20 => out.checksum_mode = Some(Decode::decode(d)?),
+                21 => out.if_range = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3248,10 +5846,11 @@ impl Encode for GetObjectInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.part_number.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_mode.as_ref().map(|v| v as &dyn Encode),
+            self.if_range.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3289,6 +5888,7 @@ pub struct GetObjectTaggingInput {
     pub key: String,
     pub version_id: Option<String>,
     pub expected_bucket_owner: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 impl Decode for GetObjectTaggingInput {
@@ -3300,6 +5900,7 @@ impl Decode for GetObjectTaggingInput {
                 1 => out.key = Decode::decode(d)?,
                 2 => out.version_id = Some(Decode::decode(d)?),
                 3 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                4 => out.request_payer = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3315,7 +5916,128 @@ impl Encode for GetObjectTaggingInput {
             Some(&self.key),
             self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetPublicAccessBlockOutput {
+    pub public_access_block_configuration: Option<PublicAccessBlockConfiguration>,
+}
+
+impl Decode for GetPublicAccessBlockOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.public_access_block_configuration = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetPublicAccessBlockOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.public_access_block_configuration.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetPublicAccessBlockInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetPublicAccessBlockInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetPublicAccessBlockInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Grant {
+    pub grantee: Option<Grantee>,
+    pub permission: Option<String>,
+}
+
+impl Decode for Grant {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.grantee = Some(Decode::decode(d)?),
+                1 => out.permission = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Grant {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.grantee.as_ref().map(|v| v as &dyn Encode),
+            self.permission.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Grantee {
+    pub display_name: Option<String>,
+    pub email_address: Option<String>,
+    pub id: Option<String>,
+    pub type_: String,
+    pub uri: Option<String>,
+}
+
+impl Decode for Grantee {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.display_name = Some(Decode::decode(d)?),
+                1 => out.email_address = Some(Decode::decode(d)?),
+                2 => out.id = Some(Decode::decode(d)?),
+                3 => out.type_ = Decode::decode(d)?,
+                4 => out.uri = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Grantee {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.display_name.as_ref().map(|v| v as &dyn Encode),
+            self.email_address.as_ref().map(|v| v as &dyn Encode),
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.type_),
+            self.uri.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3564,6 +6286,7 @@ pub struct HeadObjectInput {
     pub response_content_type: Option<String>,
     pub response_expires: Option<ropeway_core::Time>,
     pub version_id: Option<String>,
+    pub request_payer: Option<String>,
     pub part_number: Option<i64>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_mode: Option<String>,
@@ -3588,6 +6311,7 @@ impl Decode for HeadObjectInput {
                 11 => out.response_content_type = Some(Decode::decode(d)?),
                 12 => out.response_expires = Some(Decode::decode(d)?),
                 13 => out.version_id = Some(Decode::decode(d)?),
+                17 => out.request_payer = Some(Decode::decode(d)?),
                 18 => out.part_number = Some(Decode::decode(d)?),
                 19 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 20 => out.checksum_mode = Some(Decode::decode(d)?),
@@ -3619,11 +6343,36 @@ impl Encode for HeadObjectInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.part_number.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_mode.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct IndexDocument {
+    pub suffix: String,
+}
+
+impl Decode for IndexDocument {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.suffix = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for IndexDocument {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.suffix)]);
     }
 }
 
@@ -3654,6 +6403,294 @@ impl Encode for Initiator {
             self.id.as_ref().map(|v| v as &dyn Encode),
             self.display_name.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct IntelligentTieringAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Decode for IntelligentTieringAndOperator {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for IntelligentTieringAndOperator {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct IntelligentTieringConfiguration {
+    pub id: String,
+    pub filter: Option<IntelligentTieringFilter>,
+    pub status: String,
+    pub tierings: Vec<Tiering>,
+}
+
+impl Decode for IntelligentTieringConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Decode::decode(d)?,
+                1 => out.filter = Some(Decode::decode(d)?),
+                2 => out.status = Decode::decode(d)?,
+                3 => out.tierings = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for IntelligentTieringConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.id),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.status),
+            Some(&self.tierings),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct IntelligentTieringFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub and: Option<IntelligentTieringAndOperator>,
+}
+
+impl Decode for IntelligentTieringFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tag = Some(Decode::decode(d)?),
+                2 => out.and = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for IntelligentTieringFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tag.as_ref().map(|v| v as &dyn Encode),
+            self.and.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventoryConfiguration {
+    pub destination: InventoryDestination,
+    pub is_enabled: bool,
+    pub filter: Option<InventoryFilter>,
+    pub id: String,
+    pub included_object_versions: String,
+    pub optional_fields: Option<Vec<String>>,
+    pub schedule: InventorySchedule,
+}
+
+impl Decode for InventoryConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.destination = Decode::decode(d)?,
+                1 => out.is_enabled = Decode::decode(d)?,
+                2 => out.filter = Some(Decode::decode(d)?),
+                3 => out.id = Decode::decode(d)?,
+                4 => out.included_object_versions = Decode::decode(d)?,
+                5 => out.optional_fields = Some(Decode::decode(d)?),
+                6 => out.schedule = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.destination),
+            Some(&self.is_enabled),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.id),
+            Some(&self.included_object_versions),
+            self.optional_fields.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.schedule),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventoryDestination {
+    pub s3_bucket_destination: InventoryS3BucketDestination,
+}
+
+impl Decode for InventoryDestination {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.s3_bucket_destination = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryDestination {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.s3_bucket_destination)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventoryEncryption {
+    pub sses3: Option<SSES3>,
+    pub ssekms: Option<SSEKMS>,
+}
+
+impl Decode for InventoryEncryption {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.sses3 = Some(Decode::decode(d)?),
+                1 => out.ssekms = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryEncryption {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.sses3.as_ref().map(|v| v as &dyn Encode),
+            self.ssekms.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventoryFilter {
+    pub prefix: String,
+}
+
+impl Decode for InventoryFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.prefix)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventoryS3BucketDestination {
+    pub account_id: Option<String>,
+    pub bucket: String,
+    pub format: String,
+    pub prefix: Option<String>,
+    pub encryption: Option<InventoryEncryption>,
+}
+
+impl Decode for InventoryS3BucketDestination {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.account_id = Some(Decode::decode(d)?),
+                1 => out.bucket = Decode::decode(d)?,
+                2 => out.format = Decode::decode(d)?,
+                3 => out.prefix = Some(Decode::decode(d)?),
+                4 => out.encryption = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryS3BucketDestination {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.account_id.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.bucket),
+            Some(&self.format),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.encryption.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InventorySchedule {
+    pub frequency: String,
+}
+
+impl Decode for InventorySchedule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.frequency = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventorySchedule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.frequency)]);
     }
 }
 
@@ -3689,6 +6726,437 @@ impl Encode for LambdaFunctionConfiguration {
             Some(&self.lambda_function_arn),
             Some(&self.events),
             self.filter.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LifecycleExpiration {
+    pub date: Option<ropeway_core::Time>,
+    pub days: Option<i64>,
+    pub expired_object_delete_marker: Option<bool>,
+}
+
+impl Decode for LifecycleExpiration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.date = Some(Decode::decode(d)?),
+                1 => out.days = Some(Decode::decode(d)?),
+                2 => out.expired_object_delete_marker = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LifecycleExpiration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.date.as_ref().map(|v| v as &dyn Encode),
+            self.days.as_ref().map(|v| v as &dyn Encode),
+            self.expired_object_delete_marker.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LifecycleRule {
+    pub expiration: Option<LifecycleExpiration>,
+    pub id: Option<String>,
+    pub prefix: Option<String>,
+    pub filter: Option<LifecycleRuleFilter>,
+    pub status: String,
+    pub noncurrent_version_expiration: Option<NoncurrentVersionExpiration>,
+    pub abort_incomplete_multipart_upload: Option<AbortIncompleteMultipartUpload>,
+}
+
+impl Decode for LifecycleRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.expiration = Some(Decode::decode(d)?),
+                1 => out.id = Some(Decode::decode(d)?),
+                2 => out.prefix = Some(Decode::decode(d)?),
+                3 => out.filter = Some(Decode::decode(d)?),
+                4 => out.status = Decode::decode(d)?,
+                7 => out.noncurrent_version_expiration = Some(Decode::decode(d)?),
+                8 => out.abort_incomplete_multipart_upload = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LifecycleRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.expiration.as_ref().map(|v| v as &dyn Encode),
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.status),
+            None,
+            None,
+            self.noncurrent_version_expiration.as_ref().map(|v| v as &dyn Encode),
+            self.abort_incomplete_multipart_upload.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LifecycleRuleAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+    pub object_size_greater_than: Option<i64>,
+    pub object_size_less_than: Option<i64>,
+}
+
+impl Decode for LifecycleRuleAndOperator {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tags = Some(Decode::decode(d)?),
+                2 => out.object_size_greater_than = Some(Decode::decode(d)?),
+                3 => out.object_size_less_than = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LifecycleRuleAndOperator {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+            self.object_size_greater_than.as_ref().map(|v| v as &dyn Encode),
+            self.object_size_less_than.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LifecycleRuleFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub object_size_greater_than: Option<i64>,
+    pub object_size_less_than: Option<i64>,
+    pub and: Option<LifecycleRuleAndOperator>,
+}
+
+impl Decode for LifecycleRuleFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tag = Some(Decode::decode(d)?),
+                2 => out.object_size_greater_than = Some(Decode::decode(d)?),
+                3 => out.object_size_less_than = Some(Decode::decode(d)?),
+                4 => out.and = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LifecycleRuleFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tag.as_ref().map(|v| v as &dyn Encode),
+            self.object_size_greater_than.as_ref().map(|v| v as &dyn Encode),
+            self.object_size_less_than.as_ref().map(|v| v as &dyn Encode),
+            self.and.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketAnalyticsConfigurationsOutput {
+    pub is_truncated: Option<bool>,
+    pub continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
+    pub analytics_configuration_list: Option<Vec<AnalyticsConfiguration>>,
+}
+
+impl Decode for ListBucketAnalyticsConfigurationsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.is_truncated = Some(Decode::decode(d)?),
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.next_continuation_token = Some(Decode::decode(d)?),
+                3 => out.analytics_configuration_list = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketAnalyticsConfigurationsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.next_continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.analytics_configuration_list.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketAnalyticsConfigurationsInput {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for ListBucketAnalyticsConfigurationsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketAnalyticsConfigurationsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketIntelligentTieringConfigurationsOutput {
+    pub is_truncated: Option<bool>,
+    pub continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
+    pub intelligent_tiering_configuration_list: Option<Vec<IntelligentTieringConfiguration>>,
+}
+
+impl Decode for ListBucketIntelligentTieringConfigurationsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.is_truncated = Some(Decode::decode(d)?),
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.next_continuation_token = Some(Decode::decode(d)?),
+                3 => out.intelligent_tiering_configuration_list = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketIntelligentTieringConfigurationsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.next_continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.intelligent_tiering_configuration_list.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketIntelligentTieringConfigurationsInput {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for ListBucketIntelligentTieringConfigurationsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketIntelligentTieringConfigurationsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketInventoryConfigurationsOutput {
+    pub continuation_token: Option<String>,
+    pub inventory_configuration_list: Option<Vec<InventoryConfiguration>>,
+    pub is_truncated: Option<bool>,
+    pub next_continuation_token: Option<String>,
+}
+
+impl Decode for ListBucketInventoryConfigurationsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.continuation_token = Some(Decode::decode(d)?),
+                1 => out.inventory_configuration_list = Some(Decode::decode(d)?),
+                2 => out.is_truncated = Some(Decode::decode(d)?),
+                3 => out.next_continuation_token = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketInventoryConfigurationsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.inventory_configuration_list.as_ref().map(|v| v as &dyn Encode),
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.next_continuation_token.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketInventoryConfigurationsInput {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for ListBucketInventoryConfigurationsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketInventoryConfigurationsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketMetricsConfigurationsOutput {
+    pub is_truncated: Option<bool>,
+    pub continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
+    pub metrics_configuration_list: Option<Vec<MetricsConfiguration>>,
+}
+
+impl Decode for ListBucketMetricsConfigurationsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.is_truncated = Some(Decode::decode(d)?),
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.next_continuation_token = Some(Decode::decode(d)?),
+                3 => out.metrics_configuration_list = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketMetricsConfigurationsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.is_truncated.as_ref().map(|v| v as &dyn Encode),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.next_continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.metrics_configuration_list.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListBucketMetricsConfigurationsInput {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for ListBucketMetricsConfigurationsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.continuation_token = Some(Decode::decode(d)?),
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ListBucketMetricsConfigurationsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.continuation_token.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3838,6 +7306,7 @@ pub struct ListMultipartUploadsInput {
     pub prefix: Option<String>,
     pub upload_id_marker: Option<String>,
     pub expected_bucket_owner: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 impl Decode for ListMultipartUploadsInput {
@@ -3853,6 +7322,7 @@ impl Decode for ListMultipartUploadsInput {
                 5 => out.prefix = Some(Decode::decode(d)?),
                 6 => out.upload_id_marker = Some(Decode::decode(d)?),
                 7 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                8 => out.request_payer = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3872,7 +7342,7 @@ impl Encode for ListMultipartUploadsInput {
             self.prefix.as_ref().map(|v| v as &dyn Encode),
             self.upload_id_marker.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3953,6 +7423,7 @@ pub struct ListObjectVersionsInput {
     pub prefix: Option<String>,
     pub version_id_marker: Option<String>,
     pub expected_bucket_owner: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 impl Decode for ListObjectVersionsInput {
@@ -3968,6 +7439,7 @@ impl Decode for ListObjectVersionsInput {
                 5 => out.prefix = Some(Decode::decode(d)?),
                 6 => out.version_id_marker = Some(Decode::decode(d)?),
                 7 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                8 => out.request_payer = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3987,7 +7459,7 @@ impl Encode for ListObjectVersionsInput {
             self.prefix.as_ref().map(|v| v as &dyn Encode),
             self.version_id_marker.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
     }
@@ -4058,6 +7530,7 @@ pub struct ListObjectsInput {
     pub marker: Option<String>,
     pub max_keys: Option<i64>,
     pub prefix: Option<String>,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -4072,6 +7545,7 @@ impl Decode for ListObjectsInput {
                 3 => out.marker = Some(Decode::decode(d)?),
                 4 => out.max_keys = Some(Decode::decode(d)?),
                 5 => out.prefix = Some(Decode::decode(d)?),
+                6 => out.request_payer = Some(Decode::decode(d)?),
                 7 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -4090,7 +7564,7 @@ impl Encode for ListObjectsInput {
             self.marker.as_ref().map(|v| v as &dyn Encode),
             self.max_keys.as_ref().map(|v| v as &dyn Encode),
             self.prefix.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
@@ -4170,6 +7644,7 @@ pub struct ListObjectsV2Input {
     pub continuation_token: Option<String>,
     pub fetch_owner: Option<bool>,
     pub start_after: Option<String>,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -4186,6 +7661,7 @@ impl Decode for ListObjectsV2Input {
                 5 => out.continuation_token = Some(Decode::decode(d)?),
                 6 => out.fetch_owner = Some(Decode::decode(d)?),
                 7 => out.start_after = Some(Decode::decode(d)?),
+                8 => out.request_payer = Some(Decode::decode(d)?),
                 9 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -4206,7 +7682,7 @@ impl Encode for ListObjectsV2Input {
             self.continuation_token.as_ref().map(|v| v as &dyn Encode),
             self.fetch_owner.as_ref().map(|v| v as &dyn Encode),
             self.start_after.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
@@ -4295,6 +7771,7 @@ pub struct ListPartsInput {
     pub max_parts: Option<i64>,
     pub part_number_marker: Option<i64>,
     pub upload_id: String,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -4308,6 +7785,7 @@ impl Decode for ListPartsInput {
                 2 => out.max_parts = Some(Decode::decode(d)?),
                 3 => out.part_number_marker = Some(Decode::decode(d)?),
                 4 => out.upload_id = Decode::decode(d)?,
+                5 => out.request_payer = Some(Decode::decode(d)?),
                 6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -4325,11 +7803,170 @@ impl Encode for ListPartsInput {
             self.max_parts.as_ref().map(|v| v as &dyn Encode),
             self.part_number_marker.as_ref().map(|v| v as &dyn Encode),
             Some(&self.upload_id),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LoggingEnabled {
+    pub target_bucket: String,
+    pub target_grants: Option<Vec<TargetGrant>>,
+    pub target_prefix: String,
+    pub target_object_key_format: Option<TargetObjectKeyFormat>,
+}
+
+impl Decode for LoggingEnabled {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.target_bucket = Decode::decode(d)?,
+                1 => out.target_grants = Some(Decode::decode(d)?),
+                2 => out.target_prefix = Decode::decode(d)?,
+                3 => out.target_object_key_format = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for LoggingEnabled {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.target_bucket),
+            self.target_grants.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.target_prefix),
+            self.target_object_key_format.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    pub status: String,
+    pub event_threshold: Option<ReplicationTimeValue>,
+}
+
+impl Decode for Metrics {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Decode::decode(d)?,
+                1 => out.event_threshold = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Metrics {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.status), self.event_threshold.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetricsAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+    pub access_point_arn: Option<String>,
+}
+
+impl Decode for MetricsAndOperator {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tags = Some(Decode::decode(d)?),
+                2 => out.access_point_arn = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MetricsAndOperator {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+            self.access_point_arn.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetricsConfiguration {
+    pub id: String,
+    pub filter: Option<MetricsFilter>,
+}
+
+impl Decode for MetricsConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Decode::decode(d)?,
+                1 => out.filter = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MetricsConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.id), self.filter.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetricsFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub access_point_arn: Option<String>,
+    pub and: Option<MetricsAndOperator>,
+}
+
+impl Decode for MetricsFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tag = Some(Decode::decode(d)?),
+                2 => out.access_point_arn = Some(Decode::decode(d)?),
+                3 => out.and = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MetricsFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tag.as_ref().map(|v| v as &dyn Encode),
+            self.access_point_arn.as_ref().map(|v| v as &dyn Encode),
+            self.and.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4381,6 +8018,36 @@ impl Encode for MultipartUpload {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.checksum_type.as_ref().map(|v| v as &dyn Encode),
             self.version_id.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NoncurrentVersionExpiration {
+    pub noncurrent_days: Option<i64>,
+    pub newer_noncurrent_versions: Option<i64>,
+}
+
+impl Decode for NoncurrentVersionExpiration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.noncurrent_days = Some(Decode::decode(d)?),
+                1 => out.newer_noncurrent_versions = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for NoncurrentVersionExpiration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.noncurrent_days.as_ref().map(|v| v as &dyn Encode),
+            self.newer_noncurrent_versions.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4533,6 +8200,121 @@ impl Encode for ObjectIdentifier {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ObjectLockConfiguration {
+    pub object_lock_enabled: Option<String>,
+    pub rule: Option<ObjectLockRule>,
+}
+
+impl Decode for ObjectLockConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.object_lock_enabled = Some(Decode::decode(d)?),
+                1 => out.rule = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectLockConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.object_lock_enabled.as_ref().map(|v| v as &dyn Encode),
+            self.rule.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ObjectLockRule {
+    pub default_retention: Option<DefaultRetention>,
+}
+
+impl Decode for ObjectLockRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.default_retention = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectLockRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.default_retention.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ObjectPart {
+    pub part_number: Option<i64>,
+    pub size: Option<i64>,
+    pub checksum_crc32: Option<String>,
+    pub checksum_crc32c: Option<String>,
+    pub checksum_crc64nvme: Option<String>,
+    pub checksum_sha1: Option<String>,
+    pub checksum_sha256: Option<String>,
+    pub checksum_sha512: Option<String>,
+    pub checksum_md5: Option<String>,
+    pub checksum_xxhash64: Option<String>,
+    pub checksum_xxhash3: Option<String>,
+    pub checksum_xxhash128: Option<String>,
+}
+
+impl Decode for ObjectPart {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.part_number = Some(Decode::decode(d)?),
+                1 => out.size = Some(Decode::decode(d)?),
+                2 => out.checksum_crc32 = Some(Decode::decode(d)?),
+                3 => out.checksum_crc32c = Some(Decode::decode(d)?),
+                4 => out.checksum_crc64nvme = Some(Decode::decode(d)?),
+                5 => out.checksum_sha1 = Some(Decode::decode(d)?),
+                6 => out.checksum_sha256 = Some(Decode::decode(d)?),
+                7 => out.checksum_sha512 = Some(Decode::decode(d)?),
+                8 => out.checksum_md5 = Some(Decode::decode(d)?),
+                9 => out.checksum_xxhash64 = Some(Decode::decode(d)?),
+                10 => out.checksum_xxhash3 = Some(Decode::decode(d)?),
+                11 => out.checksum_xxhash128 = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectPart {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.part_number.as_ref().map(|v| v as &dyn Encode),
+            self.size.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_crc32.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_crc32c.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_crc64nvme.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha1.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha256.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_sha512.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash64.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash3.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_xxhash128.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ObjectVersion {
     pub e_tag: Option<String>,
     pub checksum_algorithm: Option<Vec<String>>,
@@ -4620,6 +8402,56 @@ impl Encode for Owner {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct OwnershipControls {
+    pub rules: Vec<OwnershipControlsRule>,
+}
+
+impl Decode for OwnershipControls {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.rules = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for OwnershipControls {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.rules)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct OwnershipControlsRule {
+    pub object_ownership: String,
+}
+
+impl Decode for OwnershipControlsRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.object_ownership = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for OwnershipControlsRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.object_ownership)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Part {
     pub part_number: Option<i64>,
     pub last_modified: Option<ropeway_core::Time>,
@@ -4686,6 +8518,149 @@ impl Encode for Part {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PartitionedPrefix {
+    pub partition_date_source: Option<String>,
+}
+
+impl Decode for PartitionedPrefix {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.partition_date_source = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PartitionedPrefix {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.partition_date_source.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PolicyStatus {
+    pub is_public: Option<bool>,
+}
+
+impl Decode for PolicyStatus {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.is_public = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PolicyStatus {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.is_public.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PublicAccessBlockConfiguration {
+    pub block_public_acls: Option<bool>,
+    pub ignore_public_acls: Option<bool>,
+    pub block_public_policy: Option<bool>,
+    pub restrict_public_buckets: Option<bool>,
+}
+
+impl Decode for PublicAccessBlockConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.block_public_acls = Some(Decode::decode(d)?),
+                1 => out.ignore_public_acls = Some(Decode::decode(d)?),
+                2 => out.block_public_policy = Some(Decode::decode(d)?),
+                3 => out.restrict_public_buckets = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PublicAccessBlockConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.block_public_acls.as_ref().map(|v| v as &dyn Encode),
+            self.ignore_public_acls.as_ref().map(|v| v as &dyn Encode),
+            self.block_public_policy.as_ref().map(|v| v as &dyn Encode),
+            self.restrict_public_buckets.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketAclInput {
+    pub acl: Option<String>,
+    pub access_control_policy: Option<AccessControlPolicy>,
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write: Option<String>,
+    pub grant_write_acp: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketAclInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.acl = Some(Decode::decode(d)?),
+                1 => out.access_control_policy = Some(Decode::decode(d)?),
+                2 => out.bucket = Decode::decode(d)?,
+                3 => out.content_md5 = Some(Decode::decode(d)?),
+                4 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                5 => out.grant_full_control = Some(Decode::decode(d)?),
+                6 => out.grant_read = Some(Decode::decode(d)?),
+                7 => out.grant_read_acp = Some(Decode::decode(d)?),
+                8 => out.grant_write = Some(Decode::decode(d)?),
+                9 => out.grant_write_acp = Some(Decode::decode(d)?),
+                10 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketAclInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.acl.as_ref().map(|v| v as &dyn Encode),
+            self.access_control_policy.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketEncryptionInput {
     pub bucket: String,
     pub content_md5: Option<String>,
@@ -4720,6 +8695,70 @@ impl Encode for PutBucketEncryptionInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             Some(&self.server_side_encryption_configuration),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketLifecycleConfigurationOutput {
+    pub transition_default_minimum_object_size: Option<String>,
+}
+
+impl Decode for PutBucketLifecycleConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.transition_default_minimum_object_size = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketLifecycleConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.transition_default_minimum_object_size.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketLifecycleConfigurationInput {
+    pub bucket: String,
+    pub checksum_algorithm: Option<String>,
+    pub lifecycle_configuration: Option<BucketLifecycleConfiguration>,
+    pub expected_bucket_owner: Option<String>,
+    pub transition_default_minimum_object_size: Option<String>,
+}
+
+impl Decode for PutBucketLifecycleConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                2 => out.lifecycle_configuration = Some(Decode::decode(d)?),
+                3 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                4 => out.transition_default_minimum_object_size = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketLifecycleConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.lifecycle_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            self.transition_default_minimum_object_size.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4761,6 +8800,45 @@ impl Encode for PutBucketNotificationConfigurationInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutBucketOwnershipControlsInput {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+    pub ownership_controls: OwnershipControls,
+    pub checksum_algorithm: Option<String>,
+}
+
+impl Decode for PutBucketOwnershipControlsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.content_md5 = Some(Decode::decode(d)?),
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                3 => out.ownership_controls = Decode::decode(d)?,
+                4 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketOwnershipControlsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.ownership_controls),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketPolicyInput {
     pub bucket: String,
     pub content_md5: Option<String>,
@@ -4795,6 +8873,45 @@ impl Encode for PutBucketPolicyInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             None,
             Some(&self.policy),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketRequestPaymentInput {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub request_payment_configuration: RequestPaymentConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketRequestPaymentInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.content_md5 = Some(Decode::decode(d)?),
+                2 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                3 => out.request_payment_configuration = Decode::decode(d)?,
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketRequestPaymentInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.request_payment_configuration),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -4874,6 +8991,97 @@ impl Encode for PutBucketVersioningInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             None,
             Some(&self.versioning_configuration),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectAclOutput {
+    pub request_charged: Option<String>,
+}
+
+impl Decode for PutObjectAclOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectAclOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.request_charged.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectAclInput {
+    pub acl: Option<String>,
+    pub access_control_policy: Option<AccessControlPolicy>,
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write: Option<String>,
+    pub grant_write_acp: Option<String>,
+    pub key: String,
+    pub request_payer: Option<String>,
+    pub version_id: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutObjectAclInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.acl = Some(Decode::decode(d)?),
+                1 => out.access_control_policy = Some(Decode::decode(d)?),
+                2 => out.bucket = Decode::decode(d)?,
+                3 => out.content_md5 = Some(Decode::decode(d)?),
+                4 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                5 => out.grant_full_control = Some(Decode::decode(d)?),
+                6 => out.grant_read = Some(Decode::decode(d)?),
+                7 => out.grant_read_acp = Some(Decode::decode(d)?),
+                8 => out.grant_write = Some(Decode::decode(d)?),
+                9 => out.grant_write_acp = Some(Decode::decode(d)?),
+                10 => out.key = Decode::decode(d)?,
+                11 => out.request_payer = Some(Decode::decode(d)?),
+                12 => out.version_id = Some(Decode::decode(d)?),
+                13 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectAclInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.acl.as_ref().map(|v| v as &dyn Encode),
+            self.access_control_policy.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.key),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -4994,6 +9202,7 @@ pub struct PutObjectInput {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
@@ -5026,6 +9235,7 @@ impl Decode for PutObjectInput {
                 30 => out.metadata = Some(Decode::decode(d)?),
                 31 => out.server_side_encryption = Some(Decode::decode(d)?),
                 32 => out.storage_class = Some(Decode::decode(d)?),
+                40 => out.request_payer = Some(Decode::decode(d)?),
                 41 => out.tagging = Some(Decode::decode(d)?),
                 48 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
@@ -5079,7 +9289,7 @@ impl Encode for PutObjectInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
@@ -5126,6 +9336,7 @@ pub struct PutObjectTaggingInput {
     pub checksum_algorithm: Option<String>,
     pub tagging: Tagging,
     pub expected_bucket_owner: Option<String>,
+    pub request_payer: Option<String>,
 }
 
 impl Decode for PutObjectTaggingInput {
@@ -5140,6 +9351,7 @@ impl Decode for PutObjectTaggingInput {
                 4 => out.checksum_algorithm = Some(Decode::decode(d)?),
                 5 => out.tagging = Decode::decode(d)?,
                 6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                7 => out.request_payer = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -5158,7 +9370,46 @@ impl Encode for PutObjectTaggingInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             Some(&self.tagging),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutPublicAccessBlockInput {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub public_access_block_configuration: PublicAccessBlockConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutPublicAccessBlockInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.content_md5 = Some(Decode::decode(d)?),
+                2 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                3 => out.public_access_block_configuration = Decode::decode(d)?,
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutPublicAccessBlockInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.public_access_block_configuration),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -5200,6 +9451,315 @@ impl Encode for QueueConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct Redirect {
+    pub host_name: Option<String>,
+    pub http_redirect_code: Option<String>,
+    pub protocol: Option<String>,
+    pub replace_key_prefix_with: Option<String>,
+    pub replace_key_with: Option<String>,
+}
+
+impl Decode for Redirect {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.host_name = Some(Decode::decode(d)?),
+                1 => out.http_redirect_code = Some(Decode::decode(d)?),
+                2 => out.protocol = Some(Decode::decode(d)?),
+                3 => out.replace_key_prefix_with = Some(Decode::decode(d)?),
+                4 => out.replace_key_with = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Redirect {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.host_name.as_ref().map(|v| v as &dyn Encode),
+            self.http_redirect_code.as_ref().map(|v| v as &dyn Encode),
+            self.protocol.as_ref().map(|v| v as &dyn Encode),
+            self.replace_key_prefix_with.as_ref().map(|v| v as &dyn Encode),
+            self.replace_key_with.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RedirectAllRequestsTo {
+    pub host_name: String,
+    pub protocol: Option<String>,
+}
+
+impl Decode for RedirectAllRequestsTo {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.host_name = Decode::decode(d)?,
+                1 => out.protocol = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for RedirectAllRequestsTo {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.host_name), self.protocol.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicaModifications {
+    pub status: String,
+}
+
+impl Decode for ReplicaModifications {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicaModifications {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.status)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationConfiguration {
+    pub role: String,
+    pub rules: Vec<ReplicationRule>,
+}
+
+impl Decode for ReplicationConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.role = Decode::decode(d)?,
+                1 => out.rules = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.role), Some(&self.rules)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationRule {
+    pub id: Option<String>,
+    pub priority: Option<i64>,
+    pub prefix: Option<String>,
+    pub filter: Option<ReplicationRuleFilter>,
+    pub status: String,
+    pub source_selection_criteria: Option<SourceSelectionCriteria>,
+    pub existing_object_replication: Option<ExistingObjectReplication>,
+    pub destination: Destination,
+    pub delete_marker_replication: Option<DeleteMarkerReplication>,
+}
+
+impl Decode for ReplicationRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.priority = Some(Decode::decode(d)?),
+                2 => out.prefix = Some(Decode::decode(d)?),
+                3 => out.filter = Some(Decode::decode(d)?),
+                4 => out.status = Decode::decode(d)?,
+                5 => out.source_selection_criteria = Some(Decode::decode(d)?),
+                6 => out.existing_object_replication = Some(Decode::decode(d)?),
+                7 => out.destination = Decode::decode(d)?,
+                8 => out.delete_marker_replication = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            self.priority.as_ref().map(|v| v as &dyn Encode),
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.filter.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.status),
+            self.source_selection_criteria.as_ref().map(|v| v as &dyn Encode),
+            self.existing_object_replication.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.destination),
+            self.delete_marker_replication.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationRuleAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Decode for ReplicationRuleAndOperator {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tags = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationRuleAndOperator {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tags.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationRuleFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub and: Option<ReplicationRuleAndOperator>,
+}
+
+impl Decode for ReplicationRuleFilter {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.prefix = Some(Decode::decode(d)?),
+                1 => out.tag = Some(Decode::decode(d)?),
+                2 => out.and = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationRuleFilter {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.prefix.as_ref().map(|v| v as &dyn Encode),
+            self.tag.as_ref().map(|v| v as &dyn Encode),
+            self.and.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationTime {
+    pub status: String,
+    pub time: ReplicationTimeValue,
+}
+
+impl Decode for ReplicationTime {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Decode::decode(d)?,
+                1 => out.time = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationTime {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.status), Some(&self.time)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplicationTimeValue {
+    pub minutes: Option<i64>,
+}
+
+impl Decode for ReplicationTimeValue {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.minutes = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ReplicationTimeValue {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.minutes.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RequestPaymentConfiguration {
+    pub payer: String,
+}
+
+impl Decode for RequestPaymentConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.payer = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for RequestPaymentConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.payer)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct RestoreStatus {
     pub is_restore_in_progress: Option<bool>,
     pub restore_expiry_date: Option<ropeway_core::Time>,
@@ -5230,6 +9790,33 @@ impl Encode for RestoreStatus {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct RoutingRule {
+    pub condition: Option<Condition>,
+    pub redirect: Redirect,
+}
+
+impl Decode for RoutingRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.condition = Some(Decode::decode(d)?),
+                1 => out.redirect = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for RoutingRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.condition.as_ref().map(|v| v as &dyn Encode), Some(&self.redirect)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct S3KeyFilter {
     pub filter_rules: Option<Vec<FilterRule>>,
 }
@@ -5251,6 +9838,46 @@ impl Decode for S3KeyFilter {
 impl Encode for S3KeyFilter {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[self.filter_rules.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SSEKMS {
+    pub key_id: String,
+}
+
+impl Decode for SSEKMS {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.key_id = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SSEKMS {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.key_id)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SSES3 {}
+impl Decode for SSES3 {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for SSES3 {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
     }
 }
 
@@ -5336,6 +9963,128 @@ impl Encode for ServerSideEncryptionRule {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct SimplePrefix {}
+impl Decode for SimplePrefix {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for SimplePrefix {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SourceSelectionCriteria {
+    pub sse_kms_encrypted_objects: Option<SseKmsEncryptedObjects>,
+    pub replica_modifications: Option<ReplicaModifications>,
+}
+
+impl Decode for SourceSelectionCriteria {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.sse_kms_encrypted_objects = Some(Decode::decode(d)?),
+                1 => out.replica_modifications = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SourceSelectionCriteria {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.sse_kms_encrypted_objects.as_ref().map(|v| v as &dyn Encode),
+            self.replica_modifications.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SseKmsEncryptedObjects {
+    pub status: String,
+}
+
+impl Decode for SseKmsEncryptedObjects {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SseKmsEncryptedObjects {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.status)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StorageClassAnalysis {
+    pub data_export: Option<StorageClassAnalysisDataExport>,
+}
+
+impl Decode for StorageClassAnalysis {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.data_export = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for StorageClassAnalysis {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.data_export.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StorageClassAnalysisDataExport {
+    pub output_schema_version: String,
+    pub destination: AnalyticsExportDestination,
+}
+
+impl Decode for StorageClassAnalysisDataExport {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.output_schema_version = Decode::decode(d)?,
+                1 => out.destination = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for StorageClassAnalysisDataExport {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.output_schema_version), Some(&self.destination)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Tag {
     pub key: String,
     pub value: String,
@@ -5384,6 +10133,93 @@ impl Decode for Tagging {
 impl Encode for Tagging {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.tag_set)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TargetGrant {
+    pub grantee: Option<Grantee>,
+    pub permission: Option<String>,
+}
+
+impl Decode for TargetGrant {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.grantee = Some(Decode::decode(d)?),
+                1 => out.permission = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TargetGrant {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.grantee.as_ref().map(|v| v as &dyn Encode),
+            self.permission.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TargetObjectKeyFormat {
+    pub simple_prefix: Option<SimplePrefix>,
+    pub partitioned_prefix: Option<PartitionedPrefix>,
+}
+
+impl Decode for TargetObjectKeyFormat {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.simple_prefix = Some(Decode::decode(d)?),
+                1 => out.partitioned_prefix = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for TargetObjectKeyFormat {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.simple_prefix.as_ref().map(|v| v as &dyn Encode),
+            self.partitioned_prefix.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Tiering {
+    pub days: i64,
+    pub access_tier: String,
+}
+
+impl Decode for Tiering {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.days = Decode::decode(d)?,
+                1 => out.access_tier = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for Tiering {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.days), Some(&self.access_tier)]);
     }
 }
 
@@ -5486,6 +10322,7 @@ pub struct UploadPartCopyInput {
     pub key: String,
     pub part_number: i64,
     pub upload_id: String,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub expected_source_bucket_owner: Option<String>,
 }
@@ -5505,6 +10342,7 @@ impl Decode for UploadPartCopyInput {
                 7 => out.key = Decode::decode(d)?,
                 8 => out.part_number = Decode::decode(d)?,
                 9 => out.upload_id = Decode::decode(d)?,
+                16 => out.request_payer = Some(Decode::decode(d)?),
                 17 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 18 => out.expected_source_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
@@ -5534,7 +10372,7 @@ impl Encode for UploadPartCopyInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.expected_source_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
@@ -5634,6 +10472,7 @@ pub struct UploadPartInput {
     pub key: String,
     pub part_number: i64,
     pub upload_id: String,
+    pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -5655,6 +10494,7 @@ impl Decode for UploadPartInput {
                 15 => out.key = Decode::decode(d)?,
                 16 => out.part_number = Decode::decode(d)?,
                 17 => out.upload_id = Decode::decode(d)?,
+                21 => out.request_payer = Some(Decode::decode(d)?),
                 22 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -5688,7 +10528,7 @@ impl Encode for UploadPartInput {
             None,
             None,
             None,
-            None,
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -5858,6 +10698,60 @@ impl Input for DeleteBucketEncryptionInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketLifecycleOutput {}
+impl Decode for DeleteBucketLifecycleOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketLifecycleOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketLifecycleInput {
+    type Output = DeleteBucketLifecycleOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketLifecycle";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketOwnershipControlsOutput {}
+impl Decode for DeleteBucketOwnershipControlsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketOwnershipControlsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketOwnershipControlsInput {
+    type Output = DeleteBucketOwnershipControlsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketOwnershipControls";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketPolicyOutput {}
 impl Decode for DeleteBucketPolicyOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -5885,6 +10779,33 @@ impl Input for DeleteBucketPolicyInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketReplicationOutput {}
+impl Decode for DeleteBucketReplicationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketReplicationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketReplicationInput {
+    type Output = DeleteBucketReplicationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketReplication";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketTaggingOutput {}
 impl Decode for DeleteBucketTaggingOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -5903,6 +10824,33 @@ impl Input for DeleteBucketTaggingInput {
     type Output = DeleteBucketTaggingOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "DeleteBucketTagging";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketWebsiteOutput {}
+impl Decode for DeleteBucketWebsiteOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketWebsiteOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketWebsiteInput {
+    type Output = DeleteBucketWebsiteOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketWebsite";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -5965,10 +10913,109 @@ impl Input for DeleteObjectsInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct DeletePublicAccessBlockOutput {}
+impl Decode for DeletePublicAccessBlockOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeletePublicAccessBlockOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeletePublicAccessBlockInput {
+    type Output = DeletePublicAccessBlockOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeletePublicAccessBlock";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketAccelerateConfigurationInput {
+    type Output = GetBucketAccelerateConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketAccelerateConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketAclInput {
+    type Output = GetBucketAclOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketAcl";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketAnalyticsConfigurationInput {
+    type Output = GetBucketAnalyticsConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketAnalyticsConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetBucketEncryptionInput {
     type Output = GetBucketEncryptionOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetBucketEncryption";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketIntelligentTieringConfigurationInput {
+    type Output = GetBucketIntelligentTieringConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketIntelligentTieringConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketInventoryConfigurationInput {
+    type Output = GetBucketInventoryConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketInventoryConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketLifecycleConfigurationInput {
+    type Output = GetBucketLifecycleConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketLifecycleConfiguration";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -5989,6 +11036,30 @@ impl Input for GetBucketLocationInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketLoggingInput {
+    type Output = GetBucketLoggingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketLogging";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketMetricsConfigurationInput {
+    type Output = GetBucketMetricsConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketMetricsConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetBucketNotificationConfigurationInput {
     type Output = GetBucketNotificationConfigurationOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6001,10 +11072,58 @@ impl Input for GetBucketNotificationConfigurationInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketOwnershipControlsInput {
+    type Output = GetBucketOwnershipControlsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketOwnershipControls";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetBucketPolicyInput {
     type Output = GetBucketPolicyOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetBucketPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketPolicyStatusInput {
+    type Output = GetBucketPolicyStatusOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketPolicyStatus";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketReplicationInput {
+    type Output = GetBucketReplicationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketReplication";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketRequestPaymentInput {
+    type Output = GetBucketRequestPaymentOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketRequestPayment";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -6037,6 +11156,18 @@ impl Input for GetBucketVersioningInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketWebsiteInput {
+    type Output = GetBucketWebsiteOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketWebsite";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetObjectInput {
     type Output = GetObjectOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6058,6 +11189,58 @@ impl Input for GetObjectInput {
     }
 }
 
+impl Input for GetObjectAclInput {
+    type Output = GetObjectAclOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetObjectAcl";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:GetObjectVersionAcl");
+        }
+        None
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetObjectAttributesInput {
+    type Output = GetObjectAttributesOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetObjectAttributes";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:GetObjectVersionAttributes");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
+    }
+}
+
+impl Input for GetObjectLockConfigurationInput {
+    type Output = GetObjectLockConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetObjectLockConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetObjectTaggingInput {
     type Output = GetObjectTaggingOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6077,6 +11260,18 @@ impl Input for GetObjectTaggingInput {
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
     }
+}
+
+impl Input for GetPublicAccessBlockInput {
+    type Output = GetPublicAccessBlockOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetPublicAccessBlock";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
 }
 
 impl Input for HeadBucketInput {
@@ -6110,6 +11305,54 @@ impl Input for HeadObjectInput {
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
     }
+}
+
+impl Input for ListBucketAnalyticsConfigurationsInput {
+    type Output = ListBucketAnalyticsConfigurationsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListBucketAnalyticsConfigurations";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for ListBucketIntelligentTieringConfigurationsInput {
+    type Output = ListBucketIntelligentTieringConfigurationsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListBucketIntelligentTieringConfigurations";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for ListBucketInventoryConfigurationsInput {
+    type Output = ListBucketInventoryConfigurationsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListBucketInventoryConfigurations";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for ListBucketMetricsConfigurationsInput {
+    type Output = ListBucketMetricsConfigurationsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "ListBucketMetricsConfigurations";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
 }
 
 impl Input for ListBucketsInput {
@@ -6197,6 +11440,35 @@ impl Input for ListPartsInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutBucketAclOutput {}
+impl Decode for PutBucketAclOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketAclOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketAclInput {
+    type Output = PutBucketAclOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketAcl";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketEncryptionOutput {}
 impl Decode for PutBucketEncryptionOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -6215,6 +11487,18 @@ impl Input for PutBucketEncryptionInput {
     type Output = PutBucketEncryptionOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutBucketEncryption";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for PutBucketLifecycleConfigurationInput {
+    type Output = PutBucketLifecycleConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketLifecycleConfiguration";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -6251,6 +11535,33 @@ impl Input for PutBucketNotificationConfigurationInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutBucketOwnershipControlsOutput {}
+impl Decode for PutBucketOwnershipControlsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketOwnershipControlsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketOwnershipControlsInput {
+    type Output = PutBucketOwnershipControlsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketOwnershipControls";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketPolicyOutput {}
 impl Decode for PutBucketPolicyOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -6269,6 +11580,33 @@ impl Input for PutBucketPolicyInput {
     type Output = PutBucketPolicyOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutBucketPolicy";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketRequestPaymentOutput {}
+impl Decode for PutBucketRequestPaymentOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketRequestPaymentOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketRequestPaymentInput {
+    type Output = PutBucketRequestPaymentOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketRequestPayment";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -6350,6 +11688,27 @@ impl Input for PutObjectInput {
     }
 }
 
+impl Input for PutObjectAclInput {
+    type Output = PutObjectAclOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutObjectAcl";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        if self.version_id.is_some() {
+            return Some("s3:PutObjectVersionAcl");
+        }
+        None
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+    }
+}
+
 impl Input for PutObjectTaggingInput {
     type Output = PutObjectTaggingOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -6369,6 +11728,33 @@ impl Input for PutObjectTaggingInput {
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
     }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutPublicAccessBlockOutput {}
+impl Decode for PutPublicAccessBlockOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutPublicAccessBlockOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutPublicAccessBlockInput {
+    type Output = PutPublicAccessBlockOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutPublicAccessBlock";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
 }
 
 impl Input for UploadPartInput {
@@ -6401,6 +11787,15 @@ impl Input for UploadPartCopyInput {
 pub mod schemas {
     use super::*;
 
+    pub static ABORT_INCOMPLETE_MULTIPART_UPLOAD: Schema = Schema {
+        name: "AbortIncompleteMultipartUpload",
+        kind: Kind::Structure {
+            members: &[Member::new("DaysAfterInitiation", &schema::INTEGER)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static ABORT_MULTIPART_UPLOAD_OUTPUT: Schema = Schema {
         name: "AbortMultipartUploadOutput",
         kind: Kind::Structure {
@@ -6420,14 +11815,99 @@ pub mod schemas {
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
                 Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
                 Member::new("UploadId", &schema::STRING).required().at(Location::Query("uploadId")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("IfMatchInitiatedTime", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-if-match-initiated-time")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ACCESS_CONTROL_POLICY: Schema = Schema {
+        name: "AccessControlPolicy",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Grants", &schemas::GRANTS).json("AccessControlList").xml("AccessControlList"),
+                Member::new("Owner", &schemas::OWNER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ACCESS_CONTROL_TRANSLATION: Schema = Schema {
+        name: "AccessControlTranslation",
+        kind: Kind::Structure { members: &[Member::new("Owner", &schema::STRING).required()], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_AND_OPERATOR: Schema = Schema {
+        name: "AnalyticsAndOperator",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tags", &schemas::TAG_SET).json("Tag").xml("Tag").flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_CONFIGURATION: Schema = Schema {
+        name: "AnalyticsConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING).required(),
+                Member::new("Filter", &schemas::ANALYTICS_FILTER),
+                Member::new("StorageClassAnalysis", &schemas::STORAGE_CLASS_ANALYSIS).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_CONFIGURATION_LIST: Schema = Schema {
+        name: "AnalyticsConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::ANALYTICS_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_EXPORT_DESTINATION: Schema = Schema {
+        name: "AnalyticsExportDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("S3BucketDestination", &schemas::ANALYTICS_S3_BUCKET_DESTINATION).required()
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_FILTER: Schema = Schema {
+        name: "AnalyticsFilter",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tag", &schemas::TAG),
+                Member::new("And", &schemas::ANALYTICS_AND_OPERATOR),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANALYTICS_S3_BUCKET_DESTINATION: Schema = Schema {
+        name: "AnalyticsS3BucketDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Format", &schema::STRING).required(),
+                Member::new("BucketAccountId", &schema::STRING),
+                Member::new("Bucket", &schema::STRING).required(),
+                Member::new("Prefix", &schema::STRING),
             ],
             payload: None,
         },
@@ -6448,10 +11928,44 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static BUCKET_LIFECYCLE_CONFIGURATION: Schema = Schema {
+        name: "BucketLifecycleConfiguration",
+        kind: Kind::Structure {
+            members: &[Member::new("Rules", &schemas::LIFECYCLE_RULES)
+                .json("Rule")
+                .xml("Rule")
+                .required()
+                .flattened()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static BUCKETS: Schema = Schema {
         name: "Buckets",
         kind: Kind::List {
             element: Member::new("member", &schemas::BUCKET).json("Bucket").xml("Bucket").json("member"),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CHECKSUM: Schema = Schema {
+        name: "Checksum",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ChecksumCRC32", &schema::STRING),
+                Member::new("ChecksumCRC32C", &schema::STRING),
+                Member::new("ChecksumCRC64NVME", &schema::STRING),
+                Member::new("ChecksumSHA1", &schema::STRING),
+                Member::new("ChecksumSHA256", &schema::STRING),
+                Member::new("ChecksumSHA512", &schema::STRING),
+                Member::new("ChecksumMD5", &schema::STRING),
+                Member::new("ChecksumXXHASH64", &schema::STRING),
+                Member::new("ChecksumXXHASH3", &schema::STRING),
+                Member::new("ChecksumXXHASH128", &schema::STRING),
+                Member::new("ChecksumType", &schema::STRING),
+            ],
+            payload: None,
         },
         constraints: Constraints::NONE,
     };
@@ -6542,9 +12056,7 @@ pub mod schemas {
                     .at(Location::Header("x-amz-checksum-xxhash128")),
                 Member::new("ChecksumType", &schema::STRING).at(Location::Header("x-amz-checksum-type")),
                 Member::new("MpuObjectSize", &schema::INTEGER).at(Location::Header("x-amz-mp-object-size")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("IfMatch", &schema::STRING).at(Location::Header("if-match")),
@@ -6601,6 +12113,18 @@ pub mod schemas {
     pub static COMPLETED_PART_LIST: Schema = Schema {
         name: "CompletedPartList",
         kind: Kind::List { element: Member::new("member", &schemas::COMPLETED_PART) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CONDITION: Schema = Schema {
+        name: "Condition",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("HttpErrorCodeReturnedEquals", &schema::STRING),
+                Member::new("KeyPrefixEquals", &schema::STRING),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -6712,9 +12236,7 @@ pub mod schemas {
                 Member::new("CopySourceSSECustomerKeyMD5", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key-md5")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
                 Member::new("ObjectLockMode", &schema::STRING)
                     .refused()
@@ -6939,9 +12461,7 @@ pub mod schemas {
                 Member::new("BucketKeyEnabled", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
                 Member::new("ObjectLockMode", &schema::STRING)
                     .refused()
@@ -6966,6 +12486,20 @@ pub mod schemas {
                 Member::new("ChecksumAlgorithm", &schema::STRING)
                     .at(Location::Header("x-amz-checksum-algorithm")),
                 Member::new("ChecksumType", &schema::STRING).at(Location::Header("x-amz-checksum-type")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DEFAULT_RETENTION: Schema = Schema {
+        name: "DefaultRetention",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Mode", &schema::STRING),
+                Member::new("Days", &schema::INTEGER),
+                Member::new("Years", &schema::INTEGER),
+                Member::new("DefaultEventHold", &schemas::EVENT_HOLD_DURATION),
             ],
             payload: None,
         },
@@ -7001,8 +12535,47 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BUCKET_LIFECYCLE_REQUEST: Schema = Schema {
+        name: "DeleteBucketLifecycleRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema {
+        name: "DeleteBucketOwnershipControlsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_BUCKET_POLICY_REQUEST: Schema = Schema {
         name: "DeleteBucketPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_REPLICATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketReplicationRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7040,6 +12613,19 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BUCKET_WEBSITE_REQUEST: Schema = Schema {
+        name: "DeleteBucketWebsiteRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_MARKER_ENTRY: Schema = Schema {
         name: "DeleteMarkerEntry",
         kind: Kind::Structure {
@@ -7052,6 +12638,12 @@ pub mod schemas {
             ],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_MARKER_REPLICATION: Schema = Schema {
+        name: "DeleteMarkerReplication",
+        kind: Kind::Structure { members: &[Member::new("Status", &schema::STRING)], payload: None },
         constraints: Constraints::NONE,
     };
 
@@ -7082,9 +12674,7 @@ pub mod schemas {
                 Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
                 Member::new("MFA", &schema::STRING).refused().at(Location::Header("x-amz-mfa")),
                 Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("BypassGovernanceRetention", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-bypass-governance-retention")),
@@ -7150,9 +12740,7 @@ pub mod schemas {
                     .required()
                     .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
                 Member::new("MFA", &schema::STRING).refused().at(Location::Header("x-amz-mfa")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("BypassGovernanceRetention", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-bypass-governance-retention")),
@@ -7162,6 +12750,19 @@ pub mod schemas {
                     .at(Location::Header("x-amz-sdk-checksum-algorithm")),
             ],
             payload: Some(1),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema {
+        name: "DeletePublicAccessBlockRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
         },
         constraints: Constraints::NONE,
     };
@@ -7186,6 +12787,29 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DESTINATION: Schema = Schema {
+        name: "Destination",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required(),
+                Member::new("Account", &schema::STRING),
+                Member::new("StorageClass", &schema::STRING),
+                Member::new("AccessControlTranslation", &schemas::ACCESS_CONTROL_TRANSLATION),
+                Member::new("EncryptionConfiguration", &schemas::ENCRYPTION_CONFIGURATION),
+                Member::new("ReplicationTime", &schemas::REPLICATION_TIME),
+                Member::new("Metrics", &schemas::METRICS),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ENCRYPTION_CONFIGURATION: Schema = Schema {
+        name: "EncryptionConfiguration",
+        kind: Kind::Structure { members: &[Member::new("ReplicaKmsKeyID", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
     pub static ERROR: Schema = Schema {
         name: "Error",
         kind: Kind::Structure {
@@ -7200,15 +12824,42 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ERROR_DOCUMENT: Schema = Schema {
+        name: "ErrorDocument",
+        kind: Kind::Structure {
+            members: &[Member::new("Key", &schemas::OBJECT_KEY).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static ERRORS: Schema = Schema {
         name: "Errors",
         kind: Kind::List { element: Member::new("member", &schemas::ERROR) },
         constraints: Constraints::NONE,
     };
 
+    pub static EVENT_HOLD_DURATION: Schema = Schema {
+        name: "EventHoldDuration",
+        kind: Kind::Structure {
+            members: &[Member::new("Days", &schema::INTEGER), Member::new("Years", &schema::INTEGER)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static EVENT_LIST: Schema = Schema {
         name: "EventList",
         kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static EXISTING_OBJECT_REPLICATION: Schema = Schema {
+        name: "ExistingObjectReplication",
+        kind: Kind::Structure {
+            members: &[Member::new("Status", &schema::STRING).required()],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -7227,6 +12878,80 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketAccelerateConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Status", &schema::STRING),
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ACCELERATE_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketAccelerateConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ACL_OUTPUT: Schema = Schema {
+        name: "GetBucketAclOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Owner", &schemas::OWNER),
+                Member::new("Grants", &schemas::GRANTS).json("AccessControlList").xml("AccessControlList"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ACL_REQUEST: Schema = Schema {
+        name: "GetBucketAclRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketAnalyticsConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("AnalyticsConfiguration", &schemas::ANALYTICS_CONFIGURATION)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ANALYTICS_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketAnalyticsConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_BUCKET_ENCRYPTION_OUTPUT: Schema = Schema {
         name: "GetBucketEncryptionOutput",
         kind: Kind::Structure {
@@ -7241,6 +12966,81 @@ pub mod schemas {
 
     pub static GET_BUCKET_ENCRYPTION_REQUEST: Schema = Schema {
         name: "GetBucketEncryptionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketIntelligentTieringConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new(
+                "IntelligentTieringConfiguration",
+                &schemas::INTELLIGENT_TIERING_CONFIGURATION,
+            )],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketIntelligentTieringConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_INVENTORY_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketInventoryConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("InventoryConfiguration", &schemas::INVENTORY_CONFIGURATION)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_INVENTORY_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketInventoryConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketLifecycleConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Rules", &schemas::LIFECYCLE_RULES).json("Rule").xml("Rule").flattened(),
+                Member::new("TransitionDefaultMinimumObjectSize", &schema::STRING)
+                    .at(Location::Header("x-amz-transition-default-minimum-object-size")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketLifecycleConfigurationRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7274,8 +13074,75 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_BUCKET_LOGGING_OUTPUT: Schema = Schema {
+        name: "GetBucketLoggingOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("LoggingEnabled", &schemas::LOGGING_ENABLED)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_LOGGING_REQUEST: Schema = Schema {
+        name: "GetBucketLoggingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METRICS_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketMetricsConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("MetricsConfiguration", &schemas::METRICS_CONFIGURATION)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketMetricsConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema {
         name: "GetBucketNotificationConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_OWNERSHIP_CONTROLS_OUTPUT: Schema = Schema {
+        name: "GetBucketOwnershipControlsOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("OwnershipControls", &schemas::OWNERSHIP_CONTROLS)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema {
+        name: "GetBucketOwnershipControlsRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7295,6 +13162,69 @@ pub mod schemas {
 
     pub static GET_BUCKET_POLICY_REQUEST: Schema = Schema {
         name: "GetBucketPolicyRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_POLICY_STATUS_OUTPUT: Schema = Schema {
+        name: "GetBucketPolicyStatusOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("PolicyStatus", &schemas::POLICY_STATUS)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_POLICY_STATUS_REQUEST: Schema = Schema {
+        name: "GetBucketPolicyStatusRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_REPLICATION_OUTPUT: Schema = Schema {
+        name: "GetBucketReplicationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("ReplicationConfiguration", &schemas::REPLICATION_CONFIGURATION)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_REPLICATION_REQUEST: Schema = Schema {
+        name: "GetBucketReplicationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_REQUEST_PAYMENT_OUTPUT: Schema = Schema {
+        name: "GetBucketRequestPaymentOutput",
+        kind: Kind::Structure { members: &[Member::new("Payer", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_REQUEST_PAYMENT_REQUEST: Schema = Schema {
+        name: "GetBucketRequestPaymentRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7342,6 +13272,150 @@ pub mod schemas {
 
     pub static GET_BUCKET_VERSIONING_REQUEST: Schema = Schema {
         name: "GetBucketVersioningRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_WEBSITE_OUTPUT: Schema = Schema {
+        name: "GetBucketWebsiteOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RedirectAllRequestsTo", &schemas::REDIRECT_ALL_REQUESTS_TO),
+                Member::new("IndexDocument", &schemas::INDEX_DOCUMENT),
+                Member::new("ErrorDocument", &schemas::ERROR_DOCUMENT),
+                Member::new("RoutingRules", &schemas::ROUTING_RULES),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_WEBSITE_REQUEST: Schema = Schema {
+        name: "GetBucketWebsiteRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_ACL_OUTPUT: Schema = Schema {
+        name: "GetObjectAclOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Owner", &schemas::OWNER),
+                Member::new("Grants", &schemas::GRANTS).json("AccessControlList").xml("AccessControlList"),
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_ACL_REQUEST: Schema = Schema {
+        name: "GetObjectAclRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_ATTRIBUTES_OUTPUT: Schema = Schema {
+        name: "GetObjectAttributesOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DeleteMarker", &schema::BOOLEAN).at(Location::Header("x-amz-delete-marker")),
+                Member::new("LastModified", &schema::TIMESTAMP).at(Location::Header("last-modified")),
+                Member::new("VersionId", &schema::STRING).at(Location::Header("x-amz-version-id")),
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged")),
+                Member::new("ETag", &schema::STRING),
+                Member::new("Checksum", &schemas::CHECKSUM),
+                Member::new("ObjectParts", &schemas::GET_OBJECT_ATTRIBUTES_PARTS),
+                Member::new("StorageClass", &schema::STRING),
+                Member::new("ObjectSize", &schema::INTEGER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_ATTRIBUTES_PARTS: Schema = Schema {
+        name: "GetObjectAttributesParts",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TotalPartsCount", &schema::INTEGER).json("PartsCount").xml("PartsCount"),
+                Member::new("PartNumberMarker", &schema::INTEGER),
+                Member::new("NextPartNumberMarker", &schema::INTEGER),
+                Member::new("MaxParts", &schema::INTEGER),
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("Parts", &schemas::PARTS_LIST).json("Part").xml("Part").flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_ATTRIBUTES_REQUEST: Schema = Schema {
+        name: "GetObjectAttributesRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("MaxParts", &schema::INTEGER).at(Location::Header("x-amz-max-parts")),
+                Member::new("PartNumberMarker", &schema::INTEGER)
+                    .at(Location::Header("x-amz-part-number-marker")),
+                Member::new("SSECustomerAlgorithm", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
+                Member::new("SSECustomerKey", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-server-side-encryption-customer-key")),
+                Member::new("SSECustomerKeyMD5", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("ObjectAttributes", &schemas::OBJECT_ATTRIBUTES_LIST)
+                    .required()
+                    .at(Location::Header("x-amz-object-attributes")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_LOCK_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetObjectLockConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("ObjectLockConfiguration", &schemas::OBJECT_LOCK_CONFIGURATION)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_LOCK_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetObjectLockConfigurationRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
@@ -7462,13 +13536,12 @@ pub mod schemas {
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("PartNumber", &schema::INTEGER).at(Location::Query("partNumber")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("ChecksumMode", &schema::STRING).at(Location::Header("x-amz-checksum-mode")),
+                Member::new("IfRange", &schema::STRING).at(Location::Header("if-range")),
             ],
             payload: None,
         },
@@ -7496,11 +13569,74 @@ pub mod schemas {
                 Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
             ],
             payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_PUBLIC_ACCESS_BLOCK_OUTPUT: Schema = Schema {
+        name: "GetPublicAccessBlockOutput",
+        kind: Kind::Structure {
+            members: &[Member::new(
+                "PublicAccessBlockConfiguration",
+                &schemas::PUBLIC_ACCESS_BLOCK_CONFIGURATION,
+            )],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema {
+        name: "GetPublicAccessBlockRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GRANT: Schema = Schema {
+        name: "Grant",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Grantee", &schemas::GRANTEE)
+                    .namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+                Member::new("Permission", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GRANTEE: Schema = Schema {
+        name: "Grantee",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DisplayName", &schema::STRING),
+                Member::new("EmailAddress", &schema::STRING),
+                Member::new("ID", &schema::STRING),
+                Member::new("Type", &schema::STRING)
+                    .json("xsi:type")
+                    .xml("xsi:type")
+                    .required()
+                    .xml_attribute(),
+                Member::new("URI", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GRANTS: Schema = Schema {
+        name: "Grants",
+        kind: Kind::List {
+            element: Member::new("member", &schemas::GRANT).json("Grant").xml("Grant").json("member"),
         },
         constraints: Constraints::NONE,
     };
@@ -7646,9 +13782,7 @@ pub mod schemas {
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("PartNumber", &schema::INTEGER).at(Location::Query("partNumber")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
@@ -7659,10 +13793,155 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static INDEX_DOCUMENT: Schema = Schema {
+        name: "IndexDocument",
+        kind: Kind::Structure {
+            members: &[Member::new("Suffix", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static INITIATOR: Schema = Schema {
         name: "Initiator",
         kind: Kind::Structure {
             members: &[Member::new("ID", &schema::STRING), Member::new("DisplayName", &schema::STRING)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INTELLIGENT_TIERING_AND_OPERATOR: Schema = Schema {
+        name: "IntelligentTieringAndOperator",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tags", &schemas::TAG_SET).json("Tag").xml("Tag").flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INTELLIGENT_TIERING_CONFIGURATION: Schema = Schema {
+        name: "IntelligentTieringConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING).required(),
+                Member::new("Filter", &schemas::INTELLIGENT_TIERING_FILTER),
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("Tierings", &schemas::TIERING_LIST)
+                    .json("Tiering")
+                    .xml("Tiering")
+                    .required()
+                    .flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INTELLIGENT_TIERING_CONFIGURATION_LIST: Schema = Schema {
+        name: "IntelligentTieringConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::INTELLIGENT_TIERING_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INTELLIGENT_TIERING_FILTER: Schema = Schema {
+        name: "IntelligentTieringFilter",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tag", &schemas::TAG),
+                Member::new("And", &schemas::INTELLIGENT_TIERING_AND_OPERATOR),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_CONFIGURATION: Schema = Schema {
+        name: "InventoryConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Destination", &schemas::INVENTORY_DESTINATION).required(),
+                Member::new("IsEnabled", &schema::BOOLEAN).required(),
+                Member::new("Filter", &schemas::INVENTORY_FILTER),
+                Member::new("Id", &schema::STRING).required(),
+                Member::new("IncludedObjectVersions", &schema::STRING).required(),
+                Member::new("OptionalFields", &schemas::INVENTORY_OPTIONAL_FIELDS),
+                Member::new("Schedule", &schemas::INVENTORY_SCHEDULE).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_CONFIGURATION_LIST: Schema = Schema {
+        name: "InventoryConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::INVENTORY_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_DESTINATION: Schema = Schema {
+        name: "InventoryDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("S3BucketDestination", &schemas::INVENTORY_S3_BUCKET_DESTINATION).required()
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_ENCRYPTION: Schema = Schema {
+        name: "InventoryEncryption",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("SSES3", &schemas::SSES3).json("SSE-S3").xml("SSE-S3"),
+                Member::new("SSEKMS", &schemas::SSEKMS).json("SSE-KMS").xml("SSE-KMS"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_FILTER: Schema = Schema {
+        name: "InventoryFilter",
+        kind: Kind::Structure {
+            members: &[Member::new("Prefix", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_OPTIONAL_FIELDS: Schema = Schema {
+        name: "InventoryOptionalFields",
+        kind: Kind::List {
+            element: Member::new("member", &schema::STRING).json("Field").xml("Field").json("member"),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_S3_BUCKET_DESTINATION: Schema = Schema {
+        name: "InventoryS3BucketDestination",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("AccountId", &schema::STRING),
+                Member::new("Bucket", &schema::STRING).required(),
+                Member::new("Format", &schema::STRING).required(),
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Encryption", &schemas::INVENTORY_ENCRYPTION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static INVENTORY_SCHEDULE: Schema = Schema {
+        name: "InventorySchedule",
+        kind: Kind::Structure {
+            members: &[Member::new("Frequency", &schema::STRING).required()],
             payload: None,
         },
         constraints: Constraints::NONE,
@@ -7688,6 +13967,203 @@ pub mod schemas {
     pub static LAMBDA_FUNCTION_CONFIGURATION_LIST: Schema = Schema {
         name: "LambdaFunctionConfigurationList",
         kind: Kind::List { element: Member::new("member", &schemas::LAMBDA_FUNCTION_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIFECYCLE_EXPIRATION: Schema = Schema {
+        name: "LifecycleExpiration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Date", &schema::TIMESTAMP).format(TimestampFormat::Iso8601),
+                Member::new("Days", &schema::INTEGER),
+                Member::new("ExpiredObjectDeleteMarker", &schema::BOOLEAN),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIFECYCLE_RULE: Schema = Schema {
+        name: "LifecycleRule",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Expiration", &schemas::LIFECYCLE_EXPIRATION),
+                Member::new("ID", &schema::STRING),
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Filter", &schemas::LIFECYCLE_RULE_FILTER),
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("Transitions", &schema::STRING).json("Transition").xml("Transition").refused(),
+                Member::new("NoncurrentVersionTransitions", &schema::STRING)
+                    .json("NoncurrentVersionTransition")
+                    .xml("NoncurrentVersionTransition")
+                    .refused(),
+                Member::new("NoncurrentVersionExpiration", &schemas::NONCURRENT_VERSION_EXPIRATION),
+                Member::new("AbortIncompleteMultipartUpload", &schemas::ABORT_INCOMPLETE_MULTIPART_UPLOAD),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIFECYCLE_RULE_AND_OPERATOR: Schema = Schema {
+        name: "LifecycleRuleAndOperator",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tags", &schemas::TAG_SET).json("Tag").xml("Tag").flattened(),
+                Member::new("ObjectSizeGreaterThan", &schema::INTEGER),
+                Member::new("ObjectSizeLessThan", &schema::INTEGER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIFECYCLE_RULE_FILTER: Schema = Schema {
+        name: "LifecycleRuleFilter",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tag", &schemas::TAG),
+                Member::new("ObjectSizeGreaterThan", &schema::INTEGER),
+                Member::new("ObjectSizeLessThan", &schema::INTEGER),
+                Member::new("And", &schemas::LIFECYCLE_RULE_AND_OPERATOR),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIFECYCLE_RULES: Schema = Schema {
+        name: "LifecycleRules",
+        kind: Kind::List { element: Member::new("member", &schemas::LIFECYCLE_RULE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_ANALYTICS_CONFIGURATIONS_OUTPUT: Schema = Schema {
+        name: "ListBucketAnalyticsConfigurationsOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("ContinuationToken", &schema::STRING),
+                Member::new("NextContinuationToken", &schema::STRING),
+                Member::new("AnalyticsConfigurationList", &schemas::ANALYTICS_CONFIGURATION_LIST)
+                    .json("AnalyticsConfiguration")
+                    .xml("AnalyticsConfiguration")
+                    .flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_ANALYTICS_CONFIGURATIONS_REQUEST: Schema = Schema {
+        name: "ListBucketAnalyticsConfigurationsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContinuationToken", &schema::STRING).at(Location::Query("continuation-token")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_OUTPUT: Schema = Schema {
+        name: "ListBucketIntelligentTieringConfigurationsOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("ContinuationToken", &schema::STRING),
+                Member::new("NextContinuationToken", &schema::STRING),
+                Member::new(
+                    "IntelligentTieringConfigurationList",
+                    &schemas::INTELLIGENT_TIERING_CONFIGURATION_LIST,
+                )
+                .json("IntelligentTieringConfiguration")
+                .xml("IntelligentTieringConfiguration")
+                .flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_REQUEST: Schema = Schema {
+        name: "ListBucketIntelligentTieringConfigurationsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContinuationToken", &schema::STRING).at(Location::Query("continuation-token")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_INVENTORY_CONFIGURATIONS_OUTPUT: Schema = Schema {
+        name: "ListBucketInventoryConfigurationsOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ContinuationToken", &schema::STRING),
+                Member::new("InventoryConfigurationList", &schemas::INVENTORY_CONFIGURATION_LIST)
+                    .json("InventoryConfiguration")
+                    .xml("InventoryConfiguration")
+                    .flattened(),
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("NextContinuationToken", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_INVENTORY_CONFIGURATIONS_REQUEST: Schema = Schema {
+        name: "ListBucketInventoryConfigurationsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContinuationToken", &schema::STRING).at(Location::Query("continuation-token")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_METRICS_CONFIGURATIONS_OUTPUT: Schema = Schema {
+        name: "ListBucketMetricsConfigurationsOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("IsTruncated", &schema::BOOLEAN),
+                Member::new("ContinuationToken", &schema::STRING),
+                Member::new("NextContinuationToken", &schema::STRING),
+                Member::new("MetricsConfigurationList", &schemas::METRICS_CONFIGURATION_LIST)
+                    .json("MetricsConfiguration")
+                    .xml("MetricsConfiguration")
+                    .flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static LIST_BUCKET_METRICS_CONFIGURATIONS_REQUEST: Schema = Schema {
+        name: "ListBucketMetricsConfigurationsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContinuationToken", &schema::STRING).at(Location::Query("continuation-token")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -7758,9 +14234,7 @@ pub mod schemas {
                 Member::new("UploadIdMarker", &schema::STRING).at(Location::Query("upload-id-marker")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
             ],
             payload: None,
         },
@@ -7810,9 +14284,7 @@ pub mod schemas {
                 Member::new("VersionIdMarker", &schema::STRING).at(Location::Query("version-id-marker")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("OptionalObjectAttributes", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-optional-object-attributes")),
@@ -7853,9 +14325,7 @@ pub mod schemas {
                 Member::new("Marker", &schema::STRING).at(Location::Query("marker")),
                 Member::new("MaxKeys", &schema::INTEGER).at(Location::Query("max-keys")),
                 Member::new("Prefix", &schema::STRING).at(Location::Query("prefix")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("OptionalObjectAttributes", &schema::STRING)
@@ -7902,9 +14372,7 @@ pub mod schemas {
                 Member::new("ContinuationToken", &schema::STRING).at(Location::Query("continuation-token")),
                 Member::new("FetchOwner", &schema::BOOLEAN).at(Location::Query("fetch-owner")),
                 Member::new("StartAfter", &schema::STRING).at(Location::Query("start-after")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("OptionalObjectAttributes", &schema::STRING)
@@ -7952,9 +14420,7 @@ pub mod schemas {
                 Member::new("MaxParts", &schema::INTEGER).at(Location::Query("max-parts")),
                 Member::new("PartNumberMarker", &schema::INTEGER).at(Location::Query("part-number-marker")),
                 Member::new("UploadId", &schema::STRING).required().at(Location::Query("uploadId")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
@@ -7972,6 +14438,20 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static LOGGING_ENABLED: Schema = Schema {
+        name: "LoggingEnabled",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TargetBucket", &schema::STRING).required(),
+                Member::new("TargetGrants", &schemas::TARGET_GRANTS),
+                Member::new("TargetPrefix", &schema::STRING).required(),
+                Member::new("TargetObjectKeyFormat", &schemas::TARGET_OBJECT_KEY_FORMAT),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static MAX_BUCKETS: Schema = Schema {
         name: "MaxBuckets",
         kind: Kind::Integer,
@@ -7983,6 +14463,63 @@ pub mod schemas {
         kind: Kind::Map {
             key: Member::new("key", &schema::STRING),
             value: Member::new("value", &schema::STRING),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METRICS: Schema = Schema {
+        name: "Metrics",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("EventThreshold", &schemas::REPLICATION_TIME_VALUE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METRICS_AND_OPERATOR: Schema = Schema {
+        name: "MetricsAndOperator",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tags", &schemas::TAG_SET).json("Tag").xml("Tag").flattened(),
+                Member::new("AccessPointArn", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METRICS_CONFIGURATION: Schema = Schema {
+        name: "MetricsConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Id", &schema::STRING).required(),
+                Member::new("Filter", &schemas::METRICS_FILTER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METRICS_CONFIGURATION_LIST: Schema = Schema {
+        name: "MetricsConfigurationList",
+        kind: Kind::List { element: Member::new("member", &schemas::METRICS_CONFIGURATION) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METRICS_FILTER: Schema = Schema {
+        name: "MetricsFilter",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tag", &schemas::TAG),
+                Member::new("AccessPointArn", &schema::STRING),
+                Member::new("And", &schemas::METRICS_AND_OPERATOR),
+            ],
+            payload: None,
         },
         constraints: Constraints::NONE,
     };
@@ -8009,6 +14546,18 @@ pub mod schemas {
     pub static MULTIPART_UPLOAD_LIST: Schema = Schema {
         name: "MultipartUploadList",
         kind: Kind::List { element: Member::new("member", &schemas::MULTIPART_UPLOAD) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static NONCURRENT_VERSION_EXPIRATION: Schema = Schema {
+        name: "NoncurrentVersionExpiration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("NoncurrentDays", &schema::INTEGER),
+                Member::new("NewerNoncurrentVersions", &schema::INTEGER),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -8063,6 +14612,12 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static OBJECT_ATTRIBUTES_LIST: Schema = Schema {
+        name: "ObjectAttributesList",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
     pub static OBJECT_IDENTIFIER: Schema = Schema {
         name: "ObjectIdentifier",
         kind: Kind::Structure {
@@ -8093,6 +14648,49 @@ pub mod schemas {
     pub static OBJECT_LIST: Schema = Schema {
         name: "ObjectList",
         kind: Kind::List { element: Member::new("member", &schemas::OBJECT) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OBJECT_LOCK_CONFIGURATION: Schema = Schema {
+        name: "ObjectLockConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ObjectLockEnabled", &schema::STRING),
+                Member::new("Rule", &schemas::OBJECT_LOCK_RULE),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OBJECT_LOCK_RULE: Schema = Schema {
+        name: "ObjectLockRule",
+        kind: Kind::Structure {
+            members: &[Member::new("DefaultRetention", &schemas::DEFAULT_RETENTION)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OBJECT_PART: Schema = Schema {
+        name: "ObjectPart",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("PartNumber", &schema::INTEGER),
+                Member::new("Size", &schema::INTEGER),
+                Member::new("ChecksumCRC32", &schema::STRING),
+                Member::new("ChecksumCRC32C", &schema::STRING),
+                Member::new("ChecksumCRC64NVME", &schema::STRING),
+                Member::new("ChecksumSHA1", &schema::STRING),
+                Member::new("ChecksumSHA256", &schema::STRING),
+                Member::new("ChecksumSHA512", &schema::STRING),
+                Member::new("ChecksumMD5", &schema::STRING),
+                Member::new("ChecksumXXHASH64", &schema::STRING),
+                Member::new("ChecksumXXHASH3", &schema::STRING),
+                Member::new("ChecksumXXHASH128", &schema::STRING),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -8132,6 +14730,34 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static OWNERSHIP_CONTROLS: Schema = Schema {
+        name: "OwnershipControls",
+        kind: Kind::Structure {
+            members: &[Member::new("Rules", &schemas::OWNERSHIP_CONTROLS_RULES)
+                .json("Rule")
+                .xml("Rule")
+                .required()
+                .flattened()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OWNERSHIP_CONTROLS_RULE: Schema = Schema {
+        name: "OwnershipControlsRule",
+        kind: Kind::Structure {
+            members: &[Member::new("ObjectOwnership", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OWNERSHIP_CONTROLS_RULES: Schema = Schema {
+        name: "OwnershipControlsRules",
+        kind: Kind::List { element: Member::new("member", &schemas::OWNERSHIP_CONTROLS_RULE) },
+        constraints: Constraints::NONE,
+    };
+
     pub static PART: Schema = Schema {
         name: "Part",
         kind: Kind::Structure {
@@ -8156,9 +14782,73 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static PARTITIONED_PREFIX: Schema = Schema {
+        name: "PartitionedPrefix",
+        kind: Kind::Structure {
+            members: &[Member::new("PartitionDateSource", &schema::STRING)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PARTS: Schema = Schema {
         name: "Parts",
         kind: Kind::List { element: Member::new("member", &schemas::PART) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PARTS_LIST: Schema = Schema {
+        name: "PartsList",
+        kind: Kind::List { element: Member::new("member", &schemas::OBJECT_PART) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static POLICY_STATUS: Schema = Schema {
+        name: "PolicyStatus",
+        kind: Kind::Structure {
+            members: &[Member::new("IsPublic", &schema::BOOLEAN).json("IsPublic")],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUBLIC_ACCESS_BLOCK_CONFIGURATION: Schema = Schema {
+        name: "PublicAccessBlockConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("BlockPublicAcls", &schema::BOOLEAN).json("BlockPublicAcls"),
+                Member::new("IgnorePublicAcls", &schema::BOOLEAN).json("IgnorePublicAcls"),
+                Member::new("BlockPublicPolicy", &schema::BOOLEAN).json("BlockPublicPolicy"),
+                Member::new("RestrictPublicBuckets", &schema::BOOLEAN).json("RestrictPublicBuckets"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_ACL_REQUEST: Schema = Schema {
+        name: "PutBucketAclRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ACL", &schema::STRING).at(Location::Header("x-amz-acl")),
+                Member::new("AccessControlPolicy", &schemas::ACCESS_CONTROL_POLICY)
+                    .json("AccessControlPolicy")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("GrantFullControl", &schema::STRING)
+                    .at(Location::Header("x-amz-grant-full-control")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWrite", &schema::STRING).at(Location::Header("x-amz-grant-write")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(1),
+        },
         constraints: Constraints::NONE,
     };
 
@@ -8185,6 +14875,36 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "PutBucketLifecycleConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("TransitionDefaultMinimumObjectSize", &schema::STRING)
+                .at(Location::Header("x-amz-transition-default-minimum-object-size"))],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "PutBucketLifecycleConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("LifecycleConfiguration", &schemas::BUCKET_LIFECYCLE_CONFIGURATION)
+                    .json("LifecycleConfiguration")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("TransitionDefaultMinimumObjectSize", &schema::STRING)
+                    .at(Location::Header("x-amz-transition-default-minimum-object-size")),
+            ],
+            payload: Some(2),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema {
         name: "PutBucketNotificationConfigurationRequest",
         kind: Kind::Structure {
@@ -8200,6 +14920,26 @@ pub mod schemas {
                     .at(Location::Header("x-amz-skip-destination-validation")),
             ],
             payload: Some(1),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema {
+        name: "PutBucketOwnershipControlsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+                Member::new("OwnershipControls", &schemas::OWNERSHIP_CONTROLS)
+                    .json("OwnershipControls")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+            ],
+            payload: Some(3),
         },
         constraints: Constraints::NONE,
     };
@@ -8220,6 +14960,26 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(4),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_REQUEST_PAYMENT_REQUEST: Schema = Schema {
+        name: "PutBucketRequestPaymentRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("RequestPaymentConfiguration", &schemas::REQUEST_PAYMENT_CONFIGURATION)
+                    .json("RequestPaymentConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(3),
         },
         constraints: Constraints::NONE,
     };
@@ -8261,6 +15021,46 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(4),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_ACL_OUTPUT: Schema = Schema {
+        name: "PutObjectAclOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged"))
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_ACL_REQUEST: Schema = Schema {
+        name: "PutObjectAclRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ACL", &schema::STRING).at(Location::Header("x-amz-acl")),
+                Member::new("AccessControlPolicy", &schemas::ACCESS_CONTROL_POLICY)
+                    .json("AccessControlPolicy")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("GrantFullControl", &schema::STRING)
+                    .at(Location::Header("x-amz-grant-full-control")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWrite", &schema::STRING).at(Location::Header("x-amz-grant-write")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(1),
         },
         constraints: Constraints::NONE,
     };
@@ -8387,9 +15187,7 @@ pub mod schemas {
                 Member::new("BucketKeyEnabled", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
                 Member::new("ObjectLockMode", &schema::STRING)
                     .refused()
@@ -8442,11 +15240,29 @@ pub mod schemas {
                     .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
             ],
             payload: Some(5),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema {
+        name: "PutPublicAccessBlockRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("PublicAccessBlockConfiguration", &schemas::PUBLIC_ACCESS_BLOCK_CONFIGURATION)
+                    .json("PublicAccessBlockConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(3),
         },
         constraints: Constraints::NONE,
     };
@@ -8471,10 +15287,136 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static REDIRECT: Schema = Schema {
+        name: "Redirect",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("HostName", &schema::STRING),
+                Member::new("HttpRedirectCode", &schema::STRING),
+                Member::new("Protocol", &schema::STRING),
+                Member::new("ReplaceKeyPrefixWith", &schema::STRING),
+                Member::new("ReplaceKeyWith", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REDIRECT_ALL_REQUESTS_TO: Schema = Schema {
+        name: "RedirectAllRequestsTo",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("HostName", &schema::STRING).required(),
+                Member::new("Protocol", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static REGION: Schema = Schema {
         name: "Region",
         kind: Kind::String,
         constraints: Constraints { min: Some(0), max: Some(20), pattern: None, values: &[] },
+    };
+
+    pub static REPLICA_MODIFICATIONS: Schema = Schema {
+        name: "ReplicaModifications",
+        kind: Kind::Structure {
+            members: &[Member::new("Status", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_CONFIGURATION: Schema = Schema {
+        name: "ReplicationConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Role", &schema::STRING).required(),
+                Member::new("Rules", &schemas::REPLICATION_RULES)
+                    .json("Rule")
+                    .xml("Rule")
+                    .required()
+                    .flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_RULE: Schema = Schema {
+        name: "ReplicationRule",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ID", &schema::STRING),
+                Member::new("Priority", &schema::INTEGER),
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Filter", &schemas::REPLICATION_RULE_FILTER),
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("SourceSelectionCriteria", &schemas::SOURCE_SELECTION_CRITERIA),
+                Member::new("ExistingObjectReplication", &schemas::EXISTING_OBJECT_REPLICATION),
+                Member::new("Destination", &schemas::DESTINATION).required(),
+                Member::new("DeleteMarkerReplication", &schemas::DELETE_MARKER_REPLICATION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_RULE_AND_OPERATOR: Schema = Schema {
+        name: "ReplicationRuleAndOperator",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tags", &schemas::TAG_SET).json("Tag").xml("Tag").flattened(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_RULE_FILTER: Schema = Schema {
+        name: "ReplicationRuleFilter",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Prefix", &schema::STRING),
+                Member::new("Tag", &schemas::TAG),
+                Member::new("And", &schemas::REPLICATION_RULE_AND_OPERATOR),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_RULES: Schema = Schema {
+        name: "ReplicationRules",
+        kind: Kind::List { element: Member::new("member", &schemas::REPLICATION_RULE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_TIME: Schema = Schema {
+        name: "ReplicationTime",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("Time", &schemas::REPLICATION_TIME_VALUE).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REPLICATION_TIME_VALUE: Schema = Schema {
+        name: "ReplicationTimeValue",
+        kind: Kind::Structure { members: &[Member::new("Minutes", &schema::INTEGER)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static REQUEST_PAYMENT_CONFIGURATION: Schema = Schema {
+        name: "RequestPaymentConfiguration",
+        kind: Kind::Structure { members: &[Member::new("Payer", &schema::STRING).required()], payload: None },
+        constraints: Constraints::NONE,
     };
 
     pub static RESTORE_STATUS: Schema = Schema {
@@ -8485,6 +15427,29 @@ pub mod schemas {
                 Member::new("RestoreExpiryDate", &schema::TIMESTAMP),
             ],
             payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ROUTING_RULE: Schema = Schema {
+        name: "RoutingRule",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Condition", &schemas::CONDITION),
+                Member::new("Redirect", &schemas::REDIRECT).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ROUTING_RULES: Schema = Schema {
+        name: "RoutingRules",
+        kind: Kind::List {
+            element: Member::new("member", &schemas::ROUTING_RULE)
+                .json("RoutingRule")
+                .xml("RoutingRule")
+                .json("member"),
         },
         constraints: Constraints::NONE,
     };
@@ -8510,6 +15475,18 @@ pub mod schemas {
             pattern: Some("arn:[^:]+:(s3|s3express):.*"),
             values: &[],
         },
+    };
+
+    pub static SSEKMS: Schema = Schema {
+        name: "SSEKMS",
+        kind: Kind::Structure { members: &[Member::new("KeyId", &schema::STRING).required()], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SSES3: Schema = Schema {
+        name: "SSES3",
+        kind: Kind::Structure { members: &[], payload: None },
+        constraints: Constraints::NONE,
     };
 
     pub static SERVER_SIDE_ENCRYPTION_BY_DEFAULT: Schema = Schema {
@@ -8559,6 +15536,54 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static SIMPLE_PREFIX: Schema = Schema {
+        name: "SimplePrefix",
+        kind: Kind::Structure { members: &[], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SOURCE_SELECTION_CRITERIA: Schema = Schema {
+        name: "SourceSelectionCriteria",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("SseKmsEncryptedObjects", &schemas::SSE_KMS_ENCRYPTED_OBJECTS),
+                Member::new("ReplicaModifications", &schemas::REPLICA_MODIFICATIONS),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SSE_KMS_ENCRYPTED_OBJECTS: Schema = Schema {
+        name: "SseKmsEncryptedObjects",
+        kind: Kind::Structure {
+            members: &[Member::new("Status", &schema::STRING).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STORAGE_CLASS_ANALYSIS: Schema = Schema {
+        name: "StorageClassAnalysis",
+        kind: Kind::Structure {
+            members: &[Member::new("DataExport", &schemas::STORAGE_CLASS_ANALYSIS_DATA_EXPORT)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STORAGE_CLASS_ANALYSIS_DATA_EXPORT: Schema = Schema {
+        name: "StorageClassAnalysisDataExport",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("OutputSchemaVersion", &schema::STRING).required(),
+                Member::new("Destination", &schemas::ANALYTICS_EXPORT_DESTINATION).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static TAG: Schema = Schema {
         name: "Tag",
         kind: Kind::Structure {
@@ -8585,6 +15610,57 @@ pub mod schemas {
             members: &[Member::new("TagSet", &schemas::TAG_SET).required()],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TARGET_GRANT: Schema = Schema {
+        name: "TargetGrant",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Grantee", &schemas::GRANTEE)
+                    .namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+                Member::new("Permission", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TARGET_GRANTS: Schema = Schema {
+        name: "TargetGrants",
+        kind: Kind::List {
+            element: Member::new("member", &schemas::TARGET_GRANT).json("Grant").xml("Grant").json("member"),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TARGET_OBJECT_KEY_FORMAT: Schema = Schema {
+        name: "TargetObjectKeyFormat",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("SimplePrefix", &schemas::SIMPLE_PREFIX).json("SimplePrefix"),
+                Member::new("PartitionedPrefix", &schemas::PARTITIONED_PREFIX).json("PartitionedPrefix"),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TIERING: Schema = Schema {
+        name: "Tiering",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Days", &schema::INTEGER).required(),
+                Member::new("AccessTier", &schema::STRING).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static TIERING_LIST: Schema = Schema {
+        name: "TieringList",
+        kind: Kind::List { element: Member::new("member", &schemas::TIERING) },
         constraints: Constraints::NONE,
     };
 
@@ -8672,9 +15748,7 @@ pub mod schemas {
                 Member::new("CopySourceSSECustomerKeyMD5", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key-md5")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("ExpectedSourceBucketOwner", &schema::STRING)
@@ -8765,9 +15839,7 @@ pub mod schemas {
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
-                Member::new("RequestPayer", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-request-payer")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],

@@ -108,6 +108,25 @@ impl Reader {
         Ok(None)
     }
 
+    /// Parts of a multipart object behind a part number.
+    pub async fn parts(
+        &self,
+        parts: &Parts,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<ManifestPart>, ReadFailure> {
+        let mut found = Vec::new();
+        for (row, _) in (0..).zip(&parts.starts) {
+            let some = self.manifest(parts.upload, row).await?;
+            found.extend(some.into_iter().filter(|part| part.number > after));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     async fn manifest(&self, upload: u128, index: u32) -> Result<Vec<ManifestPart>, ReadFailure> {
         match self.ask(Command::ReadManifest { upload, index }).await? {
             Output::Manifest(Some(parts)) if !parts.is_empty() => Ok(parts),

@@ -104,6 +104,15 @@ pub fn range(header: &str, size: u64) -> Result<Option<Range<u64>>, Error> {
     if found.start < found.end { Ok(Some(found)) } else { Err(invalid_range(header, size)) }
 }
 
+/// Whether an object is still the one that an `If-Range` names, by its ETag or its date: RFC 9110, 13.1.5.
+pub fn is_unchanged(if_range: Option<&str>, object: &Object) -> bool {
+    match if_range.map(str::trim) {
+        None => true,
+        Some(tag) if tag.starts_with('"') => tag == quoted(&object.etag),
+        Some(date) => date == http_date(object.modified),
+    }
+}
+
 fn invalid_range(header: &str, size: u64) -> Error {
     Error::new(416, "InvalidRange", "The requested range is not satisfiable")
         .with_member("RangeRequested", header)
@@ -130,6 +139,7 @@ pub fn copy_range(header: &str, size: u64) -> Result<Range<u64>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Body, Parts};
 
     #[test]
     fn reads_ranges() {
@@ -143,6 +153,27 @@ mod tests {
         }
         for (bad, size) in [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-0", 0)] {
             assert_eq!(range(bad, size).unwrap_err().status, 416, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tells_whether_a_range_still_fits() {
+        let object = Object {
+            size: 1,
+            etag: "abc".into(),
+            modified: Time::from_secs(1_422_172_800),
+            attributes: Default::default(),
+            checksum: None,
+            tags: Vec::new(),
+            body: Body::Parts(Parts { upload: 1, count: 0, starts: Vec::new() }),
+            version: None,
+            sse: Default::default(),
+        };
+        for good in [None, Some("\"abc\""), Some("Sun, 25 Jan 2015 08:00:00 GMT")] {
+            assert!(is_unchanged(good, &object), "{good:?}");
+        }
+        for bad in ["\"abd\"", "W/\"abc\"", "abc", "Sun, 25 Jan 2015 08:00:01 GMT"] {
+            assert!(!is_unchanged(Some(bad), &object), "{bad}");
         }
     }
 

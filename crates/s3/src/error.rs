@@ -115,6 +115,14 @@ pub(crate) fn access_denied() -> Error {
     Error::new(403, "AccessDenied", "Access Denied")
 }
 
+/// A public policy where `BlockPublicPolicy` is set.
+pub(crate) fn blocked_policy(arn: &str) -> Error {
+    let message = format!(
+        "The caller is not authorized to perform: s3:PutBucketPolicy on resource: \"{arn}\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+    );
+    Error::new(403, "AccessDenied", message)
+}
+
 pub(crate) fn invalid_argument(name: &str, value: &str, message: impl Into<String>) -> Error {
     Error::new(400, "InvalidArgument", message)
         .with_member("ArgumentName", name)

@@ -19,8 +19,7 @@ const BLOB: u8 = 3;
 const POLICY: u8 = 4;
 /// bucket → its tags
 const TAGS: u8 = 5;
-/// bucket → its encryption rule
-const ENCRYPTION: u8 = 6;
+// 6 is not used.
 /// bucket, object key, 0, time of initiation, upload id → [`crate::model::Upload`]
 const UPLOAD: u8 = 7;
 /// upload id, part number → [`crate::model::Part`]
@@ -37,6 +36,10 @@ const NOTIFICATION: u8 = 11;
 const VERSION: u8 = 12;
 /// bucket, object key → the sequence number of the version `null`, if it is among those
 const NULL_VERSION: u8 = 13;
+/// bucket, number → [`crate::lifecycle::Rule`]
+const LIFECYCLE: u8 = 14;
+/// → the midnight whose lifecycle runs have begun in this shard
+const LIFECYCLE_RUN: u8 = 15;
 
 /// Bytes behind the object key in an upload's key: a zero byte, the time, the id.
 pub(crate) const UPLOAD_SUFFIX: usize = 1 + 8 + 16;
@@ -56,6 +59,24 @@ pub(crate) fn objects(bucket: &str) -> KeyBuilder {
 
 pub(crate) fn object(bucket: &str, key: &str) -> Bytes {
     objects(bucket).raw(key.as_bytes()).build()
+}
+
+/// What the keys of all lifecycle rules begin with.
+pub(crate) fn all_lifecycles() -> Bytes {
+    row(LIFECYCLE).build()
+}
+
+/// What the keys of a bucket's lifecycle rules begin with.
+pub(crate) fn lifecycles(bucket: &str) -> KeyBuilder {
+    row(LIFECYCLE).text(bucket)
+}
+
+pub(crate) fn lifecycle(bucket: &str, number: u32) -> Bytes {
+    lifecycles(bucket).number32(number).build()
+}
+
+pub(crate) fn lifecycle_run() -> Bytes {
+    row(LIFECYCLE_RUN).build()
 }
 
 /// What the keys of all versions of a bucket begin with.
@@ -94,11 +115,6 @@ pub(crate) fn buckets() -> Bytes {
     row(BUCKET).build()
 }
 
-/// What the keys of all policies begin with.
-pub(crate) fn policies() -> Bytes {
-    row(POLICY).build()
-}
-
 pub(crate) fn policy(bucket: &str) -> Bytes {
     row(POLICY).text(bucket).build()
 }
@@ -110,10 +126,6 @@ pub(crate) fn bucket_of(key: &[u8]) -> Option<&str> {
 
 pub(crate) fn tags(bucket: &str) -> Bytes {
     row(TAGS).text(bucket).build()
-}
-
-pub(crate) fn encryption(bucket: &str) -> Bytes {
-    row(ENCRYPTION).text(bucket).build()
 }
 
 /// What the keys of a bucket's notification configurations begin with.

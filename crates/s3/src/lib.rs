@@ -1,4 +1,4 @@
-//! Amazon S3: general purpose buckets, owner-enforced, encrypted with SSE-S3.
+//! Amazon S3: general purpose buckets, owner-enforced, encrypted with SSE-S3 or under the key `aws/s3`.
 //!
 //! What the service promises:
 //! - A success answer means that the object is on disk: its body first, then the row that names it.
@@ -23,6 +23,7 @@ mod commands;
 mod conditions;
 mod error;
 mod keys;
+mod lifecycle;
 mod model;
 mod names;
 mod notification;

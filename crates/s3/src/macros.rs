@@ -25,6 +25,17 @@ macro_rules! attributes {
     };
 }
 
+/// Says in an answer how an object is encrypted.
+macro_rules! show_encryption {
+    ($output:expr, $sse:expr, $bucket:expr) => {{
+        let (sse, bucket): ($crate::model::Sse, &$crate::model::Bucket) = ($sse, $bucket);
+        let algorithm = if sse.kms { $crate::ops::KMS } else { $crate::ops::AES256 };
+        $output.server_side_encryption = Some(algorithm.to_owned());
+        $output.ssekms_key_id = sse.kms.then(|| bucket.managed_key());
+        $output.bucket_key_enabled = sse.bucket_key.then_some(true);
+    }};
+}
+
 /// The conditions of a read.
 macro_rules! read_if {
     ($input:expr) => {

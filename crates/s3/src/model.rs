@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ropeway_core::Time;
+use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::checksum::{Algorithm, Checksum, Span};
 
@@ -18,12 +20,64 @@ pub struct Bucket {
     pub created: Time,
     /// Whether objects have versions; `None`: they never had.
     pub versioning: Option<Versioning>,
+    /// Its encryption rule, if it has one of its own.
+    pub encryption: Option<Encryption>,
+    /// What public access is blocked, if that is configured.
+    pub block: Option<Block>,
+}
+
+/// `PublicAccessBlockConfiguration`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// `BlockPublicAcls`
+    pub acls: bool,
+    /// `IgnorePublicAcls`
+    pub ignore_acls: bool,
+    /// `BlockPublicPolicy`
+    pub policy: bool,
+    /// `RestrictPublicBuckets`
+    pub restrict: bool,
+}
+
+impl Block {
+    /// What a new bucket has.
+    pub const ALL: Block = Block { acls: true, ignore_acls: true, policy: true, restrict: true };
 }
 
 impl Bucket {
     /// A version's id as clients see it; `None` where objects never had versions.
     pub fn shown_version(&self, version: Option<VersionId>) -> Option<String> {
         self.versioning.map(|_| VersionId::text(version))
+    }
+
+    /// How a new object is encrypted whose writer asks for KMS, or against it, or says nothing.
+    pub fn sse(&self, kms: Option<bool>) -> Sse {
+        let rule = self.encryption.unwrap_or_default();
+        let kms = kms.unwrap_or(rule.kms);
+        Sse { kms, bucket_key: kms && rule.bucket_key.unwrap_or(false) }
+    }
+
+    /// The service's own key is for principals of its account: KMS developer guide, "AWS managed keys".
+    ///
+    /// # Errors
+    /// 403 `AccessDenied` for those of another one.
+    pub fn check_key(&self, sse: Sse, account: &str, action: &str) -> Result<(), Error> {
+        if !sse.kms || account == self.account {
+            return Ok(());
+        }
+        let message = format!(
+            "The caller is not authorized to perform: {action} on resource: {} because no resource-based policy allows the {action} action",
+            self.managed_key()
+        );
+        Err(Error::new(403, "AccessDenied", message))
+    }
+
+    /// The ARN of the service's own key of KMS, `aws/s3`, in the bucket's account and region.
+    pub fn managed_key(&self) -> String {
+        let digest = hex::encode(Sha256::digest(format!("aws/s3 {} {}", self.account, self.region)));
+        let mut id = digest.get(..32).unwrap_or_default().to_owned();
+        [20, 16, 12, 8].into_iter().for_each(|at| id.insert(at, '-'));
+        format!("arn:aws:kms:{}:{}:key/{id}", self.region, self.account)
     }
 }
 
@@ -73,9 +127,20 @@ pub enum Which {
     Version(Option<VersionId>),
 }
 
-/// A bucket's encryption rule. The algorithm is always AES256, with or without one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How an object is encrypted, as far as those see who use it: the bytes on disk are sealed all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sse {
+    /// Under the key `aws/s3` (`aws:kms`), which is for the bucket's account alone; otherwise `AES256`.
+    pub kms: bool,
+    /// With a key of the bucket's between.
+    pub bucket_key: bool,
+}
+
+/// A bucket's encryption rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
+    /// `aws:kms`; otherwise `AES256`.
+    pub kms: bool,
     /// `BucketKeyEnabled`, which S3 keeps whatever the algorithm is.
     pub bucket_key: Option<bool>,
 }
@@ -127,6 +192,8 @@ pub struct Object {
     pub body: Body,
     /// Its version; `None` is the version `null`.
     pub version: Option<VersionId>,
+    /// How it is encrypted.
+    pub sse: Sse,
 }
 
 /// A version of an object that is not current, or a delete marker, which may be.
@@ -214,6 +281,8 @@ pub struct Upload {
     pub span: Span,
     /// ARN of the initiator, their id.
     pub initiator: (String, String),
+    /// How the object will be encrypted.
+    pub sse: Sse,
 }
 
 impl Upload {
@@ -255,4 +324,41 @@ pub enum Job {
         /// the row that is next
         next: u32,
     },
+    /// Does what a bucket's lifecycle rules say.
+    Lifecycle(Run),
+}
+
+/// A run of a bucket's lifecycle rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The bucket.
+    pub bucket: String,
+    /// What is looked at.
+    pub stage: Stage,
+    /// The last row that is done in it.
+    pub after: Vec<u8>,
+    /// Of the versions, the one before.
+    pub key: Option<Before>,
+}
+
+/// What a run looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Current objects.
+    Objects,
+    /// Older versions and delete markers.
+    Versions,
+    /// Uploads in parts.
+    Uploads,
+}
+
+/// What a version is compared with: the next newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The object's key.
+    pub key: String,
+    /// When it took the place of the version in question.
+    pub since: Time,
+    /// Versions newer than the one in question that are not current.
+    pub newer: u32,
 }

@@ -1,9 +1,10 @@
 //! The form of bucket policies: Amazon S3 user guide, "Policies and permissions in Amazon S3".
 
 use ropeway_wire::Error;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::commands::bucket_arn;
+use crate::model::Bucket;
 
 /// The largest policy, in bytes.
 const MAX: usize = 20 * 1024;
@@ -89,6 +90,108 @@ fn check_statement(statement: &Map<String, Value>, bucket: &str) -> Result<(), E
     Ok(())
 }
 
+/// The policy that decides: the one that was set, and what `RestrictPublicBuckets` adds to it. Blocking
+/// public access, user guide: with a public policy, only principals of the bucket's account and services
+/// get in.
+pub fn effective(policy: &str, name: &str, bucket: &Bucket) -> String {
+    if !bucket.block.is_some_and(|block| block.restrict) || !is_public(policy) {
+        return policy.to_owned();
+    }
+    let arn = bucket_arn(name);
+    let restriction = json!({
+        "Sid": "RestrictPublicBuckets",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, format!("{arn}/*")],
+        "Condition": {
+            "StringNotEquals": { "aws:PrincipalAccount": bucket.account },
+            "BoolIfExists": { "aws:PrincipalIsAWSService": "false" },
+        },
+    });
+    let Ok(Value::Object(mut document)) = serde_json::from_str(policy) else { return policy.to_owned() };
+    let mut statements = match document.remove("Statement") {
+        Some(Value::Array(statements)) => statements,
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    statements.push(restriction);
+    document.insert("Statement".to_owned(), Value::Array(statements));
+    Value::Object(document).to_string()
+}
+
+/// Whether a policy lets in whom it does not name: user guide, "The meaning of 'public'".
+pub fn is_public(policy: &str) -> bool {
+    let document: Option<Map<String, Value>> = serde_json::from_str(policy).ok();
+    let statements = match document.as_ref().and_then(|document| document.get("Statement")) {
+        Some(Value::Array(statements)) => statements.iter().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    statements.into_iter().any(|statement| {
+        let allows = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
+        allows && !names_principals(statement) && !is_narrow(statement.get("Condition"))
+    })
+}
+
+/// Whether a statement is about fixed principals.
+fn names_principals(statement: &Value) -> bool {
+    match statement.get("Principal") {
+        Some(Value::Object(kinds)) => kinds
+            .values()
+            .all(|named| texts(Some(named)).is_some_and(|all| all.iter().all(|one| is_fixed(one)))),
+        _ => false,
+    }
+}
+
+/// Without wildcards or variables.
+fn is_fixed(value: &str) -> bool {
+    !value.contains(['*', '?']) && !value.contains("${")
+}
+
+/// Whether a condition holds for fixed values of what says who asks, or from where.
+fn is_narrow(condition: Option<&Value>) -> bool {
+    const KEYS: [&str; 12] = [
+        "aws:sourcearn",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:sourceowner",
+        "aws:sourceaccount",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:userid",
+        "s3:dataaccesspointarn",
+        "s3:dataaccesspointaccount",
+    ];
+    const OPERATORS: [&str; 6] =
+        ["stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"];
+    let Some(Value::Object(operators)) = condition else { return false };
+    operators.iter().any(|(operator, keys)| {
+        let operator = operator.to_ascii_lowercase();
+        let keys = keys.as_object().into_iter().flatten();
+        OPERATORS.contains(&operator.as_str())
+            && keys.into_iter().any(|(key, values)| {
+                let key = key.to_ascii_lowercase();
+                let values = texts(Some(values)).unwrap_or_default();
+                !values.is_empty()
+                    && match (operator.as_str(), key.as_str()) {
+                        ("ipaddress", "aws:sourceip") => values.iter().all(|range| is_few_addresses(range)),
+                        ("ipaddress", _) => false,
+                        (_, key) => KEYS.contains(&key) && values.iter().all(|value| is_fixed(value)),
+                    }
+            })
+    })
+}
+
+/// Ranges as broad as /8 (IPv4) or /32 (IPv6) are public.
+fn is_few_addresses(range: &str) -> bool {
+    let (address, bits) = range.split_once('/').unwrap_or((range, "128"));
+    let least = if address.contains(':') { 33 } else { 9 };
+    bits.parse::<u32>().is_ok_and(|bits| bits >= least)
+}
+
 /// A text, or some: policies take either. `None` for anything else, and for nothing.
 fn texts(value: Option<&Value>) -> Option<Vec<&str>> {
     match value? {
@@ -117,5 +220,36 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"Statement":[]}"#, r#"{"Statement":[{"Effect":"Maybe"}]}"#] {
             assert_eq!(check(bad, "b").unwrap_err().code, "MalformedPolicy", "{bad}");
         }
+    }
+
+    /// Amazon S3 user guide, "Blocking public access to your Amazon S3 storage", "The meaning of 'public'".
+    #[test]
+    fn tells_public_policies() {
+        let policy = |principal: &str, condition: &str| {
+            format!(
+                r#"{{"Statement":[{{"Effect":"Allow","Principal":{principal},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{condition}}}]}}"#
+            )
+        };
+        for (principal, condition) in [
+            (r#""*""#, "{}"),
+            (r#"{"AWS":"*"}"#, "{}"),
+            (r#"{"AWS":["111122223333","*"]}"#, "{}"),
+            (r#""*""#, r#"{"StringLike":{"aws:SourceVpc":"vpc-*"}}"#),
+            (r#""*""#, r#"{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}"#),
+            (r#""*""#, r#"{"Bool":{"aws:SecureTransport":"true"}}"#),
+            (r#""*""#, r#"{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}"#),
+        ] {
+            assert!(is_public(&policy(principal, condition)), "{principal} {condition}");
+        }
+        for (principal, condition) in [
+            (r#"{"AWS":"111122223333"}"#, "{}"),
+            (r#"{"Service":"logging.s3.amazonaws.com"}"#, "{}"),
+            (r#""*""#, r#"{"StringLike":{"aws:SourceVpc":"vpc-91237329"}}"#),
+            (r#""*""#, r#"{"IpAddress":{"aws:SourceIp":["10.1.0.0/16"]}}"#),
+            (r#""*""#, r#"{"ArnEquals":{"AWS:SourceArn":"arn:aws:sns:us-east-1:111122223333:t"}}"#),
+        ] {
+            assert!(!is_public(&policy(principal, condition)), "{principal} {condition}");
+        }
+        assert!(!is_public(&policy(r#""*""#, "{}").replace("Allow", "Deny")));
     }
 }

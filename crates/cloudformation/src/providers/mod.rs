@@ -28,6 +28,7 @@ mod logs;
 mod nested;
 mod queue_policies;
 mod s3;
+mod s3_lifecycle;
 mod sns;
 mod sqs;
 mod transform;

@@ -3,15 +3,20 @@
 //! Source of the tables: the CloudFormation template reference, Amazon S3.
 
 use ropeway_api::s3::{
-    CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketPolicyInput,
-    DeleteBucketTaggingInput, HeadBucketInput, PutBucketEncryptionInput,
-    PutBucketNotificationConfigurationInput, PutBucketPolicyInput, PutBucketTaggingInput,
-    PutBucketVersioningInput,
+    CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketLifecycleInput,
+    DeleteBucketOwnershipControlsInput, DeleteBucketPolicyInput, DeleteBucketTaggingInput,
+    DeletePublicAccessBlockInput, HeadBucketInput, PutBucketEncryptionInput,
+    PutBucketLifecycleConfigurationInput, PutBucketNotificationConfigurationInput,
+    PutBucketOwnershipControlsInput, PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput,
+    PutPublicAccessBlockInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
 
-use super::{Failure, Made, Provider, Subject, TAGS, after_creation, property, tag_list, tags, text, unless};
+use super::{
+    Failure, Made, Provider, Subject, TAGS, after_creation, property, s3_lifecycle, tag_list, tags, text,
+    unless,
+};
 use crate::template::{Kind, Naming, Property, ResourceType};
 
 const STRING: Kind = Kind::String;
@@ -26,6 +31,15 @@ const RULE: &[Property] = &[
 const ENCRYPTION: &[Property] =
     &[Property::new("ServerSideEncryptionConfiguration", Kind::List(&Kind::Structure(RULE))).required()];
 
+const OWNERSHIP_RULE: &[Property] = &[Property::new("ObjectOwnership", STRING)];
+const OWNERSHIP: &[Property] =
+    &[Property::new("Rules", Kind::List(&Kind::Structure(OWNERSHIP_RULE))).required()];
+const BLOCK: &[Property] = &[
+    Property::new("BlockPublicAcls", Kind::Boolean),
+    Property::new("BlockPublicPolicy", Kind::Boolean),
+    Property::new("IgnorePublicAcls", Kind::Boolean),
+    Property::new("RestrictPublicBuckets", Kind::Boolean),
+];
 const VERSIONING: &[Property] = &[Property::new("Status", STRING).required()];
 
 const FILTER_RULE: &[Property] =
@@ -65,7 +79,10 @@ static BUCKET: ResourceType = ResourceType::new(
     &[
         Property::new("BucketEncryption", Kind::Structure(ENCRYPTION)),
         Property::new("BucketName", STRING).replacement(),
+        Property::new("LifecycleConfiguration", Kind::Structure(s3_lifecycle::LIFECYCLE)),
         Property::new("NotificationConfiguration", Kind::Structure(NOTIFICATION)),
+        Property::new("OwnershipControls", Kind::Structure(OWNERSHIP)),
+        Property::new("PublicAccessBlockConfiguration", Kind::Structure(BLOCK)),
         TAGS,
         Property::new("VersioningConfiguration", Kind::Structure(VERSIONING)),
     ],
@@ -144,6 +161,40 @@ impl Bucket {
         subject.call::<PutBucketVersioningInput>(input).await.map(drop)
     }
 
+    /// Blocks what the template says; where it says nothing any more, nothing.
+    async fn block(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let configuration = subject.property("PublicAccessBlockConfiguration");
+        if configuration.is_null() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeletePublicAccessBlockInput>(input).await.map(drop);
+        }
+        let input = json!({ "Bucket": bucket, "PublicAccessBlockConfiguration": configuration });
+        subject.call::<PutPublicAccessBlockInput>(input).await.map(drop)
+    }
+
+    /// Sets the lifecycle rules that the template has; none where it has none.
+    async fn age(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let rules = s3_lifecycle::rules(subject.property("LifecycleConfiguration"));
+        if rules.is_empty() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketLifecycleInput>(input).await.map(drop);
+        }
+        // The member's name in a JSON body is that of the list's elements in XML.
+        let input = json!({ "Bucket": bucket, "LifecycleConfiguration": { "Rule": rules } });
+        subject.call::<PutBucketLifecycleConfigurationInput>(input).await.map(drop)
+    }
+
+    async fn own(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let rules = property(subject.property("OwnershipControls"), "Rules");
+        if rules.is_null() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketOwnershipControlsInput>(input).await.map(drop);
+        }
+        // The member's name in a JSON body is that of the list's elements in XML.
+        let input = json!({ "Bucket": bucket, "OwnershipControls": { "Rule": rules } });
+        subject.call::<PutBucketOwnershipControlsInput>(input).await.map(drop)
+    }
+
     async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let tags = tags(subject.properties);
         if tags.is_empty() {
@@ -201,6 +252,15 @@ impl Provider for Bucket {
             if !subject.property("VersioningConfiguration").is_null() {
                 after_creation(name, Self::version(subject, name).await)?;
             }
+            if !subject.property("PublicAccessBlockConfiguration").is_null() {
+                after_creation(name, Self::block(subject, name).await)?;
+            }
+            if !subject.property("LifecycleConfiguration").is_null() {
+                after_creation(name, Self::age(subject, name).await)?;
+            }
+            if !subject.property("OwnershipControls").is_null() {
+                after_creation(name, Self::own(subject, name).await)?;
+            }
             if !subject.property("NotificationConfiguration").is_null() {
                 after_creation(name, Self::notify(subject, name).await)?;
             }
@@ -219,6 +279,16 @@ impl Provider for Bucket {
             }
             if property(old, "VersioningConfiguration") != subject.property("VersioningConfiguration") {
                 Self::version(subject, name).await?;
+            }
+            let block = "PublicAccessBlockConfiguration";
+            if property(old, block) != subject.property(block) {
+                Self::block(subject, name).await?;
+            }
+            if property(old, "LifecycleConfiguration") != subject.property("LifecycleConfiguration") {
+                Self::age(subject, name).await?;
+            }
+            if property(old, "OwnershipControls") != subject.property("OwnershipControls") {
+                Self::own(subject, name).await?;
             }
             if property(old, "NotificationConfiguration") != subject.property("NotificationConfiguration") {
                 Self::notify(subject, name).await?;

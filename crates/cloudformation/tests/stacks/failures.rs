@@ -14,13 +14,17 @@ Resources:
   A: {Type: AWS::EC2::Instance}
   B: {Type: AWS::SQS::Queue, Properties: {KmsMasterKeyId: x, Nonsense: 1}}
   C: {Type: AWS::RDS::DBInstance}
-  D: {Type: AWS::S3::Bucket, Properties: {LifecycleConfiguration: {}}}
+  D: {Type: AWS::S3::Bucket, Properties: {ReplicationConfiguration: {}}}
 ";
     let error = world.create("bad", template).await.unwrap_err();
     assert_eq!((error.code.as_ref(), error.status), ("ValidationError", 400));
-    for named in
-        ["AWS::EC2::Instance", "AWS::RDS::DBInstance", "KmsMasterKeyId", "Nonsense", "LifecycleConfiguration"]
-    {
+    for named in [
+        "AWS::EC2::Instance",
+        "AWS::RDS::DBInstance",
+        "KmsMasterKeyId",
+        "Nonsense",
+        "ReplicationConfiguration",
+    ] {
         assert!(error.message.contains(named), "{named} is missing in {}", error.message);
     }
     assert!(world.stack("bad").await.is_err());

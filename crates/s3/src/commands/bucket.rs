@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, S3Machine, Target, list, multipart, notify};
+use super::{Output, S3Machine, Setting, Target, lifecycle, list, multipart, notify};
 use crate::error::{self, S3Error};
-use crate::keys;
-use crate::model::{Bucket, Encryption, Tag, Versioning};
+use crate::model::{Block, Bucket, Tag};
+use crate::{keys, policy};
 
 /// Rows that are read in one step at start.
 const LOAD_PAGE: usize = 100;
@@ -58,18 +57,23 @@ pub(super) async fn find(tx: &Tx, target: &Target) -> Result<Bucket, S3Error> {
 impl S3Machine {
     /// Tells the gate of every bucket's owner and policy.
     pub(super) async fn tell_all(&self, tx: &Tx) -> Result<(), Fault> {
-        each_bucket(tx, &keys::buckets(), |name, value| {
-            let bucket: Bucket = postcard::from_bytes(value)?;
-            self.gate.set_resource_owner(&bucket_arn(name), Some(&bucket.account));
-            Ok(())
-        })
-        .await?;
-        each_bucket(tx, &keys::policies(), |name, value| {
-            let policy = std::str::from_utf8(value).map_err(|e| Fault::Damaged(e.to_string()))?;
-            self.gate.set_resource_policy(&bucket_arn(name), Some(policy));
-            Ok(())
-        })
-        .await
+        let (prefix, mut after) = (keys::buckets(), None);
+        loop {
+            let page = tx.scan_prefix(&prefix, after.as_ref(), LOAD_PAGE).await?;
+            for (key, value) in &page.rows {
+                let name = keys::bucket_of(key).ok_or_else(|| Fault::Damaged("a bucket's key".to_owned()))?;
+                let bucket: Bucket = postcard::from_bytes(value)?;
+                let arn = bucket_arn(name);
+                self.gate.set_resource_owner(&arn, Some(&bucket.account));
+                if let Some(policy) = read_policy(tx, name).await? {
+                    self.gate.set_resource_policy(&arn, Some(&policy::effective(&policy, name, &bucket)));
+                }
+            }
+            after = page.rows.last().map(|(key, _)| key.clone());
+            if !page.more || after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// S3 answers the owner's second request with the bucket in us-east-1, and with an error elsewhere.
@@ -101,7 +105,14 @@ impl S3Machine {
                 .into()),
             };
         }
-        let bucket = Bucket { account, region, created: tx.now(), versioning: None };
+        let bucket = Bucket {
+            account,
+            region,
+            created: tx.now(),
+            versioning: None,
+            encryption: None,
+            block: Some(Block::ALL),
+        };
         tx.write(key, &bucket)?;
         if !tags.is_empty() {
             tx.write(keys::tags(name), &tags)?;
@@ -132,10 +143,11 @@ impl S3Machine {
         if uploads.more {
             return Ok(Output::More);
         }
-        for key in [keys::bucket(name), keys::policy(name), keys::tags(name), keys::encryption(name)] {
+        for key in [keys::bucket(name), keys::policy(name), keys::tags(name)] {
             tx.delete(key);
         }
         notify::clear(tx, name).await?;
+        lifecycle::clear(tx, name).await?;
         self.notifications.clear();
         directory::remove_with(tx, &list_of(&bucket.account), name)?;
         self.tell_policy(tx, name, None);
@@ -149,13 +161,40 @@ impl S3Machine {
         target: &Target,
         policy: Option<String>,
     ) -> Result<Output, S3Error> {
-        find(tx, target).await?;
-        let key = keys::policy(&target.bucket);
+        let bucket = find(tx, target).await?;
+        let name = &target.bucket;
+        let blocked = bucket.block.is_some_and(|block| block.policy);
+        if policy.as_ref().is_some_and(|policy| blocked && policy::is_public(policy)) {
+            return Err(error::blocked_policy(&bucket_arn(name)).into());
+        }
+        let key = keys::policy(name);
         match &policy {
             Some(policy) => tx.put(key, policy.clone().into()),
             None => tx.delete(key),
         }
-        self.tell_policy(tx, &target.bucket, policy);
+        self.tell_policy(tx, name, policy.map(|policy| policy::effective(&policy, name, &bucket)));
+        Ok(Output::Done)
+    }
+
+    /// Changes what a bucket's row says of it.
+    pub(super) async fn configure(
+        &self,
+        tx: &mut Tx,
+        target: &Target,
+        setting: &Setting,
+    ) -> Result<Output, S3Error> {
+        let mut bucket = find(tx, target).await?;
+        let name = &target.bucket;
+        match setting {
+            Setting::Versioning(state) => bucket.versioning = Some(*state),
+            Setting::Encryption(rule) => bucket.encryption = *rule,
+            Setting::Block(block) => bucket.block = *block,
+        }
+        tx.write(keys::bucket(name), &bucket)?;
+        if matches!(setting, Setting::Block(_)) {
+            let policy = read_policy(tx, name).await?;
+            self.tell_policy(tx, name, policy.map(|policy| policy::effective(&policy, name, &bucket)));
+        }
         Ok(Output::Done)
     }
 
@@ -170,31 +209,15 @@ impl S3Machine {
     }
 }
 
-/// Calls `each` with the bucket and the value of every row of a prefix.
-async fn each_bucket(
-    tx: &Tx,
-    prefix: &Bytes,
-    mut each: impl FnMut(&str, &[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut after = None;
-    loop {
-        let page = tx.scan_prefix(prefix, after.as_ref(), LOAD_PAGE).await?;
-        for (key, value) in &page.rows {
-            let name = keys::bucket_of(key).ok_or_else(|| Fault::Damaged("a bucket's key".to_owned()))?;
-            each(name, value)?;
-        }
-        after = page.rows.last().map(|(key, _)| key.clone());
-        if !page.more || after.is_none() {
-            return Ok(());
-        }
-    }
+/// A bucket's policy, as it was set.
+async fn read_policy(tx: &Tx, bucket: &str) -> Result<Option<String>, Fault> {
+    let policy = tx.get(&keys::policy(bucket)).await?;
+    policy.map(|bytes| String::from_utf8(bytes.into())).transpose().map_err(|e| Fault::Damaged(e.to_string()))
 }
 
 pub(super) async fn get_policy(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
     find(tx, target).await?;
-    let policy = tx.get(&keys::policy(&target.bucket)).await?;
-    let policy = policy.map(|bytes| String::from_utf8(bytes.into())).transpose();
-    Ok(Output::Policy(policy.map_err(|e| Fault::Damaged(e.to_string()))?))
+    Ok(Output::Policy(read_policy(tx, &target.bucket).await?))
 }
 
 pub(super) async fn set_tags(tx: &mut Tx, target: &Target, tags: &[Tag]) -> Result<Output, S3Error> {
@@ -211,33 +234,4 @@ pub(super) async fn set_tags(tx: &mut Tx, target: &Target, tags: &[Tag]) -> Resu
 pub(super) async fn get_tags(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
     find(tx, target).await?;
     Ok(Output::Tags(tx.read(&keys::tags(&target.bucket)).await?.unwrap_or_default()))
-}
-
-pub(super) async fn set_versioning(
-    tx: &mut Tx,
-    target: &Target,
-    state: Versioning,
-) -> Result<Output, S3Error> {
-    let bucket = find(tx, target).await?;
-    tx.write(keys::bucket(&target.bucket), &Bucket { versioning: Some(state), ..bucket })?;
-    Ok(Output::Done)
-}
-
-pub(super) async fn set_encryption(
-    tx: &mut Tx,
-    target: &Target,
-    rule: Option<&Encryption>,
-) -> Result<Output, S3Error> {
-    find(tx, target).await?;
-    let key = keys::encryption(&target.bucket);
-    match rule {
-        Some(rule) => tx.write(key, rule)?,
-        None => tx.delete(key),
-    }
-    Ok(Output::Done)
-}
-
-pub(super) async fn get_encryption(tx: &Tx, target: &Target) -> Result<Output, S3Error> {
-    find(tx, target).await?;
-    Ok(Output::Encryption(tx.read(&keys::encryption(&target.bucket)).await?))
 }

@@ -39,6 +39,7 @@ impl Jobs {
         let kind = match job {
             Job::Parts { .. } => 0,
             Job::Manifest { .. } => 1,
+            Job::Lifecycle(_) => 2,
         };
         let key = keys::job(tx.now(), upload, kind);
         tx.write(key.clone(), job)?;
@@ -47,42 +48,39 @@ impl Jobs {
         Ok(())
     }
 
-    /// Does one step of the first job; after a failure (the outbox is full, a row cannot be read), not
-    /// at once again.
-    pub async fn step(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        let outcome = self.try_step(tx).await;
-        if outcome.is_err() {
-            self.not_before = tx.now().plus_millis(PAUSE);
-        }
-        outcome
+    /// This moment, or the later one before which nothing is tried again.
+    pub fn not_before(&self, due: Time) -> Time {
+        due.max(self.not_before)
     }
 
-    async fn try_step(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        let Some(from) = self.from.clone() else { return Ok(()) };
+    /// Waits a little: something failed.
+    pub fn pause(&mut self, now: Time) {
+        self.not_before = now.plus_millis(PAUSE);
+    }
+
+    /// The first job, and its key.
+    pub async fn first(&mut self, tx: &Tx) -> Result<Option<(Bytes, Job)>, Fault> {
+        let Some(from) = self.from.clone().filter(|_| self.not_before <= tx.now()) else { return Ok(None) };
         let to = core_keys::after_prefix(&keys::jobs()).map_or(Bound::Unbounded, Bound::Excluded);
         let range = Range { from: Bound::Included(from), to, reverse: false };
         let found = tx.scan(range, 1).await?;
         let Some((key, value)) = found.rows.first() else {
             self.from = None;
-            return Ok(());
+            return Ok(None);
         };
         self.from = Some(key.clone());
-        let job = postcard::from_bytes(value)?;
-        match advance(tx, job).await? {
-            Some(job) => tx.write(key.clone(), &job),
-            None => {
-                tx.delete(key.clone());
-                Ok(())
-            }
-        }
+        Ok(Some((key.clone(), postcard::from_bytes(value)?)))
     }
 }
 
 /// What is left of a job after a step.
-async fn advance(tx: &mut Tx, job: Job) -> Result<Option<Job>, Fault> {
+pub(super) async fn advance(tx: &mut Tx, job: Job) -> Result<Option<Job>, Fault> {
     match job {
         Job::Parts { upload, taken, after } => drop_parts(tx, upload, taken, after).await,
         Job::Manifest { upload, next } => drop_manifest(tx, upload, next).await,
+        Job::Lifecycle(_) => {
+            Err(Fault::Damaged("a run of lifecycle rules among the jobs of uploads".to_owned()))
+        }
     }
 }
 

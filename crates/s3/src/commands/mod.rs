@@ -2,6 +2,7 @@
 
 mod bucket;
 mod jobs;
+mod lifecycle;
 mod list;
 mod multipart;
 mod notify;
@@ -17,11 +18,14 @@ use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
 use crate::error::S3Error;
-use crate::model::{Bucket, Encryption, ManifestPart, Object, Sealed, Tag, Upload, Versioning, Which};
+use crate::model::{
+    Block, Bucket, Encryption, Job, ManifestPart, Object, Sealed, Sse, Tag, Upload, Versioning, Which,
+};
 use crate::notification::{Cause, Event, Rule};
 
 pub use bucket::bucket_arn;
 pub(crate) use bucket::list_of;
+pub use lifecycle::MAX_RULES as MAX_LIFECYCLE_RULES;
 pub use list::{Entry, Listing, Position, Query};
 pub(crate) use multipart::type_mismatch;
 pub use multipart::{Completion, FoundPart, PartList, ToComplete};
@@ -41,6 +45,17 @@ pub struct Target {
     pub owner: Option<String>,
     /// The region that the request was sent to; `None` where any will do.
     pub region: Option<String>,
+}
+
+/// A setting of a bucket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Setting {
+    /// Enables versioning, or suspends it.
+    Versioning(Versioning),
+    /// Sets or removes the encryption rule.
+    Encryption(Option<Encryption>),
+    /// Sets or removes the block of public access.
+    Block(Option<Block>),
 }
 
 /// An upload's id: unique, and in the order of time.
@@ -90,10 +105,6 @@ pub enum Command {
     SetTags(Target, Vec<Tag>),
     /// Reads the tags.
     GetTags(Target),
-    /// Sets or removes the encryption rule.
-    SetEncryption(Target, Option<Encryption>),
-    /// Reads the encryption rule.
-    GetEncryption(Target),
     /// Writes an object; its body is in the blob store already, or comes along.
     Put {
         target: Target,
@@ -103,6 +114,7 @@ pub enum Command {
         only_if: WriteIf,
         event: Event,
         cause: Cause,
+        kms: Option<bool>,
     },
     /// Reads an object, with its body's sealed bytes if they are in rows and asked for.
     Get { target: Target, key: String, with_body: bool, which: Which },
@@ -113,7 +125,7 @@ pub enum Command {
     /// Lists objects.
     List { target: Target, query: Query },
     /// Begins an upload in parts.
-    CreateUpload { target: Target, key: String, upload: Box<Upload> },
+    CreateUpload { target: Target, key: String, upload: Box<Upload>, kms: Option<bool> },
     /// Reads an upload.
     GetUpload { target: Target, key: String, id: UploadId },
     /// Writes a part.
@@ -143,10 +155,14 @@ pub enum Command {
     SetNotification { target: Target, rules: Vec<Rule>, test: Option<Cause> },
     /// Reads the notification configurations.
     GetNotification(Target),
-    /// Enables versioning, or suspends it.
-    SetVersioning(Target, Versioning),
+    /// Changes a setting.
+    Configure(Target, Setting),
     /// Lists versions of objects.
     ListVersions { target: Target, query: Query, from: Option<VersionMarker> },
+    /// Sets the lifecycle rules; none removes them.
+    SetLifecycle(Target, Vec<crate::lifecycle::Rule>),
+    /// Reads the lifecycle rules.
+    GetLifecycle(Target),
 }
 
 /// What a command answers.
@@ -162,18 +178,16 @@ pub enum Output {
     Policy(Option<String>),
     /// Tags.
     Tags(Vec<Tag>),
-    /// An encryption rule, if there is one.
-    Encryption(Option<Encryption>),
     /// An object, its body's sealed bytes, and its bucket.
     Object(Box<Object>, Option<Bytes>, Bucket),
     /// How each deletion went.
     Deleted(Vec<Result<Removed, Error>>),
     /// A page of a listing, and the bucket.
     Listing(Listing, Bucket),
-    /// An upload that has begun.
-    UploadBegun(UploadId),
-    /// An upload.
-    Upload(Box<Upload>),
+    /// An upload that has begun, how its object will be encrypted, and the bucket.
+    UploadBegun(UploadId, Sse, Bucket),
+    /// An upload, and the bucket.
+    Upload(Box<Upload>, Bucket),
     /// A page of an upload's parts.
     Parts(Box<PartList>),
     /// The object that an upload became.
@@ -186,6 +200,8 @@ pub enum Output {
     Ids(Vec<u128>),
     /// Notification configurations.
     Notification(Vec<Rule>),
+    /// Lifecycle rules.
+    Lifecycle(Vec<crate::lifecycle::Rule>),
     /// It is done, to this version; `None` where objects never had versions.
     Version(Option<String>),
 }
@@ -194,13 +210,42 @@ pub enum Output {
 pub struct S3Machine {
     gate: Arc<dyn Gate>,
     jobs: jobs::Jobs,
+    schedule: lifecycle::Schedule,
     notifications: notify::Cache,
 }
 
 impl S3Machine {
     /// The machine of a shard; bucket policies go to `gate`.
     pub fn new(gate: Arc<dyn Gate>) -> Self {
-        S3Machine { gate, jobs: jobs::Jobs::default(), notifications: notify::Cache::default() }
+        S3Machine {
+            gate,
+            jobs: jobs::Jobs::default(),
+            schedule: lifecycle::Schedule::default(),
+            notifications: notify::Cache::default(),
+        }
+    }
+}
+
+impl S3Machine {
+    /// One step of what is not asked for by a request. After a failure (the outbox is full, a row cannot be
+    /// read), not at once again.
+    async fn step(&mut self, tx: &mut Tx) -> Result<(), Fault> {
+        if self.schedule.is_due(tx.now()) {
+            self.schedule.begin(tx).await?;
+            return self.jobs.load(tx).await;
+        }
+        let Some((key, job)) = self.jobs.first(tx).await? else { return Ok(()) };
+        let left = match job {
+            Job::Lifecycle(run) => self.run_lifecycle(tx, run).await?.map(Job::Lifecycle),
+            job => jobs::advance(tx, job).await?,
+        };
+        match left {
+            Some(job) => tx.write(key, &job),
+            None => {
+                tx.delete(key);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -213,6 +258,7 @@ impl Machine for S3Machine {
     async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         self.notifications.clear();
         self.tell_all(tx).await?;
+        self.schedule.load(tx).await?;
         self.jobs.load(tx).await
     }
 
@@ -228,11 +274,9 @@ impl Machine for S3Machine {
             C::GetPolicy(target) => bucket::get_policy(tx, &target).await,
             C::SetTags(target, tags) => bucket::set_tags(tx, &target, &tags).await,
             C::GetTags(target) => bucket::get_tags(tx, &target).await,
-            C::SetEncryption(target, rule) => bucket::set_encryption(tx, &target, rule.as_ref()).await,
-            C::GetEncryption(target) => bucket::get_encryption(tx, &target).await,
-            C::Put { target, key, object, inline, only_if, event, cause } => {
+            C::Put { target, key, object, inline, only_if, event, cause, kms } => {
                 let how = object::Placing { only_if: &only_if, event, cause: &cause };
-                self.put(tx, &target, &key, *object, inline, &how).await
+                self.put(tx, &target, &key, (*object, kms), inline, &how).await
             }
             C::Get { target, key, with_body, which } => {
                 object::get(tx, &target, &key, with_body, which).await
@@ -242,7 +286,9 @@ impl Machine for S3Machine {
                 self.tag(tx, &target, (&key, which), tags, event, &cause).await
             }
             C::List { target, query } => list::objects(tx, &target, &query).await,
-            C::CreateUpload { target, key, upload } => multipart::create(tx, &target, &key, &upload).await,
+            C::CreateUpload { target, key, upload, kms } => {
+                multipart::create(tx, &target, &key, *upload, kms).await
+            }
             C::GetUpload { target, key, id } => multipart::get(tx, &target, &key, id).await,
             C::PutPart { target, key, id, number, part, inline } => {
                 multipart::put_part(tx, &target, &key, id, number, *part, inline).await
@@ -260,7 +306,9 @@ impl Machine for S3Machine {
                 self.set_notification(tx, &target, &rules, test.as_ref()).await
             }
             C::GetNotification(target) => notify::get(tx, &target).await,
-            C::SetVersioning(target, state) => bucket::set_versioning(tx, &target, state).await,
+            C::SetLifecycle(target, rules) => self.set_lifecycle(tx, &target, &rules).await,
+            C::GetLifecycle(target) => lifecycle::get(tx, &target).await,
+            C::Configure(target, setting) => self.configure(tx, &target, &setting).await,
             C::ListVersions { target, query, from } => {
                 versions::list(tx, &target, &query, from.as_ref()).await
             }
@@ -273,23 +321,28 @@ impl Machine for S3Machine {
             Command::CreateBucket { .. }
                 | Command::SetPolicy(_, Some(_))
                 | Command::SetTags(..)
-                | Command::SetEncryption(_, Some(_))
                 | Command::Put { .. }
                 | Command::TagObject { .. }
                 | Command::CreateUpload { .. }
                 | Command::PutPart { .. }
                 | Command::Complete(_)
                 | Command::SetNotification { .. }
-                | Command::SetVersioning(..)
+                | Command::Configure(..)
+                | Command::SetLifecycle(..)
         )
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.jobs.next_due()
+        let scheduled = self.schedule.next_due().map(|due| self.jobs.not_before(due));
+        self.jobs.next_due().into_iter().chain(scheduled).min()
     }
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        self.jobs.step(tx).await
+        let outcome = self.step(tx).await;
+        if outcome.is_err() {
+            self.jobs.pause(tx.now());
+        }
+        outcome
     }
 
     async fn settled(&mut self, _tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use ropeway_wire::checksum::mismatch;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{self, Jobs};
-use super::object::{Placing, add_body, drop_body, free};
+use super::object::{GENERATE, Placing, add_body, drop_body, free};
 use super::{Output, S3Machine, Target, UploadId, WriteIf, bucket};
 use crate::checksum::{self, Algorithm, Checksum};
 use crate::error::{self, S3Error};
@@ -95,18 +95,21 @@ pub(super) async fn create(
     tx: &mut Tx,
     target: &Target,
     key: &str,
-    upload: &Upload,
+    mut upload: Upload,
+    kms: Option<bool>,
 ) -> Result<Output, S3Error> {
-    bucket::find(tx, target).await?;
+    let bucket = bucket::find(tx, target).await?;
+    upload.sse = bucket.sse(kms);
     let mut random = [0; 16];
     tx.ids().fill(&mut random);
     let id = UploadId { initiated: tx.now(), id: u128::from_be_bytes(random) };
-    tx.write(keys::upload(&target.bucket, key, id.initiated, id.id), upload)?;
-    Ok(Output::UploadBegun(id))
+    tx.write(keys::upload(&target.bucket, key, id.initiated, id.id), &upload)?;
+    Ok(Output::UploadBegun(id, upload.sse, bucket))
 }
 
 pub(super) async fn get(tx: &Tx, target: &Target, key: &str, id: UploadId) -> Result<Output, S3Error> {
-    Ok(Output::Upload(Box::new(find(tx, target, key, id).await?.1)))
+    let (bucket, upload, _) = find(tx, target, key, id).await?;
+    Ok(Output::Upload(Box::new(upload), bucket))
 }
 
 pub(super) async fn put_part(
@@ -182,6 +185,7 @@ impl S3Machine {
             Err(error) if error.0.code == "NoSuchUpload" => return completed_before(tx, &what, error).await,
             found => found?,
         };
+        bucket.check_key(upload.sse, &what.cause.account, GENERATE)?;
         if what.span.as_deref().is_some_and(|span| span != upload.span.name()) {
             return Err(error::invalid_request(
                 "The checksum type provided does not match the one of the upload.",
@@ -205,6 +209,7 @@ impl S3Machine {
             tags: upload.tags,
             body: Body::Parts(parts),
             version: None,
+            sse: upload.sse,
         };
         tx.delete(row);
         drop_parts(&mut self.jobs, tx, what.id.id, taken)?;

@@ -17,6 +17,9 @@ use crate::names::etags_match;
 use crate::notification::record::InEvent;
 use crate::notification::{Cause, Event};
 
+/// The action of KMS that a write asks for.
+pub(super) const GENERATE: &str = "kms:GenerateDataKey";
+
 /// Conditions of a write.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct WriteIf {
@@ -149,11 +152,13 @@ impl S3Machine {
         tx: &mut Tx,
         target: &Target,
         key: &str,
-        object: Object,
+        (mut object, kms): (Object, Option<bool>),
         inline: Option<Bytes>,
         how: &Placing<'_>,
     ) -> Result<Output, S3Error> {
         let found = bucket::find(tx, target).await?;
+        object.sse = found.sse(kms);
+        found.check_key(object.sse, &how.cause.account, GENERATE)?;
         if let Body::Whole(sealed) = &object.body {
             add_body(tx, sealed, inline);
         }
@@ -225,7 +230,10 @@ impl S3Machine {
         let mut results = Vec::with_capacity(doomed.len());
         for one in doomed {
             let result = match one.which {
-                Which::Current => self.delete_current(tx, of, one, cause).await,
+                Which::Current => {
+                    let events = (Event::Delete, Event::MarkerCreated);
+                    self.delete_current(tx, of, one, events, cause).await
+                }
                 Which::Version(id) => self.delete_version(tx, of, one, id, cause).await,
             };
             results.push(match result {
@@ -237,11 +245,13 @@ impl S3Machine {
     }
 
     /// Removes an object; where there are versions, leaves a delete marker.
-    async fn delete_current(
+    /// The events: of a deletion, and of a delete marker.
+    pub(super) async fn delete_current(
         &mut self,
         tx: &mut Tx,
         (name, bucket): (&str, &Bucket),
         one: &ToDelete,
+        events: (Event, Event),
         cause: &Cause,
     ) -> Result<Removed, S3Error> {
         let row = keys::object(name, &one.key);
@@ -254,7 +264,7 @@ impl S3Machine {
         let version = match bucket.versioning {
             None => {
                 let gone = InEvent::default();
-                self.notify(tx, (name, bucket), &one.key, Event::Delete, &gone, cause).await?;
+                self.notify(tx, (name, bucket), &one.key, events.0, &gone, cause).await?;
                 return Ok(Removed::default());
             }
             Some(Versioning::Enabled) => Some(versions::new_id(tx)?),
@@ -263,7 +273,7 @@ impl S3Machine {
         versions::mark(tx, name, &one.key, version)?;
         let version = bucket.shown_version(version);
         let gone = InEvent { version: version.clone(), ..InEvent::default() };
-        self.notify(tx, (name, bucket), &one.key, Event::MarkerCreated, &gone, cause).await?;
+        self.notify(tx, (name, bucket), &one.key, events.1, &gone, cause).await?;
         Ok(Removed { version, marker: true })
     }
 

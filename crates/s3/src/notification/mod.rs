@@ -25,6 +25,9 @@ const POSSIBLE: &[&str] = &[
     "s3:ObjectRemoved:*",
     "s3:ObjectRemoved:Delete",
     "s3:ObjectRemoved:DeleteMarkerCreated",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
     "s3:ObjectTagging:*",
     "s3:ObjectTagging:Put",
     "s3:ObjectTagging:Delete",
@@ -46,9 +49,6 @@ const NEVER: &[&str] = &[
     "s3:LifecycleTransition",
     "s3:IntelligentTiering",
     "s3:ObjectAcl:Put",
-    "s3:LifecycleExpiration:*",
-    "s3:LifecycleExpiration:Delete",
-    "s3:LifecycleExpiration:DeleteMarkerCreated",
     "s3:ObjectAnnotation:*",
     "s3:ObjectAnnotation:Put",
     "s3:ObjectAnnotation:Delete",
@@ -93,6 +93,10 @@ pub enum Event {
     TaggingDelete,
     /// DeleteObject, DeleteObjects: a delete marker
     MarkerCreated,
+    /// A lifecycle rule
+    Expired,
+    /// A lifecycle rule: a delete marker
+    ExpiredByMarker,
 }
 
 impl Event {
@@ -104,6 +108,8 @@ impl Event {
             Event::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Event::Delete => "ObjectRemoved:Delete",
             Event::MarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
+            Event::Expired => "LifecycleExpiration:Delete",
+            Event::ExpiredByMarker => "LifecycleExpiration:DeleteMarkerCreated",
             Event::TaggingPut => "ObjectTagging:Put",
             Event::TaggingDelete => "ObjectTagging:Delete",
         }
@@ -211,6 +217,8 @@ pub struct Cause {
     pub source_ip: String,
     /// The address that the client used.
     pub endpoint: String,
+    /// The account of who made it.
+    pub account: String,
 }
 
 impl Cause {
@@ -227,6 +235,7 @@ impl Cause {
             principal,
             source_ip: cx.source_ip.map_or_else(|| FROM_WITHIN.to_owned(), |address| address.to_string()),
             endpoint: cx.endpoint.clone(),
+            account: cx.principal.account.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use ropeway_api::s3::{
 use ropeway_core::directory::{self, Command as Directory};
 use ropeway_wire::{Cx, Error};
 
+use super::access::check_ownership;
 use super::canonical_id;
 use super::tagging::tags_of;
 use crate::commands::{Command, Output, bucket_arn, list_of};
@@ -58,9 +59,8 @@ pub(super) async fn create_bucket(
         let message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
         return Err(Error::new(400, "InvalidBucketAclWithObjectOwnership", message));
     }
-    match input.object_ownership.as_deref() {
-        None | Some("BucketOwnerEnforced") => {}
-        Some(other) => return Err(error::not_implemented("x-amz-object-ownership", other)),
+    if let Some(ownership) = &input.object_ownership {
+        check_ownership("x-amz-object-ownership", ownership)?;
     }
     let configuration = input.create_bucket_configuration.unwrap_or_default();
     let region = location(cx, configuration.location_constraint.as_deref())?;

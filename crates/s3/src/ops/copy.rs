@@ -4,11 +4,12 @@ use ropeway_api::s3::{CopyObjectInput, CopyObjectOutput, CopyObjectResult};
 use ropeway_wire::{Cx, Error};
 
 use super::get::{Found, Wanted};
-use super::{AES256, MAX_BODY, authorize, check_acl, check_class, object_arn, write_if};
+use super::put::Writing;
+use super::{MAX_BODY, authorize, check_acl, check_class, object_arn, write_if};
 use crate::checksum::{Algorithm, Span, show_checksum};
 use crate::commands::Target;
 use crate::conditions::ReadIf;
-use crate::model::{Body, Object, Tag, Which};
+use crate::model::{Body, Bucket, Object, Tag, Which};
 use crate::names::{check_key, copy_source, quoted, tags_of_header};
 use crate::notification::Event;
 use crate::vault::{Expected, Received};
@@ -34,6 +35,7 @@ impl S3Service {
             which,
             conditions: ReadIf::default(),
             range: None,
+            if_range: None,
             part: None,
         };
         let found = self.read(cx, &wanted, with_body).await?;
@@ -81,7 +83,7 @@ pub(super) async fn copy_object(
 ) -> Result<CopyObjectOutput, Error> {
     check_key(&input.key)?;
     check_acl(input.acl.as_deref())?;
-    check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
     let replace = directive("x-amz-metadata-directive", input.metadata_directive.as_deref())?;
     let retag = directive("x-amz-tagging-directive", input.tagging_directive.as_deref())?;
     let algorithm = input.checksum_algorithm.as_deref().map(Algorithm::parse).transpose()?;
@@ -109,12 +111,12 @@ pub(super) async fn copy_object(
     service.submit(cx, &input.bucket, command).await?;
     let copy_source_version_id = found.version.clone();
     let received = service.copy_body(cx, &source, found, algorithm, &input.bucket).await?;
-    let (object, version_id) =
-        service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Copy).await?;
-    Ok(CopyObjectOutput { version_id, copy_source_version_id, ..answer(object) })
+    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Copy, kms };
+    let (object, bucket) = service.write(cx, writing, received).await?;
+    Ok(CopyObjectOutput { copy_source_version_id, ..answer(object, &bucket) })
 }
 
-fn answer(object: Object) -> CopyObjectOutput {
+fn answer(object: Object, bucket: &Bucket) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
         e_tag: Some(quoted(&object.etag)),
         last_modified: Some(object.modified),
@@ -124,11 +126,13 @@ fn answer(object: Object) -> CopyObjectOutput {
         result.checksum_type = Some(checksum.span.name().to_owned());
         show_checksum!(result, checksum.algorithm, checksum.value);
     }
-    CopyObjectOutput {
+    let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
-        server_side_encryption: Some(AES256.to_owned()),
+        version_id: bucket.shown_version(object.version),
         ..CopyObjectOutput::default()
-    }
+    };
+    show_encryption!(output, object.sse, bucket);
+    output
 }
 
 /// Whether the source is named with a version: such a copy over itself restores that version.

@@ -5,13 +5,13 @@ use std::ops::Range;
 use ropeway_api::s3::{GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput};
 use ropeway_wire::{ByteStream, Cx, Error, PrincipalKind};
 
+use super::authorize;
 use super::put::DEFAULT_TYPE;
-use super::{AES256, authorize};
 use crate::bodies::Reader;
 use crate::checksum::{Checksum, Span, show_checksum};
 use crate::commands::{Command, Output, Target, bucket_arn};
-use crate::conditions::{ReadIf, http_date, range};
-use crate::model::{Body, Object, Which};
+use crate::conditions::{ReadIf, http_date, is_unchanged, range};
+use crate::model::{Body, Bucket, Object, Which};
 use crate::names::{check_key, quoted, which};
 use crate::vault::ReadFailure;
 use crate::{S3Service, error, target};
@@ -26,6 +26,8 @@ pub(super) struct Wanted {
     pub which: Which,
     pub conditions: ReadIf,
     pub range: Option<String>,
+    /// `If-Range`
+    pub if_range: Option<String>,
     pub part: Option<i64>,
 }
 
@@ -34,6 +36,8 @@ pub(super) struct Found {
     pub object: Object,
     /// Its version, where objects have versions.
     pub version: Option<String>,
+    /// Its bucket.
+    pub bucket: Bucket,
     pub range: Range<u64>,
     /// Less than the whole is asked for.
     pub partial: bool,
@@ -45,7 +49,7 @@ pub(super) struct Found {
 }
 
 impl S3Service {
-    fn reader(&self, cx: &Cx, bucket: &str) -> Reader {
+    pub(super) fn reader(&self, cx: &Cx, bucket: &str) -> Reader {
         Reader {
             core: self.core.clone(),
             vault: self.vault.clone(),
@@ -78,10 +82,10 @@ impl S3Service {
         let submitted = async { self.submit(cx, name, command).await.map_err(|error| hide(cx, name, error)) };
         let (object, inline, bucket) =
             answer!(submitted, Output::Object(object, inline, bucket) => (*object, inline, bucket));
-        let version = bucket.shown_version(object.version);
+        bucket.check_key(object.sse, &cx.principal.account, "kms:Decrypt")?;
         wanted.conditions.check(&object)?;
         let reader = self.reader(cx, name);
-        let mut found = match select(&reader, wanted, object, version).await? {
+        let mut found = match select(&reader, wanted, object, bucket).await? {
             Ok(found) => found,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -107,7 +111,7 @@ async fn select(
     reader: &Reader,
     wanted: &Wanted,
     object: Object,
-    version: Option<String>,
+    bucket: Bucket,
 ) -> Result<Result<Found, ReadFailure>, Error> {
     let whole = 0..object.size;
     let mut found = Found {
@@ -116,11 +120,13 @@ async fn select(
         checksum: object.checksum.clone(),
         parts: None,
         body: ByteStream::default(),
+        version: bucket.shown_version(object.version),
         object,
-        version,
+        bucket,
     };
     let Some(number) = wanted.part else {
         if let Some(header) = &wanted.range
+            && is_unchanged(wanted.if_range.as_deref(), &found.object)
             && let Some(range) = range(header, found.object.size)?
         {
             found.partial = true;
@@ -162,7 +168,7 @@ fn no_such_part(number: u32, parts: u32) -> Error {
 
 /// What both operations read of their input.
 macro_rules! wanted {
-    ($cx:expr, $input:expr) => {{
+    ($cx:expr, $input:expr, $if_range:expr) => {{
         check_key(&$input.key)?;
         if $input.range.is_some() && $input.part_number.is_some() {
             return Err(error::invalid_request(
@@ -184,6 +190,7 @@ macro_rules! wanted {
             which: which($input.version_id.as_deref())?,
             conditions: read_if!($input),
             range: $input.range.take(),
+            if_range: $if_range,
             part: $input.part_number,
         }
     }};
@@ -211,12 +218,12 @@ macro_rules! describe {
             content_language: $input.response_content_language.or(attributes.content_language),
             expires: $input.response_expires.map(http_date).or(attributes.expires),
             metadata: Some(attributes.metadata),
-            server_side_encryption: Some(AES256.to_owned()),
             version_id: $found.version,
             parts_count: $found.parts.map(i64::from),
             tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),
             ..$output::default()
         };
+        show_encryption!(output, $found.object.sse, &$found.bucket);
         if let (Some(mode), Some(checksum)) = ($input.checksum_mode, $found.checksum) {
             check_mode(&mode)?;
             output.checksum_type = Some(checksum.span.name().to_owned());
@@ -250,7 +257,7 @@ pub(super) async fn get_object(
     cx: &Cx,
     mut input: GetObjectInput,
 ) -> Result<GetObjectOutput, Error> {
-    let wanted = wanted!(cx, input);
+    let wanted = wanted!(cx, input, input.if_range.take());
     let found = service.read(cx, &wanted, true).await?;
     let body = found.body;
     let mut output = describe!(GetObjectOutput, input, found);
@@ -263,7 +270,7 @@ pub(super) async fn head_object(
     cx: &Cx,
     mut input: HeadObjectInput,
 ) -> Result<HeadObjectOutput, Error> {
-    let wanted = wanted!(cx, input);
+    let wanted = wanted!(cx, input, None);
     let found = service.read(cx, &wanted, false).await?;
     Ok(describe!(HeadObjectOutput, input, found))
 }

@@ -1,16 +1,20 @@
 //! Operations: wire input → command or read → output.
 
+mod access;
+mod attributes;
 mod bucket;
 mod copy;
 mod delete;
 mod destinations;
 mod get;
+mod lifecycle;
 mod list;
 mod multipart;
 mod notification;
 mod put;
 mod settings;
 mod tagging;
+mod unset;
 mod versions;
 
 use base64::Engine as _;
@@ -31,8 +35,10 @@ pub(crate) const MAX_BODY: u64 = 5 * 1024 * 1024 * 1024;
 const MAX_METADATA: usize = 2048;
 /// The system's own metadata at most, in bytes: what S3 allows a request's headers.
 const MAX_ATTRIBUTES: usize = 8192;
-/// The one algorithm of encryption.
-const AES256: &str = "AES256";
+/// Encryption under keys of S3's own.
+pub(crate) const AES256: &str = "AES256";
+/// Encryption under the key `aws/s3` of KMS.
+pub(crate) const KMS: &str = "aws:kms";
 
 macro_rules! delegate {
     ($($operation:ident: $input:ident -> $output:ident in $module:ident,)*) => {
@@ -52,34 +58,66 @@ delegate! {
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput in multipart,
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput in bucket,
     delete_bucket_encryption: DeleteBucketEncryptionInput -> DeleteBucketEncryptionOutput in settings,
+    delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput in lifecycle,
+    delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput -> DeleteBucketOwnershipControlsOutput in access,
     delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput in settings,
+    delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput in unset,
     delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput in tagging,
+    delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput in unset,
     delete_object: DeleteObjectInput -> DeleteObjectOutput in delete,
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput in tagging,
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete,
+    delete_public_access_block: DeletePublicAccessBlockInput -> DeletePublicAccessBlockOutput in access,
+    get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput -> GetBucketAccelerateConfigurationOutput in unset,
+    get_bucket_acl: GetBucketAclInput -> GetBucketAclOutput in access,
+    get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput -> GetBucketAnalyticsConfigurationOutput in unset,
     get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput in settings,
+    get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput -> GetBucketIntelligentTieringConfigurationOutput in unset,
+    get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput -> GetBucketInventoryConfigurationOutput in unset,
+    get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput in lifecycle,
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput in bucket,
+    get_bucket_logging: GetBucketLoggingInput -> GetBucketLoggingOutput in unset,
+    get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput -> GetBucketMetricsConfigurationOutput in unset,
     get_bucket_notification_configuration: GetBucketNotificationConfigurationInput -> GetBucketNotificationConfigurationOutput in notification,
+    get_bucket_ownership_controls: GetBucketOwnershipControlsInput -> GetBucketOwnershipControlsOutput in access,
     get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput in settings,
+    get_bucket_policy_status: GetBucketPolicyStatusInput -> GetBucketPolicyStatusOutput in access,
+    get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput in unset,
+    get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput in unset,
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
     get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput in settings,
+    get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput in unset,
     get_object: GetObjectInput -> GetObjectOutput in get,
+    get_object_acl: GetObjectAclInput -> GetObjectAclOutput in access,
+    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput in attributes,
+    get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput in unset,
     get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging,
+    get_public_access_block: GetPublicAccessBlockInput -> GetPublicAccessBlockOutput in access,
     head_bucket: HeadBucketInput -> HeadBucketOutput in bucket,
     head_object: HeadObjectInput -> HeadObjectOutput in get,
+    list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput -> ListBucketAnalyticsConfigurationsOutput in unset,
+    list_bucket_intelligent_tiering_configurations: ListBucketIntelligentTieringConfigurationsInput -> ListBucketIntelligentTieringConfigurationsOutput in unset,
+    list_bucket_inventory_configurations: ListBucketInventoryConfigurationsInput -> ListBucketInventoryConfigurationsOutput in unset,
+    list_bucket_metrics_configurations: ListBucketMetricsConfigurationsInput -> ListBucketMetricsConfigurationsOutput in unset,
     list_buckets: ListBucketsInput -> ListBucketsOutput in bucket,
     list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput in list,
     list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput in versions,
     list_objects: ListObjectsInput -> ListObjectsOutput in list,
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
     list_parts: ListPartsInput -> ListPartsOutput in multipart,
+    put_bucket_acl: PutBucketAclInput -> PutBucketAclOutput in access,
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput in settings,
+    put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput in lifecycle,
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput in notification,
+    put_bucket_ownership_controls: PutBucketOwnershipControlsInput -> PutBucketOwnershipControlsOutput in access,
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
+    put_bucket_request_payment: PutBucketRequestPaymentInput -> PutBucketRequestPaymentOutput in unset,
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput in settings,
     put_object: PutObjectInput -> PutObjectOutput in put,
+    put_object_acl: PutObjectAclInput -> PutObjectAclOutput in access,
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging,
+    put_public_access_block: PutPublicAccessBlockInput -> PutPublicAccessBlockOutput in access,
     upload_part: UploadPartInput -> UploadPartOutput in multipart,
     upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart,
 }
@@ -107,8 +145,8 @@ fn check_acl(acl: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// Storage class and encryption: the ones there are.
-fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<(), Error> {
+/// Storage class and encryption: the ones there are. Tells whether KMS is asked for, or something else.
+fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<Option<bool>, Error> {
     const OTHERS: [&str; 7] = [
         "REDUCED_REDUNDANCY",
         "STANDARD_IA",
@@ -132,15 +170,17 @@ fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<
         }
     }
     match encryption {
-        None | Some(AES256) => Ok(()),
+        None => Ok(None),
+        Some(AES256) => Ok(Some(false)),
+        Some(KMS) => Ok(Some(true)),
         Some(other) => Err(encryption_refused("x-amz-server-side-encryption", other)),
     }
 }
 
-/// The error for another encryption than AES256.
+/// The error for another encryption than those there are.
 fn encryption_refused(parameter: &str, algorithm: &str) -> Error {
     match algorithm {
-        "aws:kms" | "aws:kms:dsse" | "aws:fsx" | "aws:backup" => error::not_implemented(parameter, algorithm),
+        "aws:kms:dsse" | "aws:fsx" | "aws:backup" => error::not_implemented(parameter, algorithm),
         _ => {
             error::invalid_argument(parameter, algorithm, "The encryption method specified is not supported")
         }

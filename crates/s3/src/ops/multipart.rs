@@ -10,13 +10,13 @@ use ropeway_core::Time;
 use ropeway_wire::{Cx, Error};
 
 use super::get::Wanted;
-use super::{AES256, MAX_BODY, Said, authorize, canonical_id, check_acl, check_class, object_arn, write_if};
+use super::{MAX_BODY, Said, authorize, canonical_id, check_acl, check_class, object_arn, write_if};
 use crate::checksum::{self, Algorithm, declared, show_checksum};
 use crate::commands::{
     Command, Completion, FoundPart, Output, PartList, Target, ToComplete, UploadId, type_mismatch,
 };
 use crate::conditions::copy_range;
-use crate::model::{Bucket, Object, Part, Upload};
+use crate::model::{Bucket, Object, Part, Sse, Upload};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::Cause;
 use crate::vault::{Expected, Received};
@@ -45,7 +45,7 @@ pub(super) async fn create_multipart_upload(
 ) -> Result<CreateMultipartUploadOutput, Error> {
     check_key(&input.key)?;
     check_acl(input.acl.as_deref())?;
-    check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
     let tags = match &input.tagging {
         Some(header) => {
             authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
@@ -62,19 +62,22 @@ pub(super) async fn create_multipart_upload(
     let span = checksum::span(algorithm.unwrap_or(Algorithm::Crc64Nvme), input.checksum_type.as_deref())?;
     let attributes = attributes!(input)?;
     let initiator = (cx.principal.arn.clone(), cx.principal.id.clone());
-    let upload = Box::new(Upload { attributes, tags, algorithm, span, initiator });
+    let upload = Upload { attributes, tags, algorithm, span, initiator, sse: Sse::default() };
+    let upload = Box::new(upload);
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = Command::CreateUpload { target, key: input.key.clone(), upload };
-    let id = answer!(service.submit(cx, &input.bucket, command), Output::UploadBegun(id) => id);
-    Ok(CreateMultipartUploadOutput {
+    let command = Command::CreateUpload { target, key: input.key.clone(), upload, kms };
+    let submitted = service.submit(cx, &input.bucket, command);
+    let (id, sse, bucket) = answer!(submitted, Output::UploadBegun(id, sse, bucket) => (id, sse, bucket));
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id.text()),
-        server_side_encryption: Some(AES256.to_owned()),
         checksum_algorithm: algorithm.map(|algorithm| algorithm.name().to_owned()),
         checksum_type: algorithm.map(|_| span.name().to_owned()),
         ..CreateMultipartUploadOutput::default()
-    })
+    };
+    show_encryption!(output, sse, &bucket);
+    Ok(output)
 }
 
 /// The upload that a part goes to.
@@ -86,9 +89,10 @@ struct Destination {
 }
 
 impl S3Service {
-    async fn upload(&self, cx: &Cx, to: &Destination) -> Result<Box<Upload>, Error> {
+    async fn upload(&self, cx: &Cx, to: &Destination) -> Result<(Box<Upload>, Bucket), Error> {
         let command = Command::GetUpload { target: to.target.clone(), key: to.key.clone(), id: to.id };
-        Ok(answer!(self.submit(cx, &to.target.bucket, command), Output::Upload(upload) => upload))
+        let submitted = self.submit(cx, &to.target.bucket, command);
+        Ok(answer!(submitted, Output::Upload(upload, bucket) => (upload, bucket)))
     }
 
     /// Writes a part whose body has been received.
@@ -127,7 +131,7 @@ pub(super) async fn upload_part(
         number: part_number(input.part_number)?,
         key: input.key.clone(),
     };
-    let upload = service.upload(cx, &to).await?;
+    let (upload, bucket) = service.upload(cx, &to).await?;
     let body = input.body.take().unwrap_or_else(|| bytes::Bytes::new().into());
     let checksum = declared!(input)?;
     let said = Said {
@@ -144,11 +148,9 @@ pub(super) async fn upload_part(
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
     let part = service.write_part(cx, to, received).await?;
-    let mut output = UploadPartOutput {
-        e_tag: Some(quoted(&hex::encode(part.md5))),
-        server_side_encryption: Some(AES256.to_owned()),
-        ..UploadPartOutput::default()
-    };
+    let mut output =
+        UploadPartOutput { e_tag: Some(quoted(&hex::encode(part.md5))), ..UploadPartOutput::default() };
+    show_encryption!(output, upload.sse, &bucket);
     show_checksum!(output, part.checksum.algorithm, part.checksum.value);
     Ok(output)
 }
@@ -164,7 +166,7 @@ pub(super) async fn upload_part_copy(
         number: part_number(input.part_number)?,
         key: input.key.clone(),
     };
-    let upload = service.upload(cx, &to).await?;
+    let (upload, bucket) = service.upload(cx, &to).await?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
     let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
@@ -188,12 +190,13 @@ pub(super) async fn upload_part_copy(
         ..CopyPartResult::default()
     };
     show_checksum!(result, part.checksum.algorithm, part.checksum.value);
-    Ok(UploadPartCopyOutput {
+    let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id: found.version,
-        server_side_encryption: Some(AES256.to_owned()),
         ..UploadPartCopyOutput::default()
-    })
+    };
+    show_encryption!(output, upload.sse, &bucket);
+    Ok(output)
 }
 
 fn completions(parts: Option<Vec<s3::CompletedPart>>) -> Result<Vec<Completion>, Error> {
@@ -233,9 +236,9 @@ pub(super) async fn complete_multipart_upload(
         key: Some(input.key),
         e_tag: Some(quoted(&object.etag)),
         version_id: of.shown_version(object.version),
-        server_side_encryption: Some(AES256.to_owned()),
         ..CompleteMultipartUploadOutput::default()
     };
+    show_encryption!(output, object.sse, &of);
     if let Some(checksum) = object.checksum {
         output.checksum_type = Some(checksum.span.name().to_owned());
         show_checksum!(output, checksum.algorithm, checksum.value);

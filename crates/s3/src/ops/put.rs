@@ -3,10 +3,10 @@
 use ropeway_api::s3::{PutObjectInput, PutObjectOutput};
 use ropeway_wire::{Cx, Error};
 
-use super::{AES256, Said, authorize, check_acl, check_class, object_arn, write_if};
+use super::{Said, authorize, check_acl, check_class, object_arn, write_if};
 use crate::checksum::{declared, show_checksum};
 use crate::commands::{Command, Output, Target, WriteIf};
-use crate::model::{Attributes, Body, Object, Tag};
+use crate::model::{Attributes, Body, Bucket, Object, Sse, Tag};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::{Cause, Event};
 use crate::vault::{CHUNK, Received};
@@ -22,7 +22,7 @@ pub(super) async fn put_object(
 ) -> Result<PutObjectOutput, Error> {
     check_key(&input.key)?;
     check_acl(input.acl.as_deref())?;
-    check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
     let tags = match &input.tagging {
         Some(header) => {
             authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
@@ -47,14 +47,14 @@ pub(super) async fn put_object(
         service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let (object, version_id) =
-        service.write(cx, target, &input.key, received, attributes, tags, only_if, Event::Put).await?;
+    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Put, kms };
+    let (object, bucket) = service.write(cx, writing, received).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(quoted(&object.etag)),
-        version_id,
-        server_side_encryption: Some(AES256.to_owned()),
+        version_id: bucket.shown_version(object.version),
         ..PutObjectOutput::default()
     };
+    show_encryption!(output, object.sse, &bucket);
     if let Some(checksum) = object.checksum {
         output.checksum_type = Some(checksum.span.name().to_owned());
         show_checksum!(output, checksum.algorithm, checksum.value);
@@ -62,46 +62,51 @@ pub(super) async fn put_object(
     Ok(output)
 }
 
+/// An object that is to be written, but for its body.
+pub(super) struct Writing {
+    pub target: Target,
+    pub key: String,
+    pub attributes: Attributes,
+    pub tags: Vec<Tag>,
+    pub only_if: WriteIf,
+    pub event: Event,
+    /// Whether KMS is asked for, or something else.
+    pub kms: Option<bool>,
+}
+
 impl S3Service {
-    /// Writes an object whose body has been received; gives its version too, where objects have versions.
-    #[allow(clippy::too_many_arguments, reason = "each is another thing that an object consists of")]
+    /// Writes an object whose body has been received.
     pub(super) async fn write(
         &self,
         cx: &Cx,
-        target: Target,
-        key: &str,
+        what: Writing,
         received: Received,
-        attributes: Attributes,
-        tags: Vec<Tag>,
-        only_if: WriteIf,
-        event: Event,
-    ) -> Result<(Object, Option<String>), Error> {
+    ) -> Result<(Object, Bucket), Error> {
         let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
         let object = Object {
             size: sealed.size,
             etag: hex::encode(md5),
             modified: cx.now,
-            attributes,
+            attributes: what.attributes,
             checksum: Some(checksum),
-            tags,
+            tags: what.tags,
             body: Body::Whole(sealed.clone()),
             version: None,
+            sse: Sse::default(),
         };
-        let bucket = target.bucket.clone();
+        let bucket = what.target.bucket.clone();
         let command = Command::Put {
-            target,
-            key: key.to_owned(),
+            target: what.target,
+            key: what.key,
             object: Box::new(object),
             inline,
-            only_if,
-            event,
+            only_if: what.only_if,
+            event: what.event,
             cause: Cause::of(cx),
+            kms: what.kms,
         };
         match self.submit(cx, &bucket, command).await {
-            Ok(Output::Object(object, _, bucket)) => {
-                let version = bucket.shown_version(object.version);
-                Ok((*object, version))
-            }
+            Ok(Output::Object(object, _, bucket)) => Ok((*object, bucket)),
             Ok(_) => Err(crate::error::internal("a command with another one's answer")),
             Err(error) => {
                 // After a 5xx the row may be there all the same.

@@ -10,9 +10,9 @@ use ropeway_api::s3::{
 };
 use ropeway_wire::{Cx, Error};
 
-use super::{AES256, content_md5, encryption_refused};
+use super::{AES256, KMS, content_md5, encryption_refused};
 use crate::checksum::Algorithm;
-use crate::commands::{Command, Output};
+use crate::commands::{Command, Output, Setting};
 use crate::model::{Encryption, Versioning};
 use crate::{S3Service, error, policy, target};
 
@@ -22,6 +22,11 @@ pub(super) fn check_said(md5: Option<&str>, algorithm: Option<&str>) -> Result<(
     algorithm.map(Algorithm::parse).transpose().map(|_| ())
 }
 
+pub(super) fn no_such_policy(bucket: &str) -> Error {
+    Error::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+        .with_member("BucketName", bucket)
+}
+
 pub(super) async fn get_bucket_policy(
     service: &S3Service,
     cx: &Cx,
@@ -29,10 +34,7 @@ pub(super) async fn get_bucket_policy(
 ) -> Result<GetBucketPolicyOutput, Error> {
     let command = Command::GetPolicy(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
     let policy = answer!(service.submit(cx, &input.bucket, command), Output::Policy(policy) => policy);
-    let policy = policy.ok_or_else(|| {
-        Error::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
-            .with_member("BucketName", &input.bucket)
-    })?;
+    let policy = policy.ok_or_else(|| no_such_policy(&input.bucket))?;
     Ok(GetBucketPolicyOutput { policy: Some(policy) })
 }
 
@@ -63,9 +65,8 @@ pub(super) async fn get_bucket_versioning(
     cx: &Cx,
     input: GetBucketVersioningInput,
 ) -> Result<GetBucketVersioningOutput, Error> {
-    let command = Command::HeadBucket(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
-    let bucket = answer!(service.submit(cx, &input.bucket, command), Output::Bucket(bucket) => bucket);
-    let status = bucket.versioning.map(|versioning| match versioning {
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let status = service.bucket(cx, target).await?.versioning.map(|versioning| match versioning {
         Versioning::Enabled => "Enabled".to_owned(),
         Versioning::Suspended => "Suspended".to_owned(),
     });
@@ -96,7 +97,7 @@ pub(super) async fn put_bucket_versioning(
         }
     };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::SetVersioning(target, state)).await?;
+    service.configure(cx, target, Setting::Versioning(state)).await?;
     Ok(PutBucketVersioningOutput::default())
 }
 
@@ -105,11 +106,13 @@ pub(super) async fn get_bucket_encryption(
     cx: &Cx,
     input: GetBucketEncryptionInput,
 ) -> Result<GetBucketEncryptionOutput, Error> {
-    let command = Command::GetEncryption(target(cx, &input.bucket, input.expected_bucket_owner.as_ref()));
-    let rule = answer!(service.submit(cx, &input.bucket, command), Output::Encryption(rule) => rule);
     // Without a rule of its own, a bucket has S3's: every object is encrypted with SSE-S3.
-    let bucket_key = rule.map_or(Some(false), |rule| rule.bucket_key);
-    let by_default = ServerSideEncryptionByDefault { sse_algorithm: AES256.to_owned() };
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let by_default = Encryption { kms: false, bucket_key: Some(false) };
+    let rule = service.bucket(cx, target).await?.encryption.unwrap_or(by_default);
+    let bucket_key = rule.bucket_key;
+    let sse_algorithm = if rule.kms { KMS } else { AES256 }.to_owned();
+    let by_default = ServerSideEncryptionByDefault { sse_algorithm };
     let rule = ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(by_default),
         bucket_key_enabled: bucket_key,
@@ -128,12 +131,14 @@ pub(super) async fn put_bucket_encryption(
     let mut rules = input.server_side_encryption_configuration.rules.into_iter();
     let (Some(rule), None) = (rules.next(), rules.next()) else { return Err(error::malformed_xml()) };
     let by_default = rule.apply_server_side_encryption_by_default.ok_or_else(error::malformed_xml)?;
-    if by_default.sse_algorithm != AES256 {
-        return Err(encryption_refused("SSEAlgorithm", &by_default.sse_algorithm));
-    }
+    let kms = match by_default.sse_algorithm.as_str() {
+        AES256 => false,
+        KMS => true,
+        other => return Err(encryption_refused("SSEAlgorithm", other)),
+    };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let rule = Encryption { bucket_key: rule.bucket_key_enabled };
-    service.submit(cx, &input.bucket, Command::SetEncryption(target, Some(rule))).await?;
+    let rule = Encryption { kms, bucket_key: rule.bucket_key_enabled };
+    service.configure(cx, target, Setting::Encryption(Some(rule))).await?;
     Ok(PutBucketEncryptionOutput::default())
 }
 
@@ -143,6 +148,6 @@ pub(super) async fn delete_bucket_encryption(
     input: DeleteBucketEncryptionInput,
 ) -> Result<DeleteBucketEncryptionOutput, Error> {
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::SetEncryption(target, None)).await?;
+    service.configure(cx, target, Setting::Encryption(None)).await?;
     Ok(DeleteBucketEncryptionOutput::default())
 }

@@ -19,7 +19,7 @@ pub(super) fn tags_of(tags: Vec<s3::Tag>) -> Vec<Tag> {
     tags.into_iter().map(|tag| Tag { key: tag.key, value: tag.value }).collect()
 }
 
-fn shown(tags: Vec<Tag>) -> Vec<s3::Tag> {
+pub(super) fn shown(tags: Vec<Tag>) -> Vec<s3::Tag> {
     tags.into_iter().map(|tag| s3::Tag { key: tag.key, value: tag.value }).collect()
 }
 

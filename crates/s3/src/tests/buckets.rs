@@ -124,6 +124,11 @@ async fn policies_reach_the_gate() {
         policy: policy.into(),
         ..Default::default()
     };
+    let error = world.service.put_bucket_policy(&world.cx, put(policy)).await.unwrap_err();
+    assert_eq!((error.status, &*error.code), (403, "AccessDenied"));
+    assert!(error.message.contains("BlockPublicPolicy"), "{}", error.message);
+    let open = DeletePublicAccessBlockInput { bucket: BUCKET.into(), ..Default::default() };
+    world.service.delete_public_access_block(&world.cx, open).await.unwrap();
     world.service.put_bucket_policy(&world.cx, put(policy)).await.unwrap();
     assert_eq!(world.gate.policies.lock().unwrap()["arn:aws:s3:::bucket"], policy);
     assert_eq!(
@@ -162,9 +167,9 @@ async fn encryption_is_always_on() {
     };
     world.service.put_bucket_encryption(&world.cx, put("AES256")).await.unwrap();
     assert_eq!(algorithm().await, ("AES256".into(), Some(true)));
-    let error = world.service.put_bucket_encryption(&world.cx, put("aws:kms")).await.unwrap_err();
+    let error = world.service.put_bucket_encryption(&world.cx, put("aws:kms:dsse")).await.unwrap_err();
     assert_eq!((error.status, &*error.code), (501, "NotImplemented"));
-    assert!(error.message.contains("aws:kms"));
+    assert!(error.message.contains("aws:kms:dsse"));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Through the generated trait, over the store in memory and the embedded one.
 
 mod buckets;
+mod lifecycle;
 mod listing;
 mod model;
 mod multipart;

@@ -24,7 +24,8 @@ pub fn run(root: &Path, check: bool) -> Result<(), String> {
     let mut services = inventory::beginning();
     for (id, overlay) in &overlays {
         let data = python::botocore_data(root, BOTOCORE)?;
-        let model = load(&data, &overlay.model)?;
+        let mut model = load(&data, &overlay.model)?;
+        model.add_headers(&overlay.headers).map_err(|e| format!("{id}: {e}"))?;
         let query = match &overlay.query_names_from {
             Some(version) => Some(load(&python::botocore_data(root, version)?, &overlay.model)?),
             None => None,

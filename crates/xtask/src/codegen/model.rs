@@ -13,6 +13,28 @@ pub struct Model {
     pub shapes: BTreeMap<String, Shape>,
 }
 
+impl Model {
+    /// Adds request headers, as plain strings, to structures that lack them.
+    pub fn add_headers(&mut self, headers: &BTreeMap<String, String>) -> Result<(), String> {
+        let plain =
+            |shape: &Shape| shape.kind == "string" && shape.values.is_empty() && shape.pattern.is_none();
+        let text = self.shapes.iter().find(|(_, shape)| plain(shape)).map(|(name, _)| name.clone());
+        for (path, header) in headers {
+            let text = text.clone().ok_or("the model has no plain string")?;
+            let (shape, member) = path.split_once('.').ok_or_else(|| format!("{path} names no member"))?;
+            let shape = self.shapes.get_mut(shape).ok_or_else(|| format!("there is no {shape}"))?;
+            let reference = Reference {
+                shape: text,
+                location: Some("header".to_owned()),
+                location_name: Some(header.clone()),
+                ..Reference::default()
+            };
+            shape.members.0.push((member.to_owned(), reference));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {

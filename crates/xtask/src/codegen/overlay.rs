@@ -32,6 +32,9 @@ pub struct Overlay {
     /// As `check_enums`, for lengths, ranges and patterns.
     #[serde(default = "yes")]
     pub check_limits: bool,
+    /// `Shape.Member` = header: request headers that the service documents and the model leaves out.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
     /// `Shape.Member` = reason: refused by name when present.
     #[serde(default)]
     pub refuse: BTreeMap<String, String>,

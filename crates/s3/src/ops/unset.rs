@@ -1,0 +1,99 @@
+//! Configurations of buckets that are not implemented: a PUT is refused by name, and a GET answers as S3
+//! does for a bucket that has none.
+
+use ropeway_api::s3::*;
+use ropeway_wire::{Cx, Error};
+
+use super::settings::check_said;
+use crate::{S3Service, error, target};
+
+fn missing(code: &'static str, message: &str) -> Error {
+    Error::new(404, code, message)
+}
+
+fn no_configuration() -> Error {
+    missing("NoSuchConfiguration", "The specified configuration does not exist.")
+}
+
+/// Operations that look whether the bucket is there, and answer always the same.
+macro_rules! unset {
+    ($($operation:ident: $input:ident -> $output:ident = $answer:expr;)*) => {
+        $(pub(super) async fn $operation(
+            service: &S3Service,
+            cx: &Cx,
+            input: $input,
+        ) -> Result<$output, Error> {
+            let found = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+            service.bucket(cx, found).await?;
+            $answer
+        })*
+    };
+}
+
+unset! {
+    delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput
+        = Ok(DeleteBucketReplicationOutput::default());
+    delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput
+        = Ok(DeleteBucketWebsiteOutput::default());
+    get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput
+        -> GetBucketAccelerateConfigurationOutput = Ok(GetBucketAccelerateConfigurationOutput::default());
+    get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput
+        -> GetBucketAnalyticsConfigurationOutput = Err(no_configuration());
+    get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput
+        -> GetBucketIntelligentTieringConfigurationOutput = Err(no_configuration());
+    get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput
+        -> GetBucketInventoryConfigurationOutput = Err(no_configuration());
+    get_bucket_logging: GetBucketLoggingInput -> GetBucketLoggingOutput
+        = Ok(GetBucketLoggingOutput::default());
+    get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput
+        -> GetBucketMetricsConfigurationOutput = Err(no_configuration());
+    get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput
+        = Err(missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found"));
+    get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput
+        = Ok(GetBucketRequestPaymentOutput { payer: Some("BucketOwner".to_owned()) });
+    get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput = Err(missing(
+        "NoSuchWebsiteConfiguration",
+        "The specified bucket does not have a website configuration",
+    ));
+    get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput
+        = Err(missing(
+            "ObjectLockConfigurationNotFoundError",
+            "Object Lock configuration does not exist for this bucket",
+        ));
+    list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput
+        -> ListBucketAnalyticsConfigurationsOutput = Ok(ListBucketAnalyticsConfigurationsOutput {
+            is_truncated: Some(false),
+            ..Default::default()
+        });
+    list_bucket_intelligent_tiering_configurations: ListBucketIntelligentTieringConfigurationsInput
+        -> ListBucketIntelligentTieringConfigurationsOutput
+        = Ok(ListBucketIntelligentTieringConfigurationsOutput {
+            is_truncated: Some(false),
+            ..Default::default()
+        });
+    list_bucket_inventory_configurations: ListBucketInventoryConfigurationsInput
+        -> ListBucketInventoryConfigurationsOutput = Ok(ListBucketInventoryConfigurationsOutput {
+            is_truncated: Some(false),
+            ..Default::default()
+        });
+    list_bucket_metrics_configurations: ListBucketMetricsConfigurationsInput
+        -> ListBucketMetricsConfigurationsOutput = Ok(ListBucketMetricsConfigurationsOutput {
+            is_truncated: Some(false),
+            ..Default::default()
+        });
+}
+
+pub(super) async fn put_bucket_request_payment(
+    service: &S3Service,
+    cx: &Cx,
+    input: PutBucketRequestPaymentInput,
+) -> Result<PutBucketRequestPaymentOutput, Error> {
+    check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
+    match input.request_payment_configuration.payer.as_str() {
+        "BucketOwner" => {}
+        "Requester" => return Err(error::not_implemented("Payer", "Requester")),
+        _ => return Err(error::malformed_xml()),
+    }
+    service.bucket(cx, target(cx, &input.bucket, input.expected_bucket_owner.as_ref())).await?;
+    Ok(PutBucketRequestPaymentOutput::default())
+}
