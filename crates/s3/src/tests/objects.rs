@@ -282,7 +282,7 @@ async fn what_is_not_implemented_is_refused_by_name() {
     };
     let class = PutObjectInput { storage_class: Some("GLACIER".into()), ..put("k", b"") };
     assert_eq!(refused(class).await, (501, "NotImplemented".into()));
-    let kms = PutObjectInput { server_side_encryption: Some("aws:kms".into()), ..put("k", b"") };
+    let kms = PutObjectInput { server_side_encryption: Some("aws:kms:dsse".into()), ..put("k", b"") };
     assert_eq!(refused(kms).await, (501, "NotImplemented".into()));
     let acl = PutObjectInput { acl: Some("public-read".into()), ..put("k", b"") };
     assert_eq!(refused(acl).await, (400, "AccessControlListNotSupported".into()));
