@@ -167,6 +167,22 @@ def test_a_backup_of_what_came(streams):
                                             ExtendedS3DestinationUpdate={"S3BackupMode": "Disabled"})
 
 
+def test_records_are_sealed_on_disk(streams):
+    name = streams.create(**processors(DELIMITER))
+    streams.firehose.start_delivery_stream_encryption(DeliveryStreamName=name)
+    assert streams.describe(name)["DeliveryStreamEncryptionConfiguration"] == {"KeyType": "AWS_OWNED_CMK", "Status": "ENABLED"}
+    put = streams.firehose.put_record(DeliveryStreamName=name, Record={"Data": b"secret"})
+    assert put["Encrypted"] is True
+    streams.firehose.stop_delivery_stream_encryption(DeliveryStreamName=name)
+    assert streams.describe(name)["DeliveryStreamEncryptionConfiguration"] == {"Status": "DISABLED"}
+    with pytest.raises(ClientError, match="CUSTOMER_MANAGED_CMK"):
+        streams.firehose.start_delivery_stream_encryption(DeliveryStreamName=name, DeliveryStreamEncryptionConfigurationInput={
+            "KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": "arn:aws:kms:eu-central-1:000000000000:key/k"})
+    streams.server.restart_after_kill()
+    streams.server.advance(61)
+    assert list(streams.delivered().values()) == [b"secret\n"]
+
+
 # It tells that it was reached, then takes its time: the server is killed meanwhile.
 SLOW = """
 import base64, boto3, os, time
@@ -229,6 +245,7 @@ Resources:
     Type: AWS::KinesisFirehose::DeliveryStream
     Properties:
       DeliveryStreamType: DirectPut
+      DeliveryStreamEncryptionConfigurationInput: {KeyType: AWS_OWNED_CMK}
       ExtendedS3DestinationConfiguration:
         BucketARN: !GetAtt Archive.Arn
         RoleARN: !GetAtt Delivery.Arn
@@ -266,7 +283,11 @@ def test_a_template_with_processors_and_partitions(own):
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     outputs = deploy(cloudformation.create_stack, TEMPLATE.replace("BACKUP", "raw/"))
-    outputs = deploy(cloudformation.update_stack, TEMPLATE.replace("BACKUP", "source/"))
+    sealed = lambda: firehose.describe_delivery_stream(DeliveryStreamName=outputs["Stream"])["DeliveryStreamDescription"]["DeliveryStreamEncryptionConfiguration"]["Status"]
+    assert sealed() == "ENABLED"
+    changed = TEMPLATE.replace("BACKUP", "source/").replace("      DeliveryStreamEncryptionConfigurationInput: {KeyType: AWS_OWNED_CMK}\n", "")
+    outputs = deploy(cloudformation.update_stack, changed)
+    assert sealed() == "DISABLED"
     for n in range(4):
         firehose.put_record(DeliveryStreamName=outputs["Stream"], Record={"Data": json.dumps({"customer": n % 2}).encode()})
     own.advance(61)

@@ -25,10 +25,7 @@ pub static SERVICE: Service = Service {
     validation: ("ValidationException", 400),
     denial: ("AccessDeniedException", 400),
     operations: OPERATIONS,
-    refused_operations: &[
-        RefusedOperation { name: "StartDeliveryStreamEncryption", method: "POST", uri: "/" },
-        RefusedOperation { name: "StopDeliveryStreamEncryption", method: "POST", uri: "/" },
-    ],
+    refused_operations: &[],
 };
 
 static OPERATIONS: &[Operation] = &[
@@ -113,6 +110,40 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "StartDeliveryStreamEncryption",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new(
+            "StartDeliveryStreamEncryptionInput",
+            &schemas::START_DELIVERY_STREAM_ENCRYPTION_INPUT,
+        ),
+        output: Member::new(
+            "StartDeliveryStreamEncryptionOutput",
+            &schemas::START_DELIVERY_STREAM_ENCRYPTION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("firehose:StartDeliveryStreamEncryption"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "StopDeliveryStreamEncryption",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new(
+            "StopDeliveryStreamEncryptionInput",
+            &schemas::STOP_DELIVERY_STREAM_ENCRYPTION_INPUT,
+        ),
+        output: Member::new(
+            "StopDeliveryStreamEncryptionOutput",
+            &schemas::STOP_DELIVERY_STREAM_ENCRYPTION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("firehose:StopDeliveryStreamEncryption"),
+        checksum_required: false,
+    },
+    Operation {
         name: "TagDeliveryStream",
         method: "POST",
         uri: "/",
@@ -184,6 +215,16 @@ pub trait Firehose: Send + Sync + 'static {
         cx: &Cx,
         input: PutRecordBatchInput,
     ) -> impl Future<Output = Result<PutRecordBatchOutput, ropeway_wire::Error>> + Send;
+    fn start_delivery_stream_encryption(
+        &self,
+        cx: &Cx,
+        input: StartDeliveryStreamEncryptionInput,
+    ) -> impl Future<Output = Result<StartDeliveryStreamEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn stop_delivery_stream_encryption(
+        &self,
+        cx: &Cx,
+        input: StopDeliveryStreamEncryptionInput,
+    ) -> impl Future<Output = Result<StopDeliveryStreamEncryptionOutput, ropeway_wire::Error>> + Send;
     fn tag_delivery_stream(
         &self,
         cx: &Cx,
@@ -246,6 +287,18 @@ impl<S: Firehose> Dispatch for FirehoseDispatch<S> {
                     service.put_record_batch(&cx, input).await
                 }))
             }
+            "StartDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: StartDeliveryStreamEncryptionInput| async move {
+                    service.start_delivery_stream_encryption(&cx, input).await
+                },
+            )),
+            "StopDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: StopDeliveryStreamEncryptionInput| async move {
+                    service.stop_delivery_stream_encryption(&cx, input).await
+                },
+            )),
             "TagDeliveryStream" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: TagDeliveryStreamInput| async move {
                     service.tag_delivery_stream(&cx, input).await
@@ -308,6 +361,18 @@ impl<S: Firehose> Dispatch for FirehoseDispatch<S> {
                     service.put_record_batch(&cx, input).await
                 }))
             }
+            "StartDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: StartDeliveryStreamEncryptionInput| async move {
+                    service.start_delivery_stream_encryption(&cx, input).await
+                },
+            )),
+            "StopDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: StopDeliveryStreamEncryptionInput| async move {
+                    service.stop_delivery_stream_encryption(&cx, input).await
+                },
+            )),
             "TagDeliveryStream" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: TagDeliveryStreamInput| async move {
@@ -435,6 +500,7 @@ impl Encode for CloudWatchLoggingOptions {
 pub struct CreateDeliveryStreamInput {
     pub delivery_stream_name: String,
     pub delivery_stream_type: Option<String>,
+    pub delivery_stream_encryption_configuration_input: Option<DeliveryStreamEncryptionConfigurationInput>,
     pub s3_destination_configuration: Option<S3DestinationConfiguration>,
     pub extended_s3_destination_configuration: Option<ExtendedS3DestinationConfiguration>,
     pub tags: Option<Vec<Tag>>,
@@ -447,6 +513,7 @@ impl Decode for CreateDeliveryStreamInput {
             match index {
                 0 => out.delivery_stream_name = Decode::decode(d)?,
                 1 => out.delivery_stream_type = Some(Decode::decode(d)?),
+                4 => out.delivery_stream_encryption_configuration_input = Some(Decode::decode(d)?),
                 5 => out.s3_destination_configuration = Some(Decode::decode(d)?),
                 6 => out.extended_s3_destination_configuration = Some(Decode::decode(d)?),
                 12 => out.tags = Some(Decode::decode(d)?),
@@ -465,7 +532,7 @@ impl Encode for CreateDeliveryStreamInput {
             self.delivery_stream_type.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
-            None,
+            self.delivery_stream_encryption_configuration_input.as_ref().map(|v| v as &dyn Encode),
             self.s3_destination_configuration.as_ref().map(|v| v as &dyn Encode),
             self.extended_s3_destination_configuration.as_ref().map(|v| v as &dyn Encode),
             None,
@@ -646,6 +713,33 @@ impl Encode for DeliveryStreamEncryptionConfiguration {
             self.status.as_ref().map(|v| v as &dyn Encode),
             self.failure_description.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryStreamEncryptionConfigurationInput {
+    pub key_arn: Option<String>,
+    pub key_type: String,
+}
+
+impl Decode for DeliveryStreamEncryptionConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.key_arn = Some(Decode::decode(d)?),
+                1 => out.key_type = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeliveryStreamEncryptionConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.key_arn.as_ref().map(|v| v as &dyn Encode), Some(&self.key_type)]);
     }
 }
 
@@ -1592,6 +1686,91 @@ impl Encode for SourceDescription {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct StartDeliveryStreamEncryptionInput {
+    pub delivery_stream_name: String,
+    pub delivery_stream_encryption_configuration_input: Option<DeliveryStreamEncryptionConfigurationInput>,
+}
+
+impl Decode for StartDeliveryStreamEncryptionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.delivery_stream_name = Decode::decode(d)?,
+                1 => out.delivery_stream_encryption_configuration_input = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for StartDeliveryStreamEncryptionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.delivery_stream_name),
+            self.delivery_stream_encryption_configuration_input.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StartDeliveryStreamEncryptionOutput {}
+impl Decode for StartDeliveryStreamEncryptionOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for StartDeliveryStreamEncryptionOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StopDeliveryStreamEncryptionInput {
+    pub delivery_stream_name: String,
+}
+
+impl Decode for StopDeliveryStreamEncryptionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.delivery_stream_name = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for StopDeliveryStreamEncryptionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.delivery_stream_name)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StopDeliveryStreamEncryptionOutput {}
+impl Decode for StopDeliveryStreamEncryptionOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for StopDeliveryStreamEncryptionOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Tag {
     pub key: String,
     pub value: Option<String>,
@@ -1878,6 +2057,40 @@ impl Input for PutRecordBatchInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for StartDeliveryStreamEncryptionInput {
+    type Output = StartDeliveryStreamEncryptionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "StartDeliveryStreamEncryption";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:firehose:{}:{}:deliverystream/{}",
+            cx.region,
+            cx.account,
+            self.delivery_stream_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for StopDeliveryStreamEncryptionInput {
+    type Output = StopDeliveryStreamEncryptionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "StopDeliveryStreamEncryption";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!(
+            "arn:aws:firehose:{}:{}:deliverystream/{}",
+            cx.region,
+            cx.account,
+            self.delivery_stream_name.as_str()
+        )]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for TagDeliveryStreamInput {
     type Output = TagDeliveryStreamOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -1999,7 +2212,10 @@ pub mod schemas {
                 Member::new("DeliveryStreamType", &schemas::DELIVERY_STREAM_TYPE),
                 Member::new("DirectPutSourceConfiguration", &schema::STRING).refused(),
                 Member::new("KinesisStreamSourceConfiguration", &schema::STRING).refused(),
-                Member::new("DeliveryStreamEncryptionConfigurationInput", &schema::STRING).refused(),
+                Member::new(
+                    "DeliveryStreamEncryptionConfigurationInput",
+                    &schemas::DELIVERY_STREAM_ENCRYPTION_CONFIGURATION_INPUT,
+                ),
                 Member::new("S3DestinationConfiguration", &schemas::S3_DESTINATION_CONFIGURATION),
                 Member::new(
                     "ExtendedS3DestinationConfiguration",
@@ -2110,6 +2326,18 @@ pub mod schemas {
                 Member::new("KeyType", &schemas::KEY_TYPE),
                 Member::new("Status", &schemas::DELIVERY_STREAM_ENCRYPTION_STATUS),
                 Member::new("FailureDescription", &schemas::FAILURE_DESCRIPTION),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELIVERY_STREAM_ENCRYPTION_CONFIGURATION_INPUT: Schema = Schema {
+        name: "DeliveryStreamEncryptionConfigurationInput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("KeyARN", &schemas::AWSKMS_KEY_ARN_FOR_SSE),
+                Member::new("KeyType", &schemas::KEY_TYPE).required(),
             ],
             payload: None,
         },
@@ -2820,6 +3048,42 @@ pub mod schemas {
             ],
             payload: None,
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static START_DELIVERY_STREAM_ENCRYPTION_INPUT: Schema = Schema {
+        name: "StartDeliveryStreamEncryptionInput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DeliveryStreamName", &schemas::DELIVERY_STREAM_NAME).required(),
+                Member::new(
+                    "DeliveryStreamEncryptionConfigurationInput",
+                    &schemas::DELIVERY_STREAM_ENCRYPTION_CONFIGURATION_INPUT,
+                ),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static START_DELIVERY_STREAM_ENCRYPTION_OUTPUT: Schema = Schema {
+        name: "StartDeliveryStreamEncryptionOutput",
+        kind: Kind::Structure { members: &[], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STOP_DELIVERY_STREAM_ENCRYPTION_INPUT: Schema = Schema {
+        name: "StopDeliveryStreamEncryptionInput",
+        kind: Kind::Structure {
+            members: &[Member::new("DeliveryStreamName", &schemas::DELIVERY_STREAM_NAME).required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static STOP_DELIVERY_STREAM_ENCRYPTION_OUTPUT: Schema = Schema {
+        name: "StopDeliveryStreamEncryptionOutput",
+        kind: Kind::Structure { members: &[], payload: None },
         constraints: Constraints::NONE,
     };
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use ropeway_api::lambda::InvokeInput;
 use ropeway_api::s3::PutObjectInput;
+use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome, Trace};
 use ropeway_wire::{ByteStream, Cx, Error, Gate, Keys, Roles, Services};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -39,18 +40,31 @@ pub struct FirehoseActor {
     services: Arc<Services>,
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
+    master: MasterKey,
     memory: Semaphore,
 }
 
 impl FirehoseActor {
     /// An actor that puts objects by `services`, asked for by `gate` as roles that `roles` knows.
-    pub fn new(core: Core, services: Arc<Services>, gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Self {
-        FirehoseActor { core, services, gate, roles, memory: Semaphore::new(IN_MEMORY as usize) }
+    /// `master` opens the records that are sealed.
+    pub fn new(
+        core: Core,
+        services: Arc<Services>,
+        gate: Arc<dyn Gate>,
+        roles: Arc<dyn Roles>,
+        master: MasterKey,
+    ) -> Self {
+        FirehoseActor { core, services, gate, roles, master, memory: Semaphore::new(IN_MEMORY as usize) }
     }
 
     /// The core that it runs in.
     pub fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// A flush's records.
+    pub fn records(&self, flush: &Flush) -> Records {
+        Records::new(self.core.clone(), &self.master, flush.clone())
     }
 
     async fn deliver(&self, flush: Flush) -> Outcome {
@@ -63,7 +77,10 @@ impl FirehoseActor {
             Ok(()) => return Outcome::Done(Bytes::new()),
             Err(error) => error,
         };
-        self.report(&flush, &to, &log::of_s3(&error), None).await;
+        // What is the server's own trouble is in its log.
+        if error.is_sender_fault() {
+            self.report(&flush, &to, &log::of_s3(&error), None).await;
+        }
         let age = self.core.clock().now().secs() - flush.closed.secs();
         let partitioning = flush.destination.partitioning.as_ref().filter(|said| said.enabled);
         let most = partitioning.map_or(RETRIED_FOR, |said| i64::from(said.retry_seconds));
@@ -107,7 +124,7 @@ impl FirehoseActor {
             false => prefixes.object(flush.opened, &flush.random),
             true => prefixes.error(flush.opened, &flush.random, DELIVERY_FAILED),
         };
-        let records = Records::new(self.core.clone(), flush.clone());
+        let records = self.records(flush);
         let compression = flush.destination.compression;
         if compression == Compression::None {
             let key = format!("{prefix}{}{}", flush.name, flush.destination.extension);

@@ -18,7 +18,7 @@ use crate::model::{Destination, Flush};
 use crate::prefix::{DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes};
 use crate::process::Plan;
 use crate::process::transform::{self, Batch, Failure, Item, Transformation};
-use crate::records::{Record, Records};
+use crate::records::Record;
 
 /// Bytes that are held before they are put.
 const MAX_HELD: usize = 128 * 1024 * 1024;
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
 
     /// Processes and puts every record.
     pub async fn run(mut self) -> Result<(), Error> {
-        let mut records = Records::new(self.actor.core().clone(), self.flush.clone());
+        let mut records = self.actor.records(self.flush);
         while let Some(page) = records.next().await? {
             for record in page {
                 self.take(record).await?;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ropeway_core::keys::{KeyBuilder, Scope, Space};
+use ropeway_core::seal::{MasterKey, SealKey};
 
 use crate::model::Way;
 
@@ -42,6 +43,11 @@ impl StreamName {
     /// The ARN.
     pub fn arn(&self) -> String {
         format!("arn:aws:firehose:{}:{}:deliverystream/{}", self.scope.region, self.scope.account, self.name)
+    }
+
+    /// The key that seals its records.
+    pub fn seal_key(&self, master: &MasterKey) -> SealKey {
+        master.derive(&format!("firehose/{}", self.arn()))
     }
 
     /// Key of the stream's row.

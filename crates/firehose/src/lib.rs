@@ -9,6 +9,8 @@
 //!   object's first record was accepted.
 //! - What processors do with records is done when they are delivered, and again if they are delivered again. A
 //!   record that cannot be processed is delivered under the prefix of errors.
+//! - With server-side encryption, records are sealed on disk by a key of the stream's own, derived from the
+//!   master key; those that came before it was switched on stay as they are until they are delivered.
 //! - With a backup, each record goes two ways, and stays on disk for each until it is there.
 //!
 //! What holds at any time:
@@ -35,6 +37,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId};
 use ropeway_wire::{Gate, Roles};
 
@@ -43,12 +46,13 @@ pub use commands::FirehoseMachine;
 pub use ops::Firehose;
 
 /// The machines' factory, for `ropeway_core::Builder::machine`. What other services put is judged by
-/// `gate`, as the role that they act as, which `roles` knows.
+/// `gate`, as the role that they act as, which `roles` knows; `master` seals records.
 pub fn machine(
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
+    master: MasterKey,
 ) -> impl Fn(ShardId) -> FirehoseMachine + Send + Sync + 'static {
-    move |_| FirehoseMachine::new(Arc::clone(&gate), Arc::clone(&roles))
+    move |_| FirehoseMachine::new(Arc::clone(&gate), Arc::clone(&roles), master.clone())
 }
 
 /// The service, over a running core; `roles` tells whether it may act as a destination's role.

@@ -30,6 +30,8 @@ pub struct Stream {
     pub tags: BTreeMap<String, String>,
     /// Tells the records that wait for their backup from those that wait for their delivery.
     pub backup_id: u64,
+    /// Whether records are sealed from now on.
+    pub sealed: bool,
 }
 
 /// Which of a stream's two ways a record goes: it is kept for each on its own, until it is there.

@@ -1,10 +1,12 @@
 //! Reads the records of a flush, page by page.
 
 use bytes::{Bytes, BytesMut};
+use ropeway_core::seal::{MasterKey, SealKey};
 use ropeway_core::{Core, Fault, Time, Trace};
 use ropeway_wire::Error;
 
 use crate::commands::{Command, FirehoseMachine, Output};
+use crate::keys;
 use crate::model::Flush;
 
 /// About how many bytes of records are read at once.
@@ -24,6 +26,7 @@ pub struct Record {
 /// Reads a flush's records.
 pub struct Records {
     core: Core,
+    key: SealKey,
     flush: Flush,
     after: Option<(u64, u32)>,
     /// The record whose pieces are being read: its number, when it was accepted, what it says so far.
@@ -33,8 +36,8 @@ pub struct Records {
 
 impl Records {
     /// Reads from the first record on.
-    pub fn new(core: Core, flush: Flush) -> Self {
-        Records { core, flush, after: None, begun: None, ended: false }
+    pub fn new(core: Core, master: &MasterKey, flush: Flush) -> Self {
+        Records { core, key: flush.stream.seal_key(master), flush, after: None, begun: None, ended: false }
     }
 
     /// The next records; `None` at their end.
@@ -63,11 +66,19 @@ impl Records {
         let mut out = Vec::new();
         for piece in pieces {
             self.after = Some((piece.record, piece.piece));
+            let bytes = match piece.sealed {
+                false => piece.bytes,
+                true => {
+                    let scope = &self.flush.stream.scope;
+                    let row = keys::record(scope, self.flush.id, piece.record, piece.piece);
+                    Bytes::from(self.key.open(&row, &piece.bytes)?)
+                }
+            };
             match &mut self.begun {
-                Some((number, _, data)) if *number == piece.record => data.extend_from_slice(&piece.bytes),
+                Some((number, _, data)) if *number == piece.record => data.extend_from_slice(&bytes),
                 _ => {
                     out.extend(self.whole());
-                    self.begun = Some((piece.record, piece.accepted, BytesMut::from(&*piece.bytes)));
+                    self.begun = Some((piece.record, piece.accepted, BytesMut::from(&*bytes)));
                 }
             }
         }

@@ -58,7 +58,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
         .machine(ropeway_sns::machine(Arc::clone(&gate)))
         .machine(ropeway_s3::machine(Arc::clone(&gate)))
-        .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles)))
+        .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles), master.clone()))
         .machine(ropeway_logs::machine())
         .machine(ropeway_apigateway::machine(live.clone()))
         .machine(ropeway_lambda::machine(Arc::clone(&gate), master.clone(), concurrency.clone()))
@@ -210,6 +210,7 @@ fn make_services(
         Arc::clone(services),
         Arc::clone(&gate),
         Arc::clone(&roles),
+        master.clone(),
     );
     let local = functions::own_address(switch);
     let surroundings = ropeway_cloudformation::Surroundings {

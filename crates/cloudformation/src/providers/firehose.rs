@@ -4,7 +4,8 @@
 
 use ropeway_api::firehose::{
     CreateDeliveryStreamInput, DeleteDeliveryStreamInput, DeliveryStreamDescription,
-    DescribeDeliveryStreamInput, TagDeliveryStreamInput, UntagDeliveryStreamInput, UpdateDestinationInput,
+    DescribeDeliveryStreamInput, StartDeliveryStreamEncryptionInput, StopDeliveryStreamEncryptionInput,
+    TagDeliveryStreamInput, UntagDeliveryStreamInput, UpdateDestinationInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
@@ -15,6 +16,7 @@ use crate::template::{Kind, Naming, Property, ResourceType};
 const STRING: Kind = Kind::String;
 const MISSING: &[&str] = &["ResourceNotFoundException"];
 const EXTENDED: &str = "ExtendedS3DestinationConfiguration";
+const ENCRYPTED: &str = "DeliveryStreamEncryptionConfigurationInput";
 const PLAIN: &str = "S3DestinationConfiguration";
 
 const BUFFERING: Property = Property::new(
@@ -69,6 +71,10 @@ const PLAIN_PROPERTIES: &[Property] = &[
 static STREAM: ResourceType = ResourceType::new(
     "AWS::KinesisFirehose::DeliveryStream",
     &[
+        Property::new(
+            ENCRYPTED,
+            Kind::Structure(&[Property::new("KeyARN", STRING), Property::new("KeyType", STRING).required()]),
+        ),
         Property::new("DeliveryStreamName", STRING).replacement(),
         Property::new("DeliveryStreamType", STRING).replacement(),
         Property::new(
@@ -127,6 +133,22 @@ impl DeliveryStream {
         Made::new(&found.delivery_stream_name, &[("Arn", &found.delivery_stream_arn)])
     }
 
+    /// Switches encryption on or off where that changes.
+    async fn encrypt(subject: &Subject<'_>, new: &Json, old: &Json) -> Result<(), Error> {
+        let wanted = property(new, ENCRYPTED);
+        if wanted == property(old, ENCRYPTED) {
+            return Ok(());
+        }
+        let mut input = json!({ "DeliveryStreamName": subject.physical_id });
+        if wanted.is_null() {
+            return subject.call::<StopDeliveryStreamEncryptionInput>(input).await.map(drop);
+        }
+        if let Some(input) = input.as_object_mut() {
+            input.insert(ENCRYPTED.to_owned(), wanted.clone());
+        }
+        subject.call::<StartDeliveryStreamEncryptionInput>(input).await.map(drop)
+    }
+
     /// The whole destination, its former properties told off.
     fn destination(properties: &Json, old: &Json) -> Json {
         let of = |properties: &Json| match property(properties, EXTENDED) {
@@ -165,6 +187,7 @@ impl Provider for DeliveryStream {
             let input = super::object([
                 ("DeliveryStreamName", json!(subject.name)),
                 ("DeliveryStreamType", subject.property("DeliveryStreamType").clone()),
+                (ENCRYPTED, subject.property(ENCRYPTED).clone()),
                 (EXTENDED, subject.property(EXTENDED).clone()),
                 (PLAIN, subject.property(PLAIN).clone()),
                 ("Tags", if tags.is_empty() { Json::Null } else { tag_list(&tags) }),
@@ -198,6 +221,7 @@ impl Provider for DeliveryStream {
                 });
                 subject.call::<UpdateDestinationInput>(input).await?;
             }
+            Self::encrypt(subject, new, old).await?;
             let (set, gone) = tag_changes(old, new);
             if !gone.is_empty() {
                 let input = json!({ "DeliveryStreamName": name, "TagKeys": gone });

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ropeway_core::effects::StreamDelivery;
 use ropeway_core::keys::Space;
+use ropeway_core::seal::{MasterKey, SealKey};
 use ropeway_core::{Fault, Machine, Settled, Time, Tx};
 use ropeway_wire::{Error, Gate, Roles};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub enum Command {
         destination: Destination,
         /// tags
         tags: BTreeMap<String, String>,
+        /// whether records are sealed
+        sealed: bool,
     },
     /// Removes a stream with the records that it still has.
     Delete {
@@ -97,6 +100,13 @@ pub enum Command {
         /// at most so many
         limit: u32,
     },
+    /// Says whether records are sealed from now on.
+    Seal {
+        /// the stream
+        stream: StreamName,
+        /// whether
+        sealed: bool,
+    },
 }
 
 /// What a command answers.
@@ -106,8 +116,13 @@ pub enum Output {
     Nothing,
     /// the stream
     Stream(Box<Stream>),
-    /// pieces of records: number of the record, of the piece, bytes
+    /// pieces of records
     Pieces(Vec<Piece>),
+    /// records were taken, and sealed or not
+    Taken {
+        /// sealed
+        sealed: bool,
+    },
 }
 
 /// A piece of a record.
@@ -119,6 +134,8 @@ pub struct Piece {
     pub piece: u32,
     /// When the record was accepted.
     pub accepted: Time,
+    /// Whether its bytes are sealed.
+    pub sealed: bool,
     /// The bytes.
     pub bytes: Bytes,
 }
@@ -127,6 +144,8 @@ pub struct Piece {
 struct Live {
     stream: Stream,
     ways: BTreeMap<Way, Filling>,
+    /// What seals its records, if they are sealed.
+    key: Option<SealKey>,
 }
 
 /// One of a stream's ways, as memory has it.
@@ -138,7 +157,7 @@ struct Filling {
 
 impl Live {
     /// A stream with the buffers that it has; ways without one begin with an empty one.
-    fn new(stream: Stream, mut buffers: BTreeMap<Way, Buffer>) -> Result<Live, Fault> {
+    fn new(stream: Stream, mut buffers: BTreeMap<Way, Buffer>, master: &MasterKey) -> Result<Live, Fault> {
         let mut ways = BTreeMap::new();
         for way in Way::ALL {
             let Some(to) = stream.to(way) else { continue };
@@ -147,7 +166,8 @@ impl Live {
             let buffer = buffers.remove(&way).unwrap_or_default();
             ways.insert(way, Filling { buffer, prefixes, delimited: plan.delimited });
         }
-        Ok(Live { stream, ways })
+        let key = stream.sealed.then(|| stream.name.seal_key(master));
+        Ok(Live { stream, ways, key })
     }
 
     /// When the open buffer of a way is to be closed.
@@ -166,13 +186,14 @@ impl Live {
 pub struct FirehoseMachine {
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
+    master: MasterKey,
     streams: BTreeMap<StreamName, Live>,
     due: BTreeSet<(Time, StreamName, Way)>,
 }
 
 impl FirehoseMachine {
-    pub(crate) fn new(gate: Arc<dyn Gate>, roles: Arc<dyn Roles>) -> Self {
-        FirehoseMachine { gate, roles, streams: BTreeMap::new(), due: BTreeSet::new() }
+    pub(crate) fn new(gate: Arc<dyn Gate>, roles: Arc<dyn Roles>, master: MasterKey) -> Self {
+        FirehoseMachine { gate, roles, master, streams: BTreeMap::new(), due: BTreeSet::new() }
     }
 
     fn live(&self, name: &StreamName) -> Result<&Live, Error> {
@@ -224,7 +245,7 @@ impl Machine for FirehoseMachine {
                 for way in Way::ALL {
                     buffers.extend(tx.read(&name.buffer(way)).await?.map(|buffer| (way, buffer)));
                 }
-                self.set(&name, Some(Live::new(stream, buffers)?));
+                self.set(&name, Some(Live::new(stream, buffers, &self.master)?));
             }
             after = page.rows.last().map(|(key, _)| key.clone());
             if !page.more || after.is_none() {
@@ -240,7 +261,9 @@ impl Machine for FirehoseMachine {
                 records::clean(tx, &stream, id, (from, to)).await?;
                 Ok(Output::Nothing)
             }
-            Command::Create { stream, destination, tags } => self.create(tx, stream, destination, tags),
+            Command::Create { stream, destination, tags, sealed } => {
+                self.create(tx, stream, destination, tags, sealed)
+            }
             Command::Delete { stream } => self.delete(tx, stream),
             Command::Read { stream } => {
                 self.live(&stream).map(|live| Output::Stream(Box::new(live.stream.clone())))
@@ -248,9 +271,10 @@ impl Machine for FirehoseMachine {
             Command::Update { stream, version, destination } => self.update(tx, stream, version, destination),
             Command::Tag { stream, add, remove } => self.tag(tx, stream, add, &remove),
             Command::Put { stream, records } => {
-                self.put(tx, &stream, &records)?;
-                Ok(Output::Nothing)
+                let sealed = self.put(tx, &stream, &records)?;
+                Ok(Output::Taken { sealed })
             }
+            Command::Seal { stream, sealed } => self.seal(tx, &stream, sealed),
             Command::Fetch { stream, id, after, from, to, limit } => {
                 let live = self.live(&stream)?;
                 if live.stream.way_of(id).is_none() {

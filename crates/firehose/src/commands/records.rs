@@ -15,6 +15,11 @@ use crate::prefix::{self, object_name};
 
 /// Bytes of a record in one row.
 const PIECE_BYTES: usize = 60 * 1024;
+/// What a piece begins with whose bytes stand there as they are, and one whose bytes are sealed.
+const PLAIN: u8 = 0;
+const SEALED: u8 = 1;
+/// Bytes before those of the record: which of them, and when it was accepted.
+const HEAD: usize = 9;
 /// Bytes of a stream that may wait for their delivery; past them its writers are throttled.
 const MAX_WAITING: u64 = 8 * 1024 * 1024 * 1024;
 /// Rows that one step removes.
@@ -40,12 +45,13 @@ impl FirehoseMachine {
         Ok(Output::Nothing)
     }
 
-    /// Takes records into the buffers of the stream's ways.
-    pub(super) fn put(&mut self, tx: &mut Tx, name: &StreamName, records: &[Bytes]) -> Result<(), Error> {
+    /// Takes records into the buffers of the stream's ways, and says whether they are sealed.
+    pub(super) fn put(&mut self, tx: &mut Tx, name: &StreamName, records: &[Bytes]) -> Result<bool, Error> {
         let live = self.live(name)?;
         if live.ways.values().any(|filling| filling.buffer.waiting > MAX_WAITING) {
             return Err(error::service_unavailable_exception("Slow down."));
         }
+        let sealed = live.key.is_some();
         let mut buffers = Vec::new();
         for (way, filling) in &live.ways {
             let mut buffer = filling.buffer.clone();
@@ -56,7 +62,7 @@ impl FirehoseMachine {
         for (way, buffer) in buffers {
             self.set_buffer(name, way, buffer);
         }
-        Ok(())
+        Ok(sealed)
     }
 }
 
@@ -74,7 +80,7 @@ fn fill(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer, records: &[Byte
         if buffer.open.as_ref().is_some_and(|open| !fits(open)) {
             close(tx, live, way, buffer)?;
         }
-        write(tx, &live.stream.name, live.stream.records_id(way), buffer.next, record);
+        write(tx, live, live.stream.records_id(way), buffer.next, record)?;
         let open = buffer.open.get_or_insert_with(|| Open {
             from: buffer.next,
             bytes: 0,
@@ -93,19 +99,26 @@ fn fill(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer, records: &[Byte
     Ok(())
 }
 
-/// Writes a record in pieces, each behind the moment at which it was accepted.
-fn write(tx: &mut Tx, name: &StreamName, id: u64, number: u64, record: &Bytes) {
+/// Writes a record in pieces, each behind a byte that says whether it is sealed, and the moment at which it was
+/// accepted. What is sealed opens under its own key alone.
+fn write(tx: &mut Tx, live: &Live, id: u64, number: u64, record: &Bytes) -> Result<(), Fault> {
     let accepted = tx.now().millis().to_be_bytes();
     let mut start = 0;
     for piece in 0.. {
         let end = record.len().min(start + PIECE_BYTES);
-        let value = [&accepted[..], &record.slice(start..end)].concat();
-        tx.put(keys::record(&name.scope, id, number, piece), Bytes::from(value));
+        let (key, bytes) =
+            (keys::record(&live.stream.name.scope, id, number, piece), record.slice(start..end));
+        let value = match &live.key {
+            None => [&[PLAIN][..], &accepted[..], &bytes].concat(),
+            Some(seal) => [&[SEALED][..], &accepted[..], &seal.seal(tx.ids(), &key, &bytes)?].concat(),
+        };
+        tx.put(key, Bytes::from(value));
         start = end;
         if start >= record.len() {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 /// Closes an open buffer: leaves what it becomes to the actor.
@@ -155,10 +168,11 @@ pub(super) async fn fetch(
         let (record, piece) =
             keys::record_of(&key).ok_or_else(|| Fault::Damaged("a record's key".to_owned()))?;
         if record < to {
-            let (accepted, _) =
-                value.split_first_chunk::<8>().ok_or_else(|| Fault::Damaged("a record's head".to_owned()))?;
-            let accepted = Time(i64::from_be_bytes(*accepted));
-            pieces.push(Piece { record, piece, accepted, bytes: value.slice(8..) });
+            let ([sealed, accepted @ ..], _) = value
+                .split_first_chunk::<HEAD>()
+                .ok_or_else(|| Fault::Damaged("a record's head".to_owned()))?;
+            let (sealed, accepted) = (*sealed == SEALED, Time(i64::from_be_bytes(*accepted)));
+            pieces.push(Piece { record, piece, accepted, sealed, bytes: value.slice(HEAD..) });
         }
     }
     Ok(Output::Pieces(pieces))

@@ -39,6 +39,7 @@ impl FirehoseMachine {
         name: StreamName,
         destination: Destination,
         tags: BTreeMap<String, String>,
+        sealed: bool,
     ) -> Result<Output, Error> {
         if self.streams.contains_key(&name) {
             let why = format!("Firehose {} under accountId {} already exists", name.name, name.scope.account);
@@ -54,8 +55,9 @@ impl FirehoseMachine {
             destination,
             tags,
             backup_id: tx.ids().number(),
+            sealed,
         };
-        let live = Live::new(stream.clone(), BTreeMap::new())?;
+        let live = Live::new(stream.clone(), BTreeMap::new(), &self.master)?;
         tx.write(name.key(), &stream)?;
         tx.write(name.buffer(Way::Main), &Buffer::default())?;
         let list = keys::list(&name.scope.account, &name.scope.region);
@@ -107,8 +109,19 @@ impl FirehoseMachine {
         let stream =
             Stream { destination, version: version + 1, updated: Some(tx.now()), ..live.stream.clone() };
         tx.write(name.key(), &stream)?;
-        let live = Live::new(stream, buffers)?;
+        let live = Live::new(stream, buffers, &self.master)?;
         self.set(&name, Some(live));
+        Ok(Output::Nothing)
+    }
+
+    /// Seals the records that come from now on, or doesn't. Those that are there stay as they are.
+    pub(super) fn seal(&mut self, tx: &mut Tx, name: &StreamName, sealed: bool) -> Result<Output, Error> {
+        let stream = Stream { sealed, ..self.live(name)?.stream.clone() };
+        tx.write(name.key(), &stream)?;
+        let key = sealed.then(|| name.seal_key(&self.master));
+        if let Some(live) = self.streams.get_mut(name) {
+            (live.stream, live.key) = (stream, key);
+        }
         Ok(Output::Nothing)
     }
 

@@ -1,5 +1,6 @@
 //! The operations: wire input to command, and what it answers to wire output.
 
+mod encryption;
 mod records;
 mod streams;
 mod tags;
@@ -66,6 +67,8 @@ operations! {
     streams::describe_delivery_stream(DescribeDeliveryStreamInput) -> DescribeDeliveryStreamOutput;
     streams::list_delivery_streams(ListDeliveryStreamsInput) -> ListDeliveryStreamsOutput;
     streams::update_destination(UpdateDestinationInput) -> UpdateDestinationOutput;
+    encryption::start_delivery_stream_encryption(StartDeliveryStreamEncryptionInput) -> StartDeliveryStreamEncryptionOutput;
+    encryption::stop_delivery_stream_encryption(StopDeliveryStreamEncryptionInput) -> StopDeliveryStreamEncryptionOutput;
     tags::list_tags_for_delivery_stream(ListTagsForDeliveryStreamInput) -> ListTagsForDeliveryStreamOutput;
     tags::tag_delivery_stream(TagDeliveryStreamInput) -> TagDeliveryStreamOutput;
     tags::untag_delivery_stream(UntagDeliveryStreamInput) -> UntagDeliveryStreamOutput;

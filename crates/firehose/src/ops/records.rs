@@ -10,7 +10,7 @@ use ropeway_api::firehose::{
 use ropeway_wire::{Cx, Error};
 
 use super::{Firehose, named};
-use crate::commands::Command;
+use crate::commands::{Command, Output};
 use crate::destination::invalid;
 use crate::keys::StreamName;
 
@@ -27,8 +27,8 @@ pub async fn put_record(
     input: PutRecordInput,
 ) -> Result<PutRecordOutput, Error> {
     let name = named(cx, &input.delivery_stream_name);
-    put(firehose, cx, &name, vec![input.record.data]).await?;
-    Ok(PutRecordOutput { record_id: record_id(firehose), encrypted: Some(false) })
+    let sealed = put(firehose, cx, &name, vec![input.record.data]).await?;
+    Ok(PutRecordOutput { record_id: record_id(firehose), encrypted: Some(sealed) })
 }
 
 pub async fn put_record_batch(
@@ -49,7 +49,10 @@ pub async fn put_record_batch(
         let failed = match result {
             Err(error) if error.is_sender_fault() => return Err(error),
             Err(error) => Some(error),
-            Ok(()) => None,
+            Ok(sealed) => {
+                out.encrypted = Some(sealed);
+                None
+            }
         };
         for _ in 0..count {
             let entry = match &failed {
@@ -87,13 +90,14 @@ fn groups(records: Vec<Bytes>) -> Vec<Vec<Bytes>> {
     out
 }
 
-async fn put(firehose: &Firehose, cx: &Cx, name: &StreamName, records: Vec<Bytes>) -> Result<(), Error> {
+async fn put(firehose: &Firehose, cx: &Cx, name: &StreamName, records: Vec<Bytes>) -> Result<bool, Error> {
     let command = Command::Put { stream: name.clone(), records };
-    firehose.submit(cx, name, command).await.map(drop).map_err(|error| match &*error.code {
+    let answer = firehose.submit(cx, name, command).await.map_err(|error| match &*error.code {
         "ThrottlingException" => error::service_unavailable_exception("Slow down."),
         "ServiceUnavailable" => error::service_unavailable_exception(error.message),
         _ => error,
-    })
+    })?;
+    Ok(matches!(answer, Output::Taken { sealed: true }))
 }
 
 fn record_id(firehose: &Firehose) -> String {

@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 
 use ropeway_api::firehose::{
     CreateDeliveryStreamInput, CreateDeliveryStreamOutput, DeleteDeliveryStreamInput,
-    DeleteDeliveryStreamOutput, DeliveryStreamDescription, DeliveryStreamEncryptionConfiguration,
-    DescribeDeliveryStreamInput, DescribeDeliveryStreamOutput, DestinationDescription,
-    ListDeliveryStreamsInput, ListDeliveryStreamsOutput, SERVICE, UpdateDestinationInput,
-    UpdateDestinationOutput,
+    DeleteDeliveryStreamOutput, DeliveryStreamDescription, DescribeDeliveryStreamInput,
+    DescribeDeliveryStreamOutput, DestinationDescription, ListDeliveryStreamsInput,
+    ListDeliveryStreamsOutput, SERVICE, UpdateDestinationInput, UpdateDestinationOutput,
 };
 use ropeway_core::directory;
 use ropeway_wire::{Cx, Error, Keys};
 
-use super::{Firehose, named, tags};
+use super::{Firehose, encryption, named, tags};
 use crate::actor::PRINCIPAL;
 use crate::commands::Command;
 use crate::destination::{self, invalid, refused};
@@ -42,8 +41,11 @@ pub async fn create_delivery_stream(
     for role in roles(&destination)? {
         check_role(firehose, cx, &name, &role)?;
     }
+    let encrypted = &input.delivery_stream_encryption_configuration_input;
+    encrypted.as_ref().map_or(Ok(()), encryption::check)?;
+    let sealed = encrypted.is_some();
     let tags = tags::unique(input.tags.unwrap_or_default())?;
-    let command = Command::Create { stream: name.clone(), destination, tags };
+    let command = Command::Create { stream: name.clone(), destination, tags, sealed };
     firehose.submit(cx, &name, command).await?;
     let list = keys::list(&cx.account, &cx.region);
     let line = directory::Command::Add { list, name: name.name.clone(), value: Vec::new() };
@@ -108,16 +110,12 @@ fn described(stream: &Stream) -> DeliveryStreamDescription {
         s3_destination_description: Some(destination::described(&stream.destination)),
         extended_s3_destination_description: Some(destination::described_extended(&stream.destination)),
     };
-    let encryption = DeliveryStreamEncryptionConfiguration {
-        status: Some("DISABLED".to_owned()),
-        ..DeliveryStreamEncryptionConfiguration::default()
-    };
     DeliveryStreamDescription {
         delivery_stream_name: stream.name.name.clone(),
         delivery_stream_arn: stream.name.arn(),
         delivery_stream_status: "ACTIVE".to_owned(),
         failure_description: None,
-        delivery_stream_encryption_configuration: Some(encryption),
+        delivery_stream_encryption_configuration: Some(encryption::described(stream)),
         delivery_stream_type: DIRECT_PUT.to_owned(),
         version_id: stream.version.to_string(),
         create_timestamp: Some(stream.created),

@@ -1,6 +1,7 @@
 //! A server with Firehose in it, and an S3 that keeps objects in memory.
 
 mod delivery;
+mod encryption;
 mod processing;
 mod streams;
 
@@ -20,6 +21,7 @@ use ropeway_api::lambda::{self, InvokeInput, InvokeOutput};
 use ropeway_api::logs::{self, PutLogEventsInput, PutLogEventsOutput};
 use ropeway_api::s3::{self, PutObjectInput, PutObjectOutput};
 use ropeway_core::keys::Space;
+use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Time, Trace};
 use ropeway_store::MemoryStore;
 use ropeway_wire::schema::Service;
@@ -220,9 +222,10 @@ impl World {
         let gate = Arc::new(TestGate::default());
         let known = Arc::clone(&gate) as Arc<dyn Gate>;
         let roles: Arc<dyn Roles> = Arc::new(TestRoles);
+        let master = MasterKey::from_bytes([7; 32]);
         let clock = Clock::frozen(Time::from_secs(start));
         let core = Builder::new(Arc::new(store), clock.clone(), Ids::seeded(seed))
-            .machine(machine(Arc::clone(&known), Arc::clone(&roles)))
+            .machine(machine(Arc::clone(&known), Arc::clone(&roles), master.clone()))
             .start(vec![tokio::runtime::Handle::current()])
             .await
             .unwrap();
@@ -241,7 +244,7 @@ impl World {
             Arc::new(TestLambda(Arc::clone(&others))),
             Arc::new(TestLogs(Arc::clone(&others))),
         ]);
-        let actor = FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles));
+        let actor = FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles), master);
         core.start_actors(BTreeMap::from([(Space::Firehose, Arc::new(actor) as Arc<dyn Actor>)]));
         let firehose = service(core.clone(), roles);
         World { clock, core, firehose, gate, s3, others }
