@@ -1,6 +1,9 @@
 """The aws command and Ropeway's own commands, their output and exit codes."""
 
 import json
+import os
+import pty
+import re
 import stat
 import subprocess
 
@@ -133,6 +136,56 @@ def test_a_stack_that_does_not_stand_exits_with_1(server, sqs, folder, name):
     sqs.create_queue(QueueName=name, Attributes={"DelaySeconds": "900"})
     done = server.run(BINARY, "deploy", folder, "--stack-name", name, "--parameter", f"Name={name}", check=False)
     assert done.returncode == 1 and "ROLLBACK_COMPLETE" in done.stderr and "CREATE_FAILED" in done.stdout
+    # The resource that failed, and why, is what is said last.
+    assert f"{name} is ROLLBACK_COMPLETE: Queue (AWS::SQS::Queue): " in done.stderr.splitlines()[-1]
+    server.run(BINARY, "destroy", name)
+
+
+def on_terminal(server, words, answer):
+    """Runs a command whose input is a terminal; its exit code and all that it printed."""
+    own, terminal = pty.openpty()
+    try:
+        process = subprocess.Popen([BINARY, *map(str, words)], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, env=server.environment())
+        os.write(own, answer.encode())
+        return process.communicate(timeout=120)[0], process.returncode
+    finally:
+        os.close(own)
+        os.close(terminal)
+
+
+def test_deploy_shows_the_changes_and_asks(server, folder, name):
+    words = ["deploy", folder, "--stack-name", name, "--parameter", f"Name={name}", "--confirm"]
+    done = server.run(BINARY, *words, check=False)
+    assert done.returncode == 2 and "--yes" in done.stderr
+    assert subprocess.run([BINARY, "deploy", folder, "--yes"], capture_output=True, timeout=60).returncode == 2
+    printed, code = on_terminal(server, words, "n\n")
+    assert code == 1 and "nothing has changed" in printed and f"Apply these changes to {name}? [y/N]" in printed
+    assert re.search(r"Add +AWS::SQS::Queue +Queue", printed) and name not in server.run(BINARY, "ls").stdout
+    printed, code = on_terminal(server, words, "y\n")
+    assert code == 0 and "CREATE_COMPLETE" in printed and f"Bucket = {name}-files" in printed
+    done = server.run(BINARY, *words, "--yes")
+    assert "nothing has changed" in done.stdout
+    done = server.run(BINARY, *words, "--yes", "--parameter", "Delay=9", "--json")
+    assert {"change": "Modify", "resource": "Queue", "type": "AWS::SQS::Queue", "replacement": "False"} in lines(done)
+    assert any(line.get("status") == "UPDATE_COMPLETE" for line in lines(done))
+    printed, code = on_terminal(server, [*words, "--parameter", "Delay=10"], "\n")
+    assert code == 1 and "nothing has changed" in printed
+    assert "UPDATE_COMPLETE" in server.run(BINARY, "ls", name).stdout
+    server.run(BINARY, "destroy", name)
+
+
+def test_nested_stacks_are_told_of_below_their_own(server, tmp_path, name):
+    (tmp_path / "inner.json").write_text(json.dumps({"Resources": {
+        "Good": {"Type": "AWS::SNS::Topic"},
+        "Bad": {"Type": "AWS::SQS::Queue", "DependsOn": "Good", "Properties": {"DelaySeconds": 901}}}}))
+    (tmp_path / "template.json").write_text(json.dumps({"Resources": {
+        "Inner": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "inner.json"}}}}))
+    done = server.run(BINARY, "deploy", tmp_path, "--stack-name", name, check=False)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(
+        f"ropeway: {name} is ROLLBACK_COMPLETE: Inner/Bad (AWS::SQS::Queue): ")
+    assert re.search(r"^ {6}CREATE_COMPLETE +AWS::SNS::Topic +Good", done.stdout, re.M)
+    assert re.search(r"^ {2}CREATE_FAILED +AWS::CloudFormation::Stack +Inner", done.stdout, re.M)
     server.run(BINARY, "destroy", name)
 
 

@@ -121,8 +121,8 @@ def test_operations_and_services_that_are_not_implemented_are_named(server):
     ("s3", "create_bucket", {"Bucket": "some-bucket", "ObjectLockEnabledForBucket": True}, "(?i)object.?lock"),
     ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "RoleSessionName": "ss",
                             "Tags": [{"Key": "a", "Value": "b"}]}, "Tags"),
-    ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": "{}", "NotificationARNs": ["arn"]},
-     "NotificationARNs"),
+    ("cloudformation", "create_stack",
+     {"StackName": "s", "TemplateBody": "{}", "RollbackConfiguration": {"MonitoringTimeInMinutes": 1}}, "RollbackConfiguration"),
     ("sns", "create_topic", {"Name": "t", "DataProtectionPolicy": "{}"}, "DataProtectionPolicy")])
 def test_parameters_that_are_not_honoured_are_refused_by_name(server, service, call, arguments, named):
     with pytest.raises(ClientError, match=named):

@@ -17,7 +17,7 @@
 //! - [`template`] is the language, as pure functions; [`providers`] hold a table and four calls for each type.
 //!
 //! Not there, and refused by name: stack sets, rollback triggers,
-//! notifications, drift, registered types.
+//! drift, registered types.
 
 pub mod commands;
 mod error;

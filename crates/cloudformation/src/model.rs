@@ -64,6 +64,18 @@ pub struct Stack {
     /// Its stack policy.
     #[serde(deserialize_with = "or_default")]
     pub policy: Option<String>,
+    /// Who is told of its events.
+    #[serde(deserialize_with = "or_default")]
+    pub told: Told,
+}
+
+/// Who is told of a stack's events.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// ARNs of topics.
+    pub topics: Vec<String>,
+    /// The address that links in messages begin with.
+    pub endpoint: String,
 }
 
 /// A parameter's value.
@@ -97,6 +109,9 @@ pub struct Definition {
     /// The template that was given, if transforms made another of it. (Rows from before there were any end here.)
     #[serde(deserialize_with = "or_default")]
     pub original: Option<String>,
+    /// ARNs of the topics that are told of the stack's events.
+    #[serde(deserialize_with = "or_default")]
+    pub notifications: Vec<String>,
 }
 
 /// Reads what may be missing at the end of a row.
@@ -213,6 +228,12 @@ pub struct Operation {
     /// The resources that it takes into the stack: by logical id, what identifies each.
     #[serde(deserialize_with = "or_default")]
     pub imports: BTreeMap<String, String>,
+    /// What it makes is deleted as it is rolled back, even if its policy is to be retained.
+    #[serde(deserialize_with = "or_default")]
+    pub retain_except_on_create: bool,
+    /// A deletion leaves what cannot be deleted.
+    #[serde(deserialize_with = "or_default")]
+    pub forces: bool,
 }
 
 /// Who started an operation: a principal at rest.
@@ -478,7 +499,7 @@ mod tests {
     fn a_definition_from_before_transforms_is_read() {
         let definition = Definition { template: "{}".to_owned(), ..Definition::default() };
         let mut row = postcard::to_stdvec(&definition).unwrap();
-        assert_eq!(row.pop(), Some(0));
+        assert_eq!((row.pop(), row.pop()), (Some(0), Some(0)));
         assert_eq!(postcard::from_bytes::<Definition>(&row).unwrap(), definition);
     }
 }

@@ -144,7 +144,8 @@ impl Serialize for SnsCommand {
 pub struct TopicDelivery {
     /// The topic's ARN.
     pub topic: String,
-    /// The service that publishes: its host name as policies name it (`s3.amazonaws.com`).
+    /// The service that publishes: its host name as policies name it (`s3.amazonaws.com`); or the source account's root,
+    /// as an ARN.
     pub principal: String,
     /// ARN of the resource on whose behalf it publishes: the policy's `aws:SourceArn`.
     pub source_arn: String,

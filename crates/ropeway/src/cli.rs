@@ -145,6 +145,12 @@ pub(crate) struct DeployArgs {
     /// A parameter's value; may be given many times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub parameter: Vec<String>,
+    /// Shows the changes first, and asks on the terminal whether to apply them.
+    #[arg(long)]
+    pub confirm: bool,
+    /// With --confirm: shows the changes, and applies them without asking.
+    #[arg(long, requires = "confirm")]
+    pub yes: bool,
     #[command(flatten)]
     pub server: ServerArgs,
 }

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::Output;
 use super::record::{enlist, set_status, stack as read_stack};
-use super::stacks::{USER_INITIATED, begin_creation, begin_import, begin_update, holder, is_updatable};
+use super::stacks::{USER_INITIATED, begin_creation, begin_import, begin_update, holder, is_updatable, tell};
 use crate::keys::StackKey;
 use crate::model::{
     ChangeSet, DEPLOYED, Definition, Operation, OperationKind, PLANNED, Stack, change_set_slot,
@@ -87,6 +87,7 @@ pub async fn execute(
     operation.role_arn = operation.role_arn.or_else(|| stack.role_arn.clone());
     operation.on_failure = set.on_failure.filter(|_| !disable_rollback).unwrap_or(operation.on_failure);
     operation.kind = if set.creates { OperationKind::Create } else { OperationKind::Update };
+    tell(&mut stack, &definition, &operation);
     retire_others(tx, key, name).await?;
     rows::write(tx, &key.definition(PLANNED), &definition).await?;
     if !set.imports.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ropeway_core::effects::{SnsCommand, TopicDelivery};
+use ropeway_core::keys::Space;
 use ropeway_core::{Tx, directory};
 use ropeway_wire::Error;
 
@@ -10,6 +12,10 @@ use crate::keys::StackKey;
 use crate::model::{ChangeSet, DEPLOYED, Definition, Event, HELD, Operation, PLANNED, Stack};
 use crate::{keys, rows};
 
+/// The subject of messages that tell of events.
+const SUBJECT: &str = "AWS CloudFormation Notification";
+/// Bytes of a message that a topic takes.
+const MAX_MESSAGE: usize = 256 * 1024;
 /// The type of a stack in its own events.
 pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 
@@ -134,7 +140,51 @@ fn put_event(tx: &mut Tx, stack: &mut Stack, mut event: Event) -> Result<(), Err
     }
     tx.write(stack.key.event(stack.events).build(), &event)?;
     stack.events += 1;
+    notify(tx, stack, &event)
+}
+
+/// Tells topics of an event, in its own commit. Whoever named them was allowed to publish to them: the account does.
+fn notify(tx: &mut Tx, stack: &Stack, event: &Event) -> Result<(), Error> {
+    let account = &stack.key.scope.account;
+    for topic in &stack.told.topics {
+        let delivery = TopicDelivery {
+            topic: topic.clone(),
+            principal: format!("arn:aws:iam::{account}:root"),
+            source_arn: stack.key.arn(),
+            source_account: account.clone(),
+            message: message(stack, event),
+            subject: Some(SUBJECT.to_owned()),
+            base_url: stack.told.endpoint.clone(),
+        };
+        let shard = tx.shard_of(topic);
+        tx.send(topic, Space::Sns, shard, &SnsCommand::Deliver(delivery))?;
+    }
     Ok(())
+}
+
+/// An event as a message: `Name='value'` in lines of their own. Source: messages that users have shown
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-listing-event-history.html> names the fields).
+fn message(stack: &Stack, event: &Event) -> String {
+    let time = jiff::Timestamp::from_millisecond(event.time.millis()).unwrap_or_default();
+    let time = time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    let or_null = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
+    let fields = [
+        ("StackId", stack.key.arn()),
+        ("Timestamp", time),
+        ("EventId", event.id.clone()),
+        ("LogicalResourceId", event.logical_id.clone()),
+        ("Namespace", stack.key.scope.account.clone()),
+        ("PhysicalResourceId", event.physical_id.clone()),
+        ("ResourceProperties", or_null(&event.properties)),
+        ("ResourceStatus", event.status.clone()),
+        ("ResourceStatusReason", event.reason.clone().unwrap_or_default()),
+        ("ResourceType", event.resource_type.clone()),
+        ("StackName", stack.key.name.clone()),
+        ("ClientRequestToken", or_null(&event.token)),
+    ];
+    let mut text: String = fields.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+    text
 }
 
 /// The moment and, as many events may share it, the event's number.

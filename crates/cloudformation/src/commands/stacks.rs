@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 use super::record::{enlist, set_status, stack as read_stack};
 use super::{Output, Work};
 use crate::keys::StackKey;
-use crate::model::{DEPLOYED, Definition, HELD, Operation, OperationKind, PLANNED, Phase, Stack};
+use crate::model::{DEPLOYED, Definition, HELD, Operation, OperationKind, PLANNED, Phase, Stack, Told};
 use crate::{error, keys, rows};
 
 /// Why an operation begins, in its first event.
@@ -77,11 +77,18 @@ pub async fn create(
         return Err(error::stack_exists(&stack.key.name));
     }
     stack.created = tx.now();
+    tell(&mut stack, definition, &operation);
     enlist(tx, &stack).await?;
     rows::write(tx, &stack.key.definition(DEPLOYED), definition).await?;
     rows::write(tx, &stack.key.definition(PLANNED), definition).await?;
     begin_creation(tx, &mut stack, &operation).await?;
     Ok(Output::Started(stack.key))
+}
+
+/// From now on those are told of the stack's events whom its definition names.
+pub fn tell(stack: &mut Stack, definition: &Definition, operation: &Operation) {
+    let (topics, endpoint) = (definition.notifications.clone(), operation.endpoint.clone());
+    stack.told = Told { topics, endpoint };
 }
 
 /// The first event of a creation.
@@ -107,6 +114,7 @@ pub async fn update(
         return Err(error::not_updatable(&stack));
     }
     stack.role_arn = role.or(stack.role_arn);
+    tell(&mut stack, definition, &operation);
     rows::write(tx, &key.definition(PLANNED), definition).await?;
     begin_update(tx, &mut stack, &operation).await?;
     Ok(Output::Started(stack.key))

@@ -81,6 +81,8 @@ pub async fn create_change_set(
         parameters: input.parameters,
         tags: input.tags,
         capabilities: input.capabilities.unwrap_or_default(),
+        notifications: input.notification_ar_ns,
+        types: input.resource_types,
         before: (!base.creates).then_some(&base.before),
         expands: false,
     };
@@ -141,7 +143,7 @@ async fn changes(
     }
     if base.creates {
         let parsed = template::Template::parse(&definition.template)?;
-        let environment = crate::runner::environment(&base.key);
+        let environment = crate::runner::environment(&base.key, definition);
         let evaluation = template::Evaluation::new(&parsed, environment, &definition.values())?;
         let added = evaluation.creation_order().iter().filter_map(|id| {
             let resource_type = evaluation.resource(id)?.resource_type.clone();
@@ -231,7 +233,7 @@ pub async fn describe_change_set(
         execution_status: Some(set.execution),
         status: Some(set.status),
         status_reason: set.reason,
-        notification_ar_ns: Some(Vec::new()),
+        notification_ar_ns: Some(definition.notifications.clone()),
         capabilities: Some(definition.capabilities.clone()),
         tags: Some(shown_tags(&definition.tags)),
         changes: Some(changes),
@@ -273,6 +275,7 @@ pub async fn execute_change_set(
     // The role was passed when the change set was made.
     let mut operation = operation(cx, id, kind, None, input.client_request_token)?;
     operation.role_arn = set.role_arn;
+    operation.retain_except_on_create = input.retain_except_on_create.unwrap_or(false);
     if disable {
         operation.on_failure = OnFailure::DoNothing;
     }

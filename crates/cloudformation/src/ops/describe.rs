@@ -46,7 +46,7 @@ fn stack(row: StackRow, definition: Definition) -> Stack {
         stack_status: row.status,
         stack_status_reason: row.reason,
         disable_rollback: Some(row.disable_rollback),
-        notification_ar_ns: Some(Vec::new()),
+        notification_ar_ns: Some(definition.notifications),
         timeout_in_minutes: row.timeout_minutes,
         capabilities: Some(definition.capabilities),
         outputs: Some(outputs.collect()),

@@ -37,12 +37,13 @@ impl CloudFormation {
             return Err(error::unexpected());
         };
         let (old, new) = (Template::parse(&deployed.template)?, Template::parse(&planned.template)?);
-        let old = Evaluation::new(&old, environment(key), &deployed.values())?;
-        let new = Evaluation::new(&new, environment(key), &planned.values())?;
+        let old = Evaluation::new(&old, environment(key, deployed), &deployed.values())?;
+        let new = Evaluation::new(&new, environment(key, planned), &planned.values())?;
         let changes =
             self.with_imports(cx, key, &resources, |lookup| diff(&old, &new, &Registry, lookup)).await?;
         let is_empty = changes.is_empty()
             && deployed.tags == planned.tags
+            && deployed.notifications == planned.notifications
             && self.with_imports(cx, key, &resources, |lookup| new.outputs(lookup)).await.map(outputs)?
                 == deployed.outputs;
         Ok(Plan { changes, is_empty, resources })

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ropeway_api::cloudformation::{Parameter, SERVICE, Tag};
-use ropeway_wire::{Cx, Error};
+use ropeway_api::sns;
+use ropeway_wire::{Cx, Error, Keys};
 
 use super::CloudFormation;
 use super::macros::Transforms;
@@ -17,6 +18,8 @@ use crate::transforms::{AUTO_EXPAND, is_transformed, unexpanded};
 
 /// Tags of a stack at most. Source: CloudFormation's quotas.
 const MAX_TAGS: usize = 50;
+/// Topics that are told of a stack's events at most (the API's constraint).
+const MAX_TOPICS: usize = 5;
 /// The longest stack name, in characters.
 const MAX_NAME: usize = 128;
 
@@ -46,6 +49,10 @@ pub struct Asked<'a> {
     pub tags: Option<Vec<Tag>>,
     /// What the caller acknowledges.
     pub capabilities: Vec<String>,
+    /// ARNs of topics that are told of its events; none: those from before.
+    pub notifications: Option<Vec<String>>,
+    /// The types that its resources may be of; none: any.
+    pub types: Option<Vec<String>>,
     /// What the stack is made of now.
     pub before: Option<&'a Definition>,
     /// Whether the caller must acknowledge that transforms expand the template. A change set shows what they make of
@@ -88,12 +95,18 @@ pub async fn define(
     if is_expanded && asked.expands && !acknowledged {
         return Err(error::insufficient_capabilities(AUTO_EXPAND));
     }
+    let notifications = match asked.notifications {
+        Some(topics) => checked_topics(cx, topics)?,
+        None => asked.before.map(|before| before.notifications.clone()).unwrap_or_default(),
+    };
+    let environment =
+        environment(key, &Definition { notifications: notifications.clone(), ..Definition::default() });
     let transforms = Transforms {
         core: &service.core,
         services: &service.services,
         cx,
         key,
-        environment: environment(key),
+        environment: environment.clone(),
         values: &values,
     };
     let template = match transforms.expand(&asked.body).await {
@@ -107,7 +120,8 @@ pub async fn define(
         Err(error) if is_expanded => return Ok(failed(asked.body, template.body, error.message())),
         checked => checked?,
     }
-    Evaluation::new(&template, environment(key), &values)?.check_rules()?;
+    Evaluation::new(&template, environment, &values)?.check_rules()?;
+    check_types(&template, asked.types.as_deref())?;
     check_capabilities(&template, &asked.capabilities)?;
     let parameters = template.parameters.iter().filter_map(|(name, declared)| {
         let value = values.get(name).or(declared.default.as_ref())?.clone();
@@ -126,6 +140,7 @@ pub async fn define(
         outputs: Vec::new(),
         imports: BTreeSet::new(),
         original: is_expanded.then_some(asked.body),
+        notifications,
     })))
 }
 
@@ -203,6 +218,45 @@ fn tags_of(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Error> {
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
+/// The topics that are told of a stack's events: whoever asks for it may publish to them.
+fn checked_topics(cx: &Cx, topics: Vec<String>) -> Result<Vec<String>, Error> {
+    if topics.len() > MAX_TOPICS {
+        return Err(error::validation(format!(
+            "1 validation error detected: Value '[{}]' at 'notificationARNs' failed to satisfy constraint: Member must \
+             have length less than or equal to {MAX_TOPICS}",
+            topics.join(", ")
+        )));
+    }
+    let own = format!("arn:aws:sns:{}:{}:", cx.region, cx.account);
+    for topic in &topics {
+        if !topic.starts_with(&own) {
+            return Err(error::validation(format!("Invalid notification ARN: {topic}")));
+        }
+        cx.authorize(&sns::SERVICE, "sns:Publish", topic, &Keys::default())?;
+    }
+    Ok(topics)
+}
+
+/// The resources are of types that the request lets them be of: `AWS::*`, `AWS::S3::*`, `Custom::*`, or one by its name.
+fn check_types(template: &Template, allowed: Option<&[String]>) -> Result<(), Error> {
+    let Some(allowed) = allowed.filter(|allowed| !allowed.is_empty()) else { return Ok(()) };
+    let fits = |kind: &str, pattern: &String| match pattern.strip_suffix('*') {
+        Some(start) => kind.starts_with(start),
+        None => kind == pattern,
+    };
+    let kinds = template.resources.values().map(|resource| resource.resource_type.as_str());
+    let refused: BTreeSet<&str> =
+        kinds.filter(|kind| !allowed.iter().any(|pattern| fits(kind, pattern))).collect();
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(error::validation(format!(
+            "Resource type {} is not allowed by parameter ResourceTypes [{}]",
+            refused.into_iter().collect::<Vec<_>>().join(", "),
+            allowed.join(", ")
+        ))),
+    }
+}
+
 /// The capability that a template needs, and the types that need it.
 pub fn required_capability(template: &Template) -> Option<(&'static str, Vec<String>)> {
     const NAMES: [&str; 4] = ["RoleName", "UserName", "GroupName", "ManagedPolicyName"];
@@ -262,6 +316,8 @@ pub fn operation(
         policy: None,
         new_policy: None,
         imports: BTreeMap::new(),
+        retain_except_on_create: false,
+        forces: false,
     })
 }
 

@@ -10,7 +10,7 @@ use super::{CloudFormation, scope, source};
 use crate::commands::{Command, Output as Answered};
 use crate::error;
 use crate::keys::{self, StackKey};
-use crate::model::{Definition, OnFailure, Operation, OperationKind, Stack as StackRow};
+use crate::model::{Definition, OnFailure, Operation, OperationKind, Stack as StackRow, Told};
 
 /// A stack that is about to be made.
 pub(crate) fn blank(service: &CloudFormation, cx: &Cx, name: &str) -> StackRow {
@@ -32,6 +32,7 @@ pub(crate) fn blank(service: &CloudFormation, cx: &Cx, name: &str) -> StackRow {
         root: None,
         depth: 0,
         policy: None,
+        told: Told::default(),
     }
 }
 
@@ -68,7 +69,9 @@ pub async fn create_stack(
     let mut stack = blank(service, cx, &input.stack_name);
     let capabilities = input.capabilities.unwrap_or_default();
     let (parameters, tags) = (input.parameters, input.tags);
-    let asked = Asked { body, parameters, tags, capabilities, before: None, expands: true };
+    let (notifications, types) = (input.notification_ar_ns, input.resource_types);
+    let before = None;
+    let asked = Asked { body, parameters, tags, capabilities, notifications, types, before, expands: true };
     let definition = define(service, cx, &stack.key, asked).await?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone();
@@ -77,6 +80,7 @@ pub async fn create_stack(
     let asked = on_failure(input.on_failure.as_deref());
     operation.on_failure = asked.unwrap_or(if disabled { OnFailure::DoNothing } else { OnFailure::Rollback });
     operation.deadline = deadline(cx, input.timeout_in_minutes)?;
+    operation.retain_except_on_create = input.retain_except_on_create.unwrap_or(false);
     stack.policy = policy(service, cx, input.stack_policy_body, input.stack_policy_url.as_deref()).await?;
     stack.disable_rollback = operation.on_failure == OnFailure::DoNothing;
     stack.timeout_minutes = input.timeout_in_minutes;
@@ -143,6 +147,8 @@ pub async fn update_stack(
         parameters: input.parameters,
         tags: input.tags,
         capabilities: input.capabilities.unwrap_or_default(),
+        notifications: input.notification_ar_ns,
+        types: input.resource_types,
         before: Some(&before),
         expands: true,
     };
@@ -153,6 +159,7 @@ pub async fn update_stack(
     if disables_rollback(input.disable_rollback, input.deployment_config.as_ref()).unwrap_or(false) {
         operation.on_failure = OnFailure::DoNothing;
     }
+    operation.retain_except_on_create = input.retain_except_on_create.unwrap_or(false);
     let (body, url) = (input.stack_policy_during_update_body, input.stack_policy_during_update_url);
     operation.policy = policy(service, cx, body, url.as_deref()).await?;
     operation.new_policy =
@@ -182,7 +189,14 @@ pub async fn delete_stack(
     let role = input.role_arn.or(stack.role_arn);
     let id = service.core.ids().uuid();
     let operation = operation(cx, id, OperationKind::Delete, role, input.client_request_token)?;
-    let operation = Operation { retain, ..operation };
+    let forces = input.deletion_mode.as_deref() == Some("FORCE_DELETE_STACK");
+    if forces && stack.status != "DELETE_FAILED" {
+        return Err(error::validation(format!(
+            "Invalid operation on stack [{}]. FORCE_DELETE_STACK can only be used on a stack in DELETE_FAILED state",
+            stack.key.arn()
+        )));
+    }
+    let operation = Operation { retain, forces, ..operation };
     started(service.on_stack(cx, &key, Command::Delete(key.clone(), Box::new(operation))).await?)?;
     Ok(DeleteStackOutput {})
 }

@@ -32,6 +32,7 @@ const MAX_NAME: usize = 128;
 static STACK: ResourceType = ResourceType::new(
     "AWS::CloudFormation::Stack",
     &[
+        Property::new("NotificationARNs", Kind::List(&Kind::String)),
         Property::new("Parameters", Kind::Map(&Kind::String)),
         TAGS,
         Property::new("TemplateURL", Kind::String).required(),
@@ -152,6 +153,8 @@ async fn defined(
         // What was acknowledged for the outermost stack is for its parts, too.
         capabilities: subject.whole.planned.capabilities.clone(),
         before,
+        notifications: Some(super::texts(subject.property("NotificationARNs"))),
+        types: None,
         expands: true,
     };
     define(&service(subject), subject.cx, key, asked).await?.whole()

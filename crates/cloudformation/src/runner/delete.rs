@@ -66,7 +66,7 @@ impl Run<'_> {
         let rolls_back = self.snapshot.operation.kind == OperationKind::Create;
         let by_policy = match resource.state.deletion_policy {
             DeletionPolicy::Delete => false,
-            DeletionPolicy::Retain => true,
+            DeletionPolicy::Retain => !(rolls_back && self.snapshot.operation.retain_except_on_create),
             DeletionPolicy::RetainExceptOnCreate => !rolls_back,
         };
         by_policy || self.snapshot.operation.retain.contains(&resource.logical_id)
@@ -94,6 +94,10 @@ impl Run<'_> {
         }
         for state in everything(&resource) {
             if let Err(broken) = self.call_delete(&resource, &state).await? {
+                if self.snapshot.operation.forces {
+                    self.record(turned(resource, "DELETE_SKIPPED", Some(&broken.reason))).await?;
+                    return Ok(true);
+                }
                 self.record(turned(resource, "DELETE_FAILED", Some(&broken.reason))).await?;
                 return Ok(false);
             }
@@ -231,7 +235,8 @@ impl Run<'_> {
         for id in self.order().into_iter().rev() {
             let Some(resource) = self.resource(&id).cloned() else { continue };
             if resource.baseline == Baseline::Absent {
-                let retains = resource.state.deletion_policy == DeletionPolicy::Retain;
+                let retains = resource.state.deletion_policy == DeletionPolicy::Retain
+                    && !self.snapshot.operation.retain_except_on_create;
                 clean &= self.discard(&resource, &everything(&resource), retains).await?;
                 self.record(vec![Change::Remove(id)]).await?;
             } else if !resource.leftovers.is_empty() {

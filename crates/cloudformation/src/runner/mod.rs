@@ -25,7 +25,7 @@ use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 
 use crate::commands::{Change, Command, Output, Snapshot, Stacks, Work};
 use crate::keys::{self, StackKey};
-use crate::model::{OperationKind, Phase, Resource};
+use crate::model::{Definition, OperationKind, Phase, Resource};
 use crate::responses::Addresses;
 use crate::template::Environment;
 use secrets::{concealed, secrets};
@@ -274,7 +274,7 @@ impl<'a> Run<'a> {
 
     /// What the pseudo parameters give.
     fn environment(&self) -> Environment {
-        environment(&self.key)
+        environment(&self.key, &self.snapshot.planned)
     }
 }
 
@@ -288,7 +288,7 @@ impl Deployer {
 }
 
 /// What the pseudo parameters of a stack give.
-pub(crate) fn environment(key: &StackKey) -> Environment {
+pub(crate) fn environment(key: &StackKey, definition: &Definition) -> Environment {
     Environment {
         account_id: key.scope.account.clone(),
         region: key.scope.region.clone(),
@@ -296,6 +296,6 @@ pub(crate) fn environment(key: &StackKey) -> Environment {
         url_suffix: "amazonaws.com".to_owned(),
         stack_id: key.arn(),
         stack_name: key.name.clone(),
-        notification_arns: Vec::new(),
+        notification_arns: definition.notifications.clone(),
     }
 }

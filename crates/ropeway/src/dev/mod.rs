@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::cli::DevArgs;
 use crate::client::Client;
-use crate::deploy::{self, Target};
+use crate::deploy::{self, Asks, Target};
 use crate::pack::{self, FunctionCode, Upload};
 use crate::{Failure, output, tail};
 use lines::Lines;
@@ -167,7 +167,7 @@ impl Project {
 
     async fn deploy(&mut self) -> Result<(), Failure> {
         deploy::clear_failed(&self.client, &self.target.stack, self.json).await?;
-        let (_, uploads) = deploy::apply(&self.client, &self.target, self.json).await?;
+        let (_, uploads) = deploy::apply(&self.client, &self.target, Asks::Never, self.json).await?;
         self.functions = deploy::functions(&self.client, &self.target.stack).await?;
         // Code that was given directly before may be another than the template's.
         for upload in uploads {

@@ -18,7 +18,11 @@ impl SnsMachine {
     pub(super) async fn deliver(&mut self, tx: &mut Tx, of: TopicDelivery) -> Result<Output, Error> {
         let name = TopicName::parse(&of.topic).ok_or_else(no_topic)?;
         self.topic(tx, &name).await?;
-        let principal = Principal::service(&of.principal, &of.source_account);
+        // A service that acts for an account which may publish names the account itself.
+        let principal = match of.principal == format!("arn:aws:iam::{}:root", of.source_account) {
+            true => Principal::root(&of.source_account),
+            false => Principal::service(&of.principal, &of.source_account),
+        };
         let cx = Cx::from_within(Arc::clone(&self.gate), principal, &name.scope.region, tx.trace(), tx.now());
         let mut source = Keys::default();
         source.add("aws:SourceArn", &of.source_arn);

@@ -1,11 +1,14 @@
 //! `ropeway deploy`, `destroy`, `outputs`, `ls`: stacks, through the CloudFormation API.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod confirm;
+mod progress;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ropeway_api::cloudformation::{self as cfn, Stack, StackEvent};
+use ropeway_api::cloudformation::{self as cfn, Stack};
 use ropeway_api::{apigateway, apigatewayv2, s3};
 use ropeway_wire::protocol;
 use ropeway_wire::schema::Protocol;
@@ -15,6 +18,8 @@ use crate::cli::{DeployArgs, DestroyArgs, LsArgs, StackArgs};
 use crate::client::{Client, ServiceError};
 use crate::pack::{Upload, pack};
 use crate::{Failure, output};
+pub(crate) use confirm::Asks;
+use progress::Progress;
 
 /// Pause between two looks at a stack, in milliseconds.
 const PAUSE: i64 = 150;
@@ -56,9 +61,10 @@ impl Target {
 
 /// `ropeway deploy`.
 pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
+    let asks = Asks::new(arguments.confirm, arguments.yes)?;
     let client = Client::new(&arguments.server)?;
     let target = Target::new(&arguments.path, arguments.stack_name.as_deref(), &arguments.parameter)?;
-    let (stack, _) = apply(&client, &target, arguments.server.json).await?;
+    let (stack, _) = apply(&client, &target, asks, arguments.server.json).await?;
     print_outputs(&stack, arguments.server.json);
     if !arguments.server.json {
         print_apis(&client, &target.stack).await?;
@@ -70,6 +76,7 @@ pub(crate) async fn deploy(arguments: DeployArgs) -> Result<(), Failure> {
 pub(crate) async fn apply(
     client: &Client,
     target: &Target,
+    asks: Asks,
     json: bool,
 ) -> Result<(Stack, Vec<Upload>), Failure> {
     let name = &target.stack;
@@ -86,23 +93,39 @@ pub(crate) async fn apply(
         parameters.push((format!("Parameters.member.{}.ParameterKey", n + 1), key.clone()));
         parameters.push((format!("Parameters.member.{}.ParameterValue", n + 1), value.clone()));
     }
-    let known = events(client, name).await.unwrap_or_default();
-    let seen: BTreeSet<String> = known.into_iter().map(|event| event.event_id).collect();
-    let changed = match client.call::<cfn::CreateStackInput>(&parameters).await {
-        Ok(_) => true,
-        Err(error) if error.code == "AlreadyExistsException" => update(client, &parameters).await?,
-        Err(error) => return Err(error.into()),
+    let mut progress = Progress::from_now(client, name, json).await;
+    let changed = match asks {
+        Asks::Never => create_or_update(client, &parameters).await?,
+        _ => {
+            let found = describe(client, name).await?;
+            let creates = found.is_none_or(|stack| stack.stack_status == "REVIEW_IN_PROGRESS");
+            confirm::apply(client, target, &parameters, (creates, asks), json).await?
+        }
     };
     let stack = if changed {
-        follow(client, name, seen, json).await?
+        progress.follow(client, name).await?
     } else {
         describe(client, name).await?.ok_or_else(|| Failure::Failed(format!("the stack {name} is gone")))?
     };
     if !matches!(stack.stack_status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
-        let reason = stack.stack_status_reason.clone().unwrap_or_default();
-        return Err(Failure::Failed(format!("{name} is {}: {reason}", stack.stack_status)));
+        return Err(fallen(&stack, &progress));
     }
     Ok((stack, uploads))
+}
+
+/// What a stack that does not stand is said of: the resource that failed, and why.
+fn fallen(stack: &Stack, progress: &Progress) -> Failure {
+    let reason = progress.failed().or(stack.stack_status_reason.as_deref()).unwrap_or_default();
+    Failure::Failed(format!("{} is {}: {reason}", stack.stack_name, stack.stack_status))
+}
+
+/// Whether there was anything to create or update.
+async fn create_or_update(client: &Client, parameters: &[(String, String)]) -> Result<bool, Failure> {
+    match client.call::<cfn::CreateStackInput>(parameters).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "AlreadyExistsException" => update(client, parameters).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Deletes what is left of a stack whose creation failed: it cannot be updated, and nothing stands in it.
@@ -111,10 +134,10 @@ pub(crate) async fn clear_failed(client: &Client, name: &str, json: bool) -> Res
     if stack.stack_status != "ROLLBACK_COMPLETE" {
         return Ok(());
     }
-    let seen = events(client, name).await?.into_iter().map(|event| event.event_id).collect();
+    let mut progress = Progress::from_now(client, name, json).await;
     client.call::<cfn::DeleteStackInput>(&[("StackName".to_owned(), name.to_owned())]).await?;
     let id = stack.stack_id.unwrap_or_else(|| name.to_owned());
-    follow(client, &id, seen, json).await.map(drop)
+    progress.follow(client, &id).await.map(drop)
 }
 
 /// The functions of a stack and of those nested in it: logical and physical names.
@@ -191,22 +214,6 @@ fn folder_name(path: &Path) -> Result<String, Failure> {
     if usable { Ok(name) } else { Err(Failure::Usage("give the stack a name: --stack-name NAME".to_owned())) }
 }
 
-/// Every event of a stack, the newest first.
-async fn events(client: &Client, stack: &str) -> Result<Vec<StackEvent>, ServiceError> {
-    let mut all = Vec::new();
-    let mut token: Option<String> = None;
-    loop {
-        let mut parameters = vec![("StackName".to_owned(), stack.to_owned())];
-        parameters.extend(token.map(|token| ("NextToken".to_owned(), token)));
-        let page = client.call::<cfn::DescribeStackEventsInput>(&parameters).await?;
-        all.extend(page.stack_events.unwrap_or_default());
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
 pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stack>, Failure> {
     let parameters = [("StackName".to_owned(), stack.to_owned())];
     match client.call::<cfn::DescribeStacksInput>(&parameters).await {
@@ -214,43 +221,6 @@ pub(crate) async fn describe(client: &Client, stack: &str) -> Result<Option<Stac
         Err(error) if error.message.contains("does not exist") => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Prints a stack's events as they come, until it stands still.
-async fn follow(
-    client: &Client,
-    stack: &str,
-    mut seen: BTreeSet<String>,
-    json: bool,
-) -> Result<Stack, Failure> {
-    loop {
-        let found = describe(client, stack).await?;
-        for event in events(client, stack).await?.into_iter().rev() {
-            if seen.insert(event.event_id.clone()) {
-                print_event(&event, json);
-            }
-        }
-        match found {
-            Some(found) if !found.stack_status.ends_with("_IN_PROGRESS") => return Ok(found),
-            Some(_) => client.clock().sleep_until(client.clock().now().plus_millis(PAUSE)).await,
-            None => return Err(Failure::Failed(format!("the stack {stack} is gone"))),
-        }
-    }
-}
-
-fn print_event(event: &StackEvent, json: bool) {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (id, kind, status, reason) = (
-        text(&event.logical_resource_id),
-        text(&event.resource_type),
-        text(&event.resource_status),
-        text(&event.resource_status_reason),
-    );
-    output::line(&if json {
-        json!({ "resource": id, "type": kind, "status": status, "reason": reason }).to_string()
-    } else {
-        format!("  {status:<28} {kind:<36} {id} {reason}").trim_end().to_owned()
-    });
 }
 
 fn print_outputs(stack: &Stack, json: bool) {
@@ -347,17 +317,13 @@ pub(crate) async fn destroy(arguments: DestroyArgs) -> Result<(), Failure> {
             empty_bucket(&client, bucket).await?;
         }
     }
-    let seen = events(&client, &name).await?.into_iter().map(|event| event.event_id).collect();
+    let mut progress = Progress::from_now(&client, &name, arguments.server.json).await;
     client.call::<cfn::DeleteStackInput>(&[("StackName".to_owned(), name.clone())]).await?;
-    let stack = follow(&client, &id, seen, arguments.server.json).await?;
-    if stack.stack_status == "DELETE_COMPLETE" {
-        return Ok(());
+    let stack = progress.follow(&client, &id).await?;
+    match stack.stack_status.as_str() {
+        "DELETE_COMPLETE" => Ok(()),
+        _ => Err(fallen(&stack, &progress)),
     }
-    Err(Failure::Failed(format!(
-        "{name} is {}: {}",
-        stack.stack_status,
-        stack.stack_status_reason.unwrap_or_default()
-    )))
 }
 
 /// Deletes every object and every upload under way of a bucket.
