@@ -72,7 +72,7 @@ static OPERATIONS: &[Operation] = &[
         input: Member::new("ConfirmSubscriptionInput", &schemas::CONFIRM_SUBSCRIPTION_INPUT),
         output: Member::new("ConfirmSubscriptionResponse", &schemas::CONFIRM_SUBSCRIPTION_RESPONSE),
         result_wrapper: Some("ConfirmSubscriptionResult"),
-        action: Some("sns:ConfirmSubscription"),
+        action: None,
         checksum_required: false,
     },
     Operation {
@@ -254,7 +254,7 @@ static OPERATIONS: &[Operation] = &[
         input: Member::new("UnsubscribeInput", &schemas::UNSUBSCRIBE_INPUT),
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
-        action: Some("sns:Unsubscribe"),
+        action: None,
         checksum_required: false,
     },
     Operation {
@@ -1882,7 +1882,7 @@ impl Input for ConfirmSubscriptionInput {
     const OPERATION: &'static str = "ConfirmSubscription";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
-        vec![format!("{}", self.topic_arn.as_str())]
+        vec![]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -2152,7 +2152,7 @@ impl Input for UnsubscribeInput {
     const OPERATION: &'static str = "Unsubscribe";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
-        vec!["*".to_owned()]
+        vec![]
     }
 
     fn keys(&self, _keys: &mut Keys) {}

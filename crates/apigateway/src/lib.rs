@@ -13,7 +13,7 @@
 //!   durable.
 //! - Functions are called through the generated API, as the service principal or the integration's role; their
 //!   policies decide.
-//! - Nothing here opens a socket: [`Outgoing`] calls HTTP endpoints.
+//! - Nothing here opens a socket: [`ropeway_wire::Outgoing`] calls HTTP endpoints.
 
 #![allow(unexpected_cfgs, reason = "cargo-fuzz sets `fuzzing`")]
 
@@ -41,7 +41,7 @@ use ropeway_core::{Core, ShardId};
 pub use commands::GatewayMachine;
 pub use live::Live;
 pub use ops::{ApiGateway, Limits};
-pub use plane::{Outgoing, Parts, Plane};
+pub use plane::{Parts, Plane};
 
 /// The principal of trust policies and functions' policies.
 pub const PRINCIPAL: &str = "apigateway.amazonaws.com";

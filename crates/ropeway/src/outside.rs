@@ -6,8 +6,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use ropeway_apigateway::Outgoing;
 use ropeway_core::BoxFuture;
+use ropeway_wire::Outgoing;
 
 /// Largest answer that is read, in bytes: what API Gateway takes.
 const MAX_ANSWER: usize = 10 * 1024 * 1024;

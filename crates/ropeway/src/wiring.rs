@@ -84,6 +84,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
     made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
     made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
+    let certificates = post_to_endpoints(&core, &master, &mut made);
     let recorder = keep_audit_log(&from, audited, &mut made);
     services.set(made.dispatches);
     core.start_actors(made.actors);
@@ -103,6 +104,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
             stages(apis, &services, &roles, &sink),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
+            Arc::new(certificates),
         ],
         signing_keys: SigningKeys::default(),
     });
@@ -259,6 +261,14 @@ fn take_lines(
     let running = sink.clone();
     tokio::spawn(async move { running.run().await });
     sink
+}
+
+/// Posts topics' messages to endpoints; what is given serves the certificate that they are signed by.
+fn post_to_endpoints(core: &Core, master: &MasterKey, made: &mut Made) -> ropeway_sns::Certificates {
+    let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), master.clone()));
+    let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
+    made.actors.insert(Space::Sns, Arc::new(posting));
+    ropeway_sns::Certificates(signing)
 }
 
 /// Serves trails, and records what is called.

@@ -15,12 +15,16 @@
 //! - A topic made again after its deletion has another generation; its predecessor's subscriptions,
 //!   removed in steps, are never seen as its own.
 //!
-//! Messages carry no signature (`SignatureVersion`, `Signature`, `SigningCertURL`), as those that AWS
-//! delivers to Firehose carry none: there is no certificate yet that a receiver could check one by.
+//! - A subscription by HTTP or HTTPS gets nothing before it is confirmed. Its deliveries are in the commit of their
+//!   publication too; they are made at least once, and again as its delivery policy says, side by side.
+//!
+//! Messages to endpoints are signed, by a key of the server's own; those to queues and functions carry no signature
+//! (`SignatureVersion`, `Signature`, `SigningCertURL`): it would cost each publish more than all the rest of it.
 
 mod commands;
 mod fifo;
 mod filter;
+mod http;
 mod keys;
 mod model;
 mod ops;
@@ -33,6 +37,7 @@ use ropeway_core::{Core, ShardId};
 use ropeway_wire::{Gate, Roles};
 
 pub use commands::SnsMachine;
+pub use http::{Certificates, Signing, SnsActor};
 pub use ops::Sns;
 
 /// The machines' factory, for `ropeway_core::Builder::machine`. Topic policies are made known to `gate`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ropeway_core::effects::MessageAttribute;
-use ropeway_core::{Fault, Tx};
+use ropeway_core::{Fault, Time, Tx};
 use ropeway_store::MAX_VALUE_BYTES;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,12 @@ pub struct Topic {
 pub struct More {
     /// A FIFO topic's settings.
     pub fifo: Option<Fifo>,
+    /// `SignatureVersion` is 2; it is 1 otherwise.
+    pub sha256: bool,
+    /// `DeliveryPolicy`, as JSON.
+    pub delivery: Option<String>,
+    /// Subscriptions that wait for their confirmation.
+    pub pending: u64,
 }
 
 /// Largest message with its attributes where a topic does not say less, in bytes.
@@ -63,13 +69,7 @@ impl Topic {
     /// # Errors
     /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
     pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
-        let mut row = postcard::to_stdvec(self)?;
-        row.extend(postcard::to_stdvec(&self.more)?);
-        if row.len() > MAX_VALUE_BYTES {
-            return Err(Fault::Damaged(format!("a topic's row of {} bytes: too large", row.len())));
-        }
-        tx.put(key, Bytes::from(row));
-        Ok(())
+        put(tx, key, &[postcard::to_stdvec(self)?, postcard::to_stdvec(&self.more)?])
     }
 
     /// Largest message with its attributes, and all of a batch together, in bytes.
@@ -87,6 +87,10 @@ pub enum Protocol {
     Firehose,
     /// A function.
     Lambda,
+    /// An endpoint by HTTP.
+    Http,
+    /// An endpoint by HTTPS.
+    Https,
 }
 
 impl Protocol {
@@ -96,7 +100,14 @@ impl Protocol {
             Protocol::Sqs => "sqs",
             Protocol::Firehose => "firehose",
             Protocol::Lambda => "lambda",
+            Protocol::Http => "http",
+            Protocol::Https => "https",
         }
+    }
+
+    /// Whether it is one of the two that go outside.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Https)
     }
 }
 
@@ -115,6 +126,71 @@ pub struct Subscription {
     pub principal: String,
     /// What its owner set.
     pub settings: Settings,
+    /// What rows have behind the rest.
+    #[serde(skip)]
+    pub more: SubscriptionMore,
+}
+
+/// What a subscription's row has behind the rest since there are endpoints; older rows end before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionMore {
+    /// The token by which it is, or was, to be confirmed.
+    pub token: Option<String>,
+    /// Until when it may be confirmed, while it is not.
+    pub until: Option<Time>,
+    /// Its confirmation was signed.
+    pub authenticated: bool,
+    /// `AuthenticateOnUnsubscribe`: only its owner may end it.
+    pub to_be_left_by_owner: bool,
+    /// `DeliveryPolicy`, which [`Settings`] has.
+    delivery: Option<String>,
+}
+
+impl Subscription {
+    /// The subscription of a row.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for a row that is none.
+    pub fn from_row(row: &[u8]) -> Result<Self, Fault> {
+        let (mut found, rest) = postcard::take_from_bytes::<Subscription>(row)?;
+        if !rest.is_empty() {
+            found.more = postcard::from_bytes(rest)?;
+            found.settings.delivery = found.more.delivery.clone();
+        }
+        Ok(found)
+    }
+
+    /// Reads a subscription's row.
+    ///
+    /// # Errors
+    /// As of [`Subscription::from_row`]; the store's own.
+    pub async fn read(tx: &Tx, key: &Bytes) -> Result<Option<Self>, Fault> {
+        tx.get(key).await?.map(|row| Subscription::from_row(&row)).transpose()
+    }
+
+    /// Writes the subscription's row.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
+    pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
+        let more = SubscriptionMore { delivery: self.settings.delivery.clone(), ..self.more.clone() };
+        put(tx, key, &[postcard::to_stdvec(self)?, postcard::to_stdvec(&more)?])
+    }
+
+    /// It has not been confirmed yet.
+    pub fn is_pending(&self) -> bool {
+        self.more.until.is_some()
+    }
+}
+
+/// Writes a row of several parts.
+fn put(tx: &mut Tx, key: Bytes, parts: &[Vec<u8>]) -> Result<(), Fault> {
+    let row = parts.concat();
+    if row.len() > MAX_VALUE_BYTES {
+        return Err(Fault::Damaged(format!("a row of {} bytes: too large", row.len())));
+    }
+    tx.put(key, Bytes::from(row));
+    Ok(())
 }
 
 /// A subscription's attributes that its owner sets.
@@ -130,6 +206,9 @@ pub struct Settings {
     pub dead_letters: Option<String>,
     /// `SubscriptionRoleArn`
     pub role: Option<String>,
+    /// `DeliveryPolicy`, as JSON; rows have it in [`SubscriptionMore`].
+    #[serde(skip)]
+    pub delivery: Option<String>,
 }
 
 /// A message on its way to a topic's subscriptions.

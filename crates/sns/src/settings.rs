@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::fifo::SUFFIX;
 use crate::filter::{self, Scope};
+use crate::http::policy;
 use crate::keys::TopicName;
 use crate::model::{Protocol, Settings};
 
@@ -20,10 +21,7 @@ pub fn invalid(why: impl std::fmt::Display) -> Error {
 }
 
 /// Attributes that AWS has and that are not implemented here.
-const REFUSED: &[(&str, &str)] = &[
-    ("DeliveryPolicy", "DeliveryPolicy, which is of HTTP subscriptions,"),
-    ("ReplayPolicy", "ReplayPolicy: the replay of archived messages"),
-];
+const REFUSED: &[(&str, &str)] = &[("ReplayPolicy", "ReplayPolicy: the replay of archived messages")];
 
 /// Sets one attribute; [`check`] says whether all of them together are sound.
 pub fn set(settings: &mut Settings, topic: &TopicName, name: &str, value: &str) -> Result<(), Error> {
@@ -50,6 +48,11 @@ pub fn set(settings: &mut Settings, topic: &TopicName, name: &str, value: &str) 
                     )));
                 }
             }
+        }
+        "DeliveryPolicy" if value.is_empty() => settings.delivery = None,
+        "DeliveryPolicy" => {
+            policy::check_subscription(value)?;
+            settings.delivery = Some(value.to_owned());
         }
         "RedrivePolicy" => settings.dead_letters = redrive(topic, value)?,
         "SubscriptionRoleArn" => settings.role = Some(value.to_owned()).filter(|v| !v.is_empty()),
@@ -156,10 +159,13 @@ pub fn check(settings: &Settings, protocol: Protocol) -> Result<Option<filter::F
         (Protocol::Firehose, None) => {
             return Err(invalid("SubscriptionRoleArn Reason: no value for required parameter"));
         }
-        (Protocol::Sqs | Protocol::Lambda, Some(_)) => {
+        (Protocol::Sqs | Protocol::Lambda | Protocol::Http | Protocol::Https, Some(_)) => {
             return Err(invalid("SubscriptionRoleArn is only for subscriptions of delivery streams"));
         }
         _ => {}
+    }
+    if settings.delivery.is_some() && !protocol.is_http() {
+        return Err(invalid("DeliveryPolicy is only for subscriptions of HTTP and HTTPS endpoints"));
     }
     if protocol == Protocol::Lambda && settings.raw {
         return Err(invalid("RawMessageDelivery Reason: not supported for endpoints of the protocol lambda"));
@@ -177,6 +183,9 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     }
     if let Some(queue) = &settings.dead_letters {
         out.push(("RedrivePolicy", json!({ "deadLetterTargetArn": queue }).to_string()));
+    }
+    if let Some(policy) = &settings.delivery {
+        out.push(("DeliveryPolicy", policy.clone()));
     }
     if let Some(role) = &settings.role {
         out.push(("SubscriptionRoleArn", role.clone()));

@@ -13,6 +13,7 @@ mod error;
 pub mod eventstream;
 pub mod gateway;
 mod json;
+mod outgoing;
 pub mod protocol;
 mod query;
 pub mod resource;
@@ -34,5 +35,6 @@ pub use cx::{
     AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Principal, PrincipalKind, Roles, Session,
 };
 pub use error::Error;
+pub use outgoing::Outgoing;
 pub use ropeway_core::BoxFuture;
 pub use stream::ByteStream;

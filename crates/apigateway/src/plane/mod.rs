@@ -30,7 +30,7 @@ use ropeway_core::keys::Scope;
 use ropeway_core::log_lines::LogSink;
 use ropeway_core::{Fault, Trace, directory};
 use ropeway_wire::gateway::{Site, SiteRequest, payload};
-use ropeway_wire::{Answer, BoxFuture, Cx, Error, Roles, Services};
+use ropeway_wire::{Answer, BoxFuture, Cx, Error, Outgoing, Roles, Services};
 
 use crate::keys::{self, ApiName};
 use crate::model::{Definition, Settings, Stage};
@@ -95,18 +95,6 @@ pub struct Plane {
     pub(crate) logs: LogSink,
     pub(crate) buckets: access::Buckets,
     pub(crate) issuers: Issuers,
-}
-
-/// Calls HTTP endpoints: what this crate leaves to the server.
-pub trait Outgoing: Send + Sync + 'static {
-    /// Sends a request, and reads the answer whole: at most 10 MiB.
-    ///
-    /// # Errors
-    /// Why there was no answer, for the log.
-    fn call(
-        &self,
-        request: http::Request<bytes::Bytes>,
-    ) -> BoxFuture<'_, Result<http::Response<bytes::Bytes>, String>>;
 }
 
 impl Plane {

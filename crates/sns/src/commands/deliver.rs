@@ -12,15 +12,15 @@ use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Time, Tx};
 use serde_json::{Map, Value as Json, json};
 
-use super::{postcard_from, topics, trace_header};
+use super::{endpoints, postcard_from, topics, trace_header};
 use crate::fifo::{Place, SUFFIX};
 use crate::keys::TopicName;
-use crate::model::{Protocol, Publication, Subscription};
+use crate::model::{More, Protocol, Publication, Subscription};
 
 /// The principal that queue policies and roles' trust policies name.
 pub const PRINCIPAL: &str = "sns.amazonaws.com";
 /// Before the queue's ARN in the name of a lane to a dead-letter queue.
-const DEAD_LETTERS: &str = "dead-letters/";
+pub(super) const DEAD_LETTERS: &str = "dead-letters/";
 
 /// A published message.
 pub(super) struct Message<'a> {
@@ -29,6 +29,10 @@ pub(super) struct Message<'a> {
     pub at: Time,
     /// Of a FIFO topic's.
     pub place: Option<&'a Place>,
+    /// What the topic has beside the rest.
+    pub more: &'a More,
+    /// The topic's generation.
+    pub generation: u64,
 }
 
 impl Message<'_> {
@@ -56,12 +60,15 @@ pub(super) fn deliver(
 ) -> Result<(), Fault> {
     let text = message.publication.message_for(to.protocol);
     let body = match to.protocol {
+        Protocol::Http | Protocol::Https => return endpoints::send(tx, topic, to, message, text),
         Protocol::Lambda => event(topic, to, message, text),
         _ if to.settings.raw => text.to_owned(),
         _ => envelope(topic, to, message, text),
     };
     let shard = tx.shard_of(without_qualifier(&to.endpoint, to.protocol));
     match to.protocol {
+        // Above.
+        Protocol::Http | Protocol::Https => Ok(()),
         Protocol::Lambda => {
             let command = LambdaCommand::Deliver(FunctionDelivery {
                 function: to.endpoint.clone(),
@@ -257,6 +264,6 @@ async fn dead_letters(
     let Some(topic) = topics::read(tx, &name).await? else { return Ok(None) };
     let key = name.endpoint(topic.generation, protocol.name(), endpoint);
     let Some(id) = tx.read::<String>(&key).await? else { return Ok(None) };
-    let found: Option<Subscription> = tx.read(&name.subscription(topic.generation, &id)).await?;
+    let found = Subscription::read(tx, &name.subscription(topic.generation, &id)).await?;
     Ok(found.and_then(|subscription| subscription.settings.dead_letters))
 }

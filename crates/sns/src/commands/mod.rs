@@ -1,6 +1,7 @@
 //! The machine: topics, subscriptions and publications, as pure functions of rows and command.
 
 mod deliver;
+mod endpoints;
 mod incoming;
 mod publish;
 mod steps;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fifo::{self, Fifo, Place};
 use crate::filter::Filter;
+use crate::http::{LANE, SignerRow, signer_key};
 use crate::keys::{self, TopicName};
 use crate::model::{Publication, Subscription, Topic};
 use crate::settings;
@@ -134,6 +136,39 @@ pub enum Command {
         /// its generation
         generation: u64,
     },
+    /// Subscribes an endpoint, which is asked to confirm.
+    SubscribeEndpoint {
+        /// the topic
+        topic: TopicName,
+        /// the subscription; its id is made here
+        wanted: Subscription,
+        /// its owner gave attributes, which a subscription that exists must have
+        compare: bool,
+        /// what links in the question begin with
+        base_url: String,
+    },
+    /// Confirms a subscription.
+    Confirm {
+        /// the topic
+        topic: TopicName,
+        /// the token that the endpoint got
+        token: String,
+        /// the request was signed
+        authenticated: bool,
+        /// `AuthenticateOnUnsubscribe`
+        wants_authentication: bool,
+    },
+    /// Ends a subscription that nobody signed for.
+    Leave {
+        /// the topic
+        topic: TopicName,
+        /// the subscription's id
+        id: String,
+    },
+    /// Reads the key that messages are signed with.
+    ReadSigner,
+    /// Keeps a key, unless there is one.
+    AddSigner(SignerRow),
 }
 
 /// A topic as its maker wants it; what is `None` was not said.
@@ -149,6 +184,10 @@ pub struct WantedTopic {
     pub max_bytes: Option<u32>,
     /// It is to be a FIFO topic.
     pub fifo: Option<FifoChange>,
+    /// `SignatureVersion` is 2
+    pub sha256: Option<bool>,
+    /// `DeliveryPolicy`, as JSON
+    pub delivery: Option<String>,
 }
 
 /// What is said of a FIFO topic's settings.
@@ -204,6 +243,10 @@ pub enum TopicChange {
     MaxBytes(u32),
     /// A FIFO topic's settings.
     Fifo(FifoChange),
+    /// `SignatureVersion` is 2
+    Sha256(bool),
+    /// `DeliveryPolicy`, as JSON
+    Delivery(Option<String>),
 }
 
 /// What a command answers.
@@ -219,6 +262,10 @@ pub enum Output {
     Subscriptions(Vec<Subscription>, bool),
     /// the message's id, and its sequence number in a FIFO topic
     Published(String, Option<u64>),
+    /// the key that messages are signed with
+    Signer(Option<SignerRow>),
+    /// a subscription of this account has ended
+    Left(String),
 }
 
 /// Work that goes on in steps.
@@ -276,11 +323,20 @@ pub struct SnsMachine {
     in_steps: BTreeMap<TopicName, u64>,
     /// When there are messages to be forgotten.
     forget_at: Option<Time>,
+    /// When there are posts to be sent again.
+    again: Option<Time>,
 }
 
 impl SnsMachine {
     pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
-        SnsMachine { gate, cache: BTreeMap::new(), cached: 0, in_steps: BTreeMap::new(), forget_at: None }
+        SnsMachine {
+            gate,
+            cache: BTreeMap::new(),
+            cached: 0,
+            in_steps: BTreeMap::new(),
+            forget_at: None,
+            again: None,
+        }
     }
 
     /// A topic, from its row.
@@ -301,8 +357,14 @@ impl SnsMachine {
         if topic.subscriptions <= INLINE {
             let rows =
                 tx.scan_prefix(&name.subscriptions(topic.generation), None, INLINE as usize).await?.rows;
-            let read = |(_, row): &(_, bytes::Bytes)| Compiled::new(postcard_from(row)?);
-            fan = Some(rows.iter().map(read).collect::<Result<Vec<_>, Fault>>()?);
+            let mut all = Vec::new();
+            for (_, row) in &rows {
+                let found = Subscription::from_row(row)?;
+                if !found.is_pending() {
+                    all.push(Compiled::new(found)?);
+                }
+            }
+            fan = Some(all);
         }
         let weight = 1 + fan.as_ref().map_or(0, Vec::len);
         if self.cached + weight > CACHED {
@@ -361,6 +423,7 @@ impl Machine for SnsMachine {
             *self.in_steps.entry(topic).or_default() += 1;
         }
         self.forget_at = fifo::first_to_forget(tx).await?;
+        self.again = endpoints::first_again(tx).await?;
         Ok(())
     }
 
@@ -372,7 +435,24 @@ impl Machine for SnsMachine {
                 self.topic(tx, &topic).await.map(|topic| Output::Topic(Box::new(topic)))
             }
             Command::ChangeTopic { topic, change } => self.change_topic(tx, topic, change).await,
-            Command::Subscribe { topic, wanted, compare } => self.subscribe(tx, topic, wanted, compare).await,
+            Command::Subscribe { topic, wanted, compare } => {
+                self.subscribe(tx, topic, wanted, compare, None).await
+            }
+            Command::SubscribeEndpoint { topic, wanted, compare, base_url } => {
+                self.subscribe(tx, topic, wanted, compare, Some(&base_url)).await
+            }
+            Command::Confirm { topic, token, authenticated, wants_authentication } => {
+                self.confirm(tx, topic, &token, authenticated, wants_authentication).await
+            }
+            Command::Leave { topic, id } => self.leave(tx, topic, id).await,
+            Command::ReadSigner => Ok(Output::Signer(tx.read(&signer_key()).await?)),
+            Command::AddSigner(row) => {
+                if let Some(there) = tx.read(&signer_key()).await? {
+                    return Ok(Output::Signer(Some(there)));
+                }
+                tx.write(signer_key(), &row)?;
+                Ok(Output::Signer(Some(row)))
+            }
             Command::Unsubscribe { topic, id, account } => self.unsubscribe(tx, topic, id, account).await,
             Command::ReadSubscription { topic, id, account } => {
                 let (_, found) = self.subscription(tx, &topic, &id, &account).await?;
@@ -405,22 +485,27 @@ impl Machine for SnsMachine {
                 | Command::SetSubscription { .. }
                 | Command::Publish(_)
                 | Command::PublishOnce { .. }
+                | Command::SubscribeEndpoint { .. }
+                | Command::AddSigner(_)
                 | Command::Deliver(_)
         )
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.forget_at
+        self.forget_at.into_iter().chain(self.again).min()
     }
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
-        if let Some(from) = self.forget_at {
+        if let Some(from) = self.forget_at.filter(|at| *at <= tx.now()) {
             self.forget_at = fifo::forget(tx, from).await?;
         }
-        Ok(())
+        self.send_again(tx).await
     }
 
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
+        if settled.lane.starts_with(LANE) {
+            return self.posted(tx, settled.payload, settled.result).await;
+        }
         let Err(why) = settled.result else { return Ok(()) };
         deliver::refused(tx, settled.lane, settled.payload, why).await
     }

@@ -33,7 +33,14 @@ impl SnsMachine {
                 "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type",
             ));
         }
-        let message = Message { publication: &publication, id: tx.ids().uuid(), at: tx.now(), place: None };
+        let message = Message {
+            publication: &publication,
+            id: tx.ids().uuid(),
+            at: tx.now(),
+            place: None,
+            more: &fan.topic.more,
+            generation: fan.topic.generation,
+        };
         if !deliver_at_once(tx, &name, &fan, &message)? {
             let work = Work::Publish {
                 topic: name,
@@ -74,8 +81,14 @@ impl SnsMachine {
             return Ok(Output::Published(before.id, Some(before.sequence)));
         }
         let place = Place::next(tx, id)?;
-        let message =
-            Message { publication: &publication, id: tx.ids().uuid(), at: tx.now(), place: Some(&place) };
+        let message = Message {
+            publication: &publication,
+            id: tx.ids().uuid(),
+            at: tx.now(),
+            place: Some(&place),
+            more: &fan.topic.more,
+            generation,
+        };
         let forget_at = fifo::remember(tx, key, &message.id, place.sequence)?;
         // Nothing overtakes what goes out in steps.
         let free = !self.in_steps.contains_key(name);

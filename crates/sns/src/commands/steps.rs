@@ -5,11 +5,11 @@ use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Tx};
 
 use super::deliver::{self, Message};
-use super::{Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, postcard_from, subscriptions};
+use super::{Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, postcard_from, subscriptions, topics};
 use crate::fifo;
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
-use crate::model::{Publication, Subscription};
+use crate::model::{More, Publication, Subscription};
 
 /// Bytes of a publication in one row.
 const PIECE_BYTES: usize = 60 * 1024;
@@ -23,12 +23,7 @@ pub(super) fn begin(tx: &mut Tx, work: &Work) -> Result<(), Fault> {
 /// Begins to send out a publication, which is kept beside the work.
 pub(super) fn begin_publish(tx: &mut Tx, mut work: Work, publication: &Publication) -> Result<u64, Fault> {
     let number = tx.ids().number();
-    let bytes = postcard::to_stdvec(publication)?;
-    let mut count = 0;
-    for piece in bytes.chunks(PIECE_BYTES) {
-        tx.put(keys::piece(number, count), bytes::Bytes::copy_from_slice(piece));
-        count += 1;
-    }
+    let count = keep_pieces(tx, number, &postcard::to_stdvec(publication)?);
     if let Work::Publish { pieces, .. } | Work::PublishInOrder { pieces, .. } = &mut work {
         *pieces = count;
     }
@@ -61,8 +56,15 @@ impl SnsMachine {
             Work::Remove { topic, generation } => remove(tx, topic, *generation).await?,
             Work::Publish { topic, generation, message_id, at, pieces, after } => {
                 let publication = gather(tx, number, *pieces).await?;
-                let message =
-                    Message { publication: &publication, id: message_id.clone(), at: *at, place: None };
+                let more = more(tx, topic, *generation).await?;
+                let message = Message {
+                    publication: &publication,
+                    id: message_id.clone(),
+                    at: *at,
+                    place: None,
+                    more: &more,
+                    generation: *generation,
+                };
                 *after = send_some(tx, topic, *generation, after.as_deref(), &message).await?;
                 if after.is_none() {
                     (0..*pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
@@ -96,7 +98,15 @@ impl SnsMachine {
             return Err(Fault::Damaged(format!("no work {number}")));
         };
         let publication = gather(tx, number, pieces).await?;
-        let message = Message { publication: &publication, id: message_id.clone(), at, place: Some(&place) };
+        let more = more(tx, &topic, generation).await?;
+        let message = Message {
+            publication: &publication,
+            id: message_id.clone(),
+            at,
+            place: Some(&place),
+            more: &more,
+            generation,
+        };
         let after = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
         if after.is_some() {
             let work = Work::PublishInOrder {
@@ -124,13 +134,34 @@ impl SnsMachine {
     }
 }
 
-/// Puts a publication together again.
-async fn gather(tx: &Tx, number: u64, pieces: u32) -> Result<Publication, Fault> {
+/// What a topic has beside the rest; nothing, if it is no more.
+async fn more(tx: &Tx, name: &TopicName, generation: u64) -> Result<More, Fault> {
+    let topic = topics::read(tx, name).await?.filter(|topic| topic.generation == generation);
+    Ok(topic.map(|topic| topic.more).unwrap_or_default())
+}
+
+/// Keeps bytes in rows; gives the number of rows.
+pub(super) fn keep_pieces(tx: &mut Tx, number: u64, bytes: &[u8]) -> u32 {
+    let mut count = 0;
+    for piece in bytes.chunks(PIECE_BYTES) {
+        tx.put(keys::piece(number, count), bytes::Bytes::copy_from_slice(piece));
+        count += 1;
+    }
+    count
+}
+
+/// Puts bytes together again.
+pub(super) async fn gather_pieces(tx: &Tx, number: u64, pieces: u32) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     for (_, piece) in tx.scan_prefix(&keys::pieces(number), None, pieces as usize).await?.rows {
         bytes.extend_from_slice(&piece);
     }
-    postcard_from(&bytes)
+    Ok(bytes)
+}
+
+/// Puts a publication together again.
+async fn gather(tx: &Tx, number: u64, pieces: u32) -> Result<Publication, Fault> {
+    postcard_from(&gather_pieces(tx, number, pieces).await?)
 }
 
 /// Sends a message to the next subscriptions; gives the last one's id, unless there are no more.
@@ -146,9 +177,9 @@ async fn send_some(
     let mut bytes = 0;
     let mut rows = page.rows.iter().peekable();
     while let Some((_, row)) = rows.next() {
-        let Compiled { subscription, filter } = Compiled::new(postcard_from(row)?)?;
+        let Compiled { subscription, filter } = Compiled::new(Subscription::from_row(row)?)?;
         let subject = Subject::new(&message.publication.attributes, &message.publication.message);
-        if filter.is_none_or(|filter| filter.matches(&subject)) {
+        if !subscription.is_pending() && filter.is_none_or(|filter| filter.matches(&subject)) {
             deliver::deliver(tx, topic, &subscription, message)?;
             bytes += message.size();
         }
@@ -163,7 +194,7 @@ async fn send_some(
 async fn remove(tx: &mut Tx, topic: &TopicName, generation: u64) -> Result<bool, Fault> {
     let page = tx.scan_prefix(&topic.subscriptions(generation), None, STEP).await?;
     for (_, row) in &page.rows {
-        let subscription: Subscription = postcard_from(row)?;
+        let subscription = Subscription::from_row(row)?;
         subscriptions::remove_rows(tx, topic, generation, &subscription)?;
     }
     Ok(page.more)

@@ -4,7 +4,7 @@ use ropeway_api::sns::error;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, SnsMachine, no_topic, postcard_from, topics};
+use super::{Output, SnsMachine, endpoints, no_topic, topics};
 use crate::keys::{self, TopicName};
 use crate::model::{Listed, Subscription, Topic};
 use crate::settings;
@@ -24,15 +24,22 @@ impl SnsMachine {
         name: TopicName,
         wanted: Subscription,
         compare: bool,
+        base_url: Option<&str>,
     ) -> Result<Output, Error> {
         let mut topic = self.topic(tx, &name).await?;
         let by_endpoint = name.endpoint(topic.generation, wanted.protocol.name(), &wanted.endpoint);
         if let Some(id) = tx.read::<String>(&by_endpoint).await? {
-            let found = tx.read::<Subscription>(&name.subscription(topic.generation, &id)).await?;
-            let found = found.ok_or_else(|| Fault::Damaged(format!("no subscription {id}")))?;
+            let key = name.subscription(topic.generation, &id);
+            let mut found = Subscription::read(tx, &key)
+                .await?
+                .ok_or_else(|| Fault::Damaged(format!("no subscription {id}")))?;
             if compare && found.settings != wanted.settings {
                 let why = "Attributes Reason: Subscription already exists with different attributes";
                 return Err(settings::invalid(why));
+            }
+            if let Some(base_url) = base_url.filter(|_| found.is_pending()) {
+                endpoints::ask(tx, &name, &topic, &mut found, base_url)?;
+                found.write(tx, key)?;
             }
             return Ok(Output::Subscription(Box::new(found)));
         }
@@ -40,15 +47,22 @@ impl SnsMachine {
             let why = format!("A FIFO topic has {MAX_OF_FIFO} subscriptions at most");
             return Err(error::subscription_limit_exceeded_exception(why));
         }
-        let made = Subscription { id: tx.ids().uuid(), ..wanted };
+        let mut made = Subscription { id: tx.ids().uuid(), ..wanted };
         topic.subscriptions += 1;
+        if let Some(base_url) = base_url {
+            topic.more.pending += 1;
+            endpoints::ask(tx, &name, &topic, &mut made, base_url)?;
+        }
         count_filter(&mut topic, None, made.settings.filter.as_deref())?;
         topic.write(tx, name.key())?;
-        tx.write(name.subscription(topic.generation, &made.id), &made)?;
+        made.write(tx, name.subscription(topic.generation, &made.id))?;
         tx.write(by_endpoint, &made.id)?;
-        let list = keys::subscriptions_list(&made.owner, &name.scope.region);
-        let line = listed(&made)?;
-        directory::add_with(tx, &list, &format!("{}:{}", topic.arn, made.id), &line)?;
+        // One that is to be confirmed has no ARN to be listed by.
+        if !made.is_pending() {
+            let list = keys::subscriptions_list(&made.owner, &name.scope.region);
+            let line = listed(&made)?;
+            directory::add_with(tx, &list, &format!("{}:{}", topic.arn, made.id), &line)?;
+        }
         self.forget(&name);
         Ok(Output::Subscription(Box::new(made)))
     }
@@ -64,7 +78,7 @@ impl SnsMachine {
         let missing = || error::not_found_exception("Subscription does not exist");
         let topic = self.topic(tx, name).await.map_err(|e| if e.status == 404 { missing() } else { e })?;
         let key = name.subscription(topic.generation, id);
-        let found = tx.read::<Subscription>(&key).await?.ok_or_else(missing)?;
+        let found = Subscription::read(tx, &key).await?.ok_or_else(missing)?;
         if found.owner != account && name.scope.account != account {
             let why = "The subscription belongs to another account, and so does its topic.";
             return Err(error::authorization_error_exception(why));
@@ -86,6 +100,7 @@ impl SnsMachine {
         };
         topic.subscriptions = topic.subscriptions.saturating_sub(1);
         topic.deleted += 1;
+        topic.more.pending = topic.more.pending.saturating_sub(u64::from(found.is_pending()));
         count_filter(&mut topic, found.settings.filter.as_deref(), None)?;
         topic.write(tx, name.key())?;
         remove_rows(tx, &name, topic.generation, &found)?;
@@ -108,7 +123,7 @@ impl SnsMachine {
         settings::check_dead_letters(&found.settings, &name, &found.endpoint)?;
         count_filter(&mut topic, before.as_deref(), found.settings.filter.as_deref())?;
         topic.write(tx, name.key())?;
-        tx.write(name.subscription(topic.generation, &id), &found)?;
+        found.write(tx, name.subscription(topic.generation, &id))?;
         self.forget(&name);
         Ok(Output::Nothing)
     }
@@ -124,7 +139,8 @@ impl SnsMachine {
         let after = after.map(|id| name.subscription(topic.generation, &id));
         let prefix = name.subscriptions(topic.generation);
         let page = tx.scan_prefix(&prefix, after.as_ref(), limit as usize).await?;
-        let found = page.rows.iter().map(|(_, row)| postcard_from(row)).collect::<Result<_, Fault>>()?;
+        let found =
+            page.rows.iter().map(|(_, row)| Subscription::from_row(row)).collect::<Result<_, Fault>>()?;
         Ok(Output::Subscriptions(found, page.more))
     }
 }

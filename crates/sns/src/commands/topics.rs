@@ -36,7 +36,12 @@ impl SnsMachine {
             deleted: 0,
             filters: 0,
             max_bytes: wanted.max_bytes,
-            more: More { fifo: wanted.fifo.map(|fifo| fifo.settings()) },
+            more: More {
+                fifo: wanted.fifo.map(|fifo| fifo.settings()),
+                sha256: wanted.sha256.unwrap_or(false),
+                delivery: wanted.delivery,
+                pending: 0,
+            },
             arn,
         };
         check_tags(&topic)?;
@@ -104,6 +109,8 @@ fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(),
         TopicChange::RemovePermission { label } => topic.policy = policy::remove(&topic.policy, &label),
         TopicChange::Tag(tags) => topic.tags.extend(tags),
         TopicChange::MaxBytes(bytes) => topic.max_bytes = Some(bytes),
+        TopicChange::Sha256(sha256) => topic.more.sha256 = sha256,
+        TopicChange::Delivery(policy) => topic.more.delivery = policy,
         TopicChange::Fifo(change) => {
             let fifo = topic.more.fifo.as_mut().ok_or_else(|| invalid("AttributeName"))?;
             if fifo.by_group && change.by_group == Some(false) {
@@ -137,7 +144,9 @@ fn is_as_wanted(topic: &Topic, wanted: &WantedTopic) -> Result<(), Error> {
         wanted.by_content.is_none_or(|wanted| wanted == is.by_content)
             && wanted.by_group.is_none_or(|wanted| wanted == is.by_group)
     });
-    if !name || !policy || !bytes || !fifo {
+    let signed = wanted.sha256.is_none_or(|sha256| sha256 == topic.more.sha256);
+    let delivered = wanted.delivery.is_none() || wanted.delivery == topic.more.delivery;
+    if !name || !policy || !bytes || !fifo || !signed || !delivered {
         return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
     }
     if wanted.tags.as_ref().is_some_and(|tags| *tags != topic.tags) {

@@ -238,7 +238,7 @@ fn split(message: &str) -> Result<(String, BTreeMap<String, String>), Error> {
     let default = messages.get("default").and_then(Json::as_str);
     let default = default.ok_or_else(|| bad("No default entry in JSON message body"))?;
     // Of protocols that nothing can subscribe with here, nobody would get a message.
-    let by_protocol = ["sqs", "firehose"]
+    let by_protocol = ["sqs", "firehose", "lambda", "http", "https"]
         .into_iter()
         .filter_map(|protocol| Some((protocol.to_owned(), messages.get(protocol)?.as_str()?.to_owned())));
     Ok((default.to_owned(), by_protocol.collect()))

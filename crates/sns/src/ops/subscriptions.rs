@@ -8,19 +8,25 @@ use ropeway_api::sns::{
     GetSubscriptionAttributesOutput, ListSubscriptionsByTopicInput, ListSubscriptionsByTopicOutput,
     ListSubscriptionsInput, ListSubscriptionsOutput, SERVICE, SetSubscriptionAttributesInput,
     SetSubscriptionAttributesOutput, SubscribeInput, SubscribeOutput, Subscription as Entry,
-    UnsubscribeInput, UnsubscribeOutput,
+    UnsubscribeInput, UnsubscribeOutput, error,
 };
 use ropeway_core::{Fault, directory};
-use ropeway_wire::{Cx, Error, Keys};
+use ropeway_wire::{Cx, Error, Keys, PrincipalKind};
 
 use super::{PAGE, Sns, parse_token, subscription_of, token, topic_of, unexpected};
 use crate::commands::{Command, Output, PRINCIPAL, listed};
 use crate::keys::{self, TopicName};
-use crate::model::{Listed, Protocol, Settings, Subscription};
+use crate::model::{Listed, Protocol, Settings, Subscription, SubscriptionMore};
 use crate::settings::{self, invalid, refused};
 
 /// Protocols of AWS's that are not implemented.
-const REFUSED: &[&str] = &["http", "https", "email", "email-json", "sms", "application"];
+const REFUSED: &[&str] = &["email", "email-json", "sms", "application"];
+
+/// Most bytes of an endpoint's address: what a key has room for beside the topic's name.
+const MAX_ENDPOINT: usize = 1024;
+/// What is answered instead of an ARN before the confirmation, and what lists say then.
+const PENDING: &str = "pending confirmation";
+const PENDING_IN_LISTS: &str = "PendingConfirmation";
 
 pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<SubscribeOutput, Error> {
     let protocol = protocol(&input.protocol)?;
@@ -44,12 +50,21 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
         owner: cx.account.clone(),
         principal: cx.principal.arn.clone(),
         settings: given,
+        more: SubscriptionMore::default(),
     };
-    let command = Command::Subscribe { topic: topic.clone(), wanted, compare: !attributes.is_empty() };
+    let (compare, named) = (!attributes.is_empty(), topic.clone());
+    let command = match protocol.is_http() {
+        true => Command::SubscribeEndpoint { topic: named, wanted, compare, base_url: cx.endpoint.clone() },
+        false => Command::Subscribe { topic: named, wanted, compare },
+    };
     let Output::Subscription(made) = sns.submit(cx, &topic, command).await? else {
         return Err(unexpected());
     };
     let arn = format!("{}:{}", topic.arn(), made.id);
+    if made.is_pending() {
+        let told = if input.return_subscription_arn == Some(true) { arn } else { PENDING.to_owned() };
+        return Ok(SubscribeOutput { subscription_arn: Some(told) });
+    }
     let list = keys::subscriptions_list(&made.owner, &topic.scope.region);
     let line = directory::Command::Add { list, name: arn.clone(), value: listed(&made)? };
     directory::apply(&sns.core, &cx.trace, line).await?;
@@ -61,6 +76,8 @@ fn protocol(name: &str) -> Result<Protocol, Error> {
         "sqs" => Ok(Protocol::Sqs),
         "firehose" => Ok(Protocol::Firehose),
         "lambda" => Ok(Protocol::Lambda),
+        "http" => Ok(Protocol::Http),
+        "https" => Ok(Protocol::Https),
         _ if REFUSED.contains(&name) => Err(refused(format_args!("A subscription by the protocol {name}"))),
         _ => Err(invalid(format_args!("Amazon SNS does not support this protocol string: {name}"))),
     }
@@ -74,10 +91,14 @@ fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str, in_order: bool) -
             protocol.name()
         )));
     }
+    if protocol.is_http() {
+        return check_url(protocol, endpoint);
+    }
     let (found, mistake) = match protocol {
         Protocol::Sqs => (settings::queue_of(endpoint), "SQS endpoint ARN"),
         Protocol::Firehose => (settings::stream_of(endpoint), "Firehose endpoint ARN"),
         Protocol::Lambda => (settings::function_of(endpoint), "Lambda endpoint ARN"),
+        Protocol::Http | Protocol::Https => (None, "Endpoint"),
     };
     let found = found.ok_or_else(|| invalid(mistake))?;
     if found.name.ends_with(".fifo") && protocol == Protocol::Sqs && !in_order {
@@ -91,6 +112,23 @@ fn check_endpoint(cx: &Cx, protocol: Protocol, endpoint: &str, in_order: bool) -
         ));
     }
     Ok(())
+}
+
+/// An endpoint's address, with the scheme that the protocol says.
+fn check_url(protocol: Protocol, endpoint: &str) -> Result<(), Error> {
+    let beginning = format!("{}://", protocol.name());
+    let address: Option<http::Uri> = endpoint.parse().ok();
+    let authority = address.as_ref().and_then(http::Uri::authority);
+    match authority {
+        _ if !endpoint.to_ascii_lowercase().starts_with(&beginning) => {
+            Err(invalid("Endpoint must match the specified protocol"))
+        }
+        Some(authority) if authority.as_str().contains('@') => {
+            Err(refused("An endpoint's user and password"))
+        }
+        Some(_) if endpoint.len() <= MAX_ENDPOINT => Ok(()),
+        _ => Err(invalid("Endpoint")),
+    }
 }
 
 /// What was wrong with an attribute, in a call that has a map of them.
@@ -114,28 +152,62 @@ fn check_role(sns: &Sns, cx: &Cx, topic: &TopicName, role: &str) -> Result<(), E
     assumed.map(drop).map_err(|why| invalid(format_args!("SubscriptionRoleArn Reason: {why}")))
 }
 
-/// No subscription is ever pending here, so there is no token that belongs to one.
+/// Whoever has the token may confirm; who is not the endpoint's visitor needs the permission.
 pub async fn confirm_subscription(
     sns: &Sns,
     cx: &Cx,
     input: ConfirmSubscriptionInput,
 ) -> Result<ConfirmSubscriptionOutput, Error> {
     let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
-    let wanted = input.authenticate_on_unsubscribe.as_deref();
-    if !matches!(wanted.map(str::to_ascii_lowercase).as_deref(), None | Some("" | "true" | "false")) {
-        return Err(invalid("AuthenticateOnUnsubscribe"));
+    let wanted = input.authenticate_on_unsubscribe.as_deref().map(str::to_ascii_lowercase);
+    let wants_authentication = match wanted.as_deref() {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(_) => return Err(invalid("AuthenticateOnUnsubscribe")),
+    };
+    let authenticated = is_signed(cx);
+    if authenticated {
+        cx.authorize(&SERVICE, "sns:ConfirmSubscription", &input.topic_arn, &Keys::default())?;
+    } else if wants_authentication {
+        return Err(error::authorization_error_exception("AuthenticateOnUnsubscribe needs a signed request"));
     }
-    sns.submit(cx, &topic, Command::ReadTopic { topic: topic.clone() }).await?;
-    let shown: String = input.token.chars().take(64).collect();
-    tracing::debug!(token = shown, "a confirmation of nothing that is pending");
-    Err(invalid("Token"))
+    let token = input.token;
+    let command = Command::Confirm { topic: topic.clone(), token, authenticated, wants_authentication };
+    let Output::Subscription(found) = sns.submit(cx, &topic, command).await? else {
+        return Err(unexpected());
+    };
+    let arn = format!("{}:{}", topic.arn(), found.id);
+    let list = keys::subscriptions_list(&found.owner, &topic.scope.region);
+    let line = directory::Command::Add { list, name: arn.clone(), value: listed(&found)? };
+    directory::apply(&sns.core, &cx.trace, line).await?;
+    Ok(ConfirmSubscriptionOutput { subscription_arn: Some(arn) })
+}
+
+fn is_signed(cx: &Cx) -> bool {
+    cx.principal.kind != PrincipalKind::Anonymous
 }
 
 pub async fn unsubscribe(sns: &Sns, cx: &Cx, input: UnsubscribeInput) -> Result<UnsubscribeOutput, Error> {
-    let (topic, id) = subscription_of(cx, &input.subscription_arn)?;
-    let command = Command::Unsubscribe { topic: topic.clone(), id, account: cx.account.clone() };
-    sns.submit(cx, &topic, command).await?;
-    let list = keys::subscriptions_list(&cx.account, &topic.scope.region);
+    let signed = is_signed(cx);
+    // What an endpoint visits is in whatever region its topic is.
+    let (topic, id) = match signed {
+        true => subscription_of(cx, &input.subscription_arn)?,
+        false => {
+            let found = keys::parse_subscription(&input.subscription_arn);
+            found.map(|(topic, id)| (topic, id.to_owned())).ok_or_else(|| invalid("SubscriptionArn"))?
+        }
+    };
+    let mut owner = cx.account.clone();
+    if signed {
+        cx.authorize(&SERVICE, "sns:Unsubscribe", "*", &Keys::default())?;
+        let command = Command::Unsubscribe { topic: topic.clone(), id, account: cx.account.clone() };
+        sns.submit(cx, &topic, command).await?;
+    } else if let Output::Left(whose) =
+        sns.submit(cx, &topic, Command::Leave { topic: topic.clone(), id }).await?
+    {
+        owner = whose;
+    }
+    let list = keys::subscriptions_list(&owner, &topic.scope.region);
     let line = directory::Command::Remove { list, name: input.subscription_arn };
     directory::apply(&sns.core, &cx.trace, line).await?;
     Ok(UnsubscribeOutput {})
@@ -160,8 +232,8 @@ pub async fn get_subscription_attributes(
         ("SubscriptionPrincipal", found.principal),
         ("Protocol", found.protocol.name().to_owned()),
         ("Endpoint", found.endpoint),
-        ("ConfirmationWasAuthenticated", "true".to_owned()),
-        ("PendingConfirmation", "false".to_owned()),
+        ("ConfirmationWasAuthenticated", (!found.protocol.is_http() || found.more.authenticated).to_string()),
+        ("PendingConfirmation", found.more.until.is_some().to_string()),
     ];
     attributes.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Ok(GetSubscriptionAttributesOutput { attributes: Some(attributes) })
@@ -231,6 +303,12 @@ pub async fn list_subscriptions_by_topic(
         return Err(unexpected());
     };
     let next_token = found.last().filter(|_| more).map(|last| token(&last.id));
-    let entries = found.iter().map(|one| entry(format!("{}:{}", topic.arn(), one.id), one.into()));
+    let entries = found.iter().map(|one| {
+        let mut told = entry(format!("{}:{}", topic.arn(), one.id), one.into());
+        if one.is_pending() {
+            told.subscription_arn = Some(PENDING_IN_LISTS.to_owned());
+        }
+        told
+    });
     Ok(ListSubscriptionsByTopicOutput { subscriptions: Some(entries.collect()), next_token })
 }

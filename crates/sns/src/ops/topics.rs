@@ -14,6 +14,7 @@ use ropeway_wire::{Cx, Error};
 use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
 use crate::commands::{Command, FifoChange, Output, TopicChange, WantedTopic};
 use crate::fifo::{Fifo, SUFFIX};
+use crate::http::policy as policies;
 use crate::keys::{self, TopicName};
 use crate::model::{MAX_BYTES, Topic};
 use crate::policy;
@@ -27,18 +28,10 @@ const MAX_DISPLAY_NAME: usize = 100;
 /// Attributes of AWS's topics that are not implemented, but for the values that say so.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("ArchivePolicy", "", "ArchivePolicy: the archive of messages"),
-    ("DeliveryPolicy", "", "DeliveryPolicy, which is of HTTP subscriptions,"),
     ("KmsMasterKeyId", "", "KmsMasterKeyId: encryption by a key of one's own"),
-    ("SignatureVersion", "", "SignatureVersion: the signing of messages"),
     ("TracingConfig", "PassThrough", "TracingConfig Active"),
     ("DataProtectionPolicy", "", "DataProtectionPolicy"),
 ];
-
-/// What `GetTopicAttributes` tells of deliveries over HTTP: AWS's defaults, which nothing changes here.
-const DELIVERY_POLICY: &str = "{\"http\":{\"defaultHealthyRetryPolicy\":{\"minDelayTarget\":20,\
-    \"maxDelayTarget\":20,\"numRetries\":3,\"numMaxDelayRetries\":0,\"numNoDelayRetries\":0,\
-    \"numMinDelayRetries\":0,\"backoffFunction\":\"linear\"},\"disableSubscriptionOverrides\":false,\
-    \"defaultRequestPolicy\":{\"headerContentType\":\"text/plain; charset=UTF-8\"}}}";
 
 pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result<CreateTopicOutput, Error> {
     let mut attributes = input.attributes.unwrap_or_default();
@@ -60,6 +53,8 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
             // A standard topic's ids do not come from content; more is not for it to say.
             Some(TopicChange::Fifo(FifoChange { by_content: Some(false), by_group: None })) => {}
             Some(TopicChange::Fifo(_)) => return Err(invalid(format_args!("Attributes Reason: {name}"))),
+            Some(TopicChange::Sha256(sha256)) => wanted.sha256 = Some(sha256),
+            Some(TopicChange::Delivery(policy)) => wanted.delivery = policy,
             Some(TopicChange::Policy(text)) => wanted.policy = Some(text).filter(|text| !text.is_empty()),
             _ => {}
         }
@@ -112,6 +107,15 @@ fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
                 policy::check(&value).map_err(invalid)?;
             }
             Ok(Some(TopicChange::Policy(value)))
+        }
+        "SignatureVersion" => match value.as_str() {
+            "1" | "2" => Ok(Some(TopicChange::Sha256(value == "2"))),
+            _ => Err(invalid("SignatureVersion")),
+        },
+        "DeliveryPolicy" if value.is_empty() => Ok(Some(TopicChange::Delivery(None))),
+        "DeliveryPolicy" => {
+            policies::check_topic(&value)?;
+            Ok(Some(TopicChange::Delivery(Some(value))))
         }
         "ContentBasedDeduplication" => {
             let by_content = Some(truth(name, &value)?);
@@ -174,20 +178,25 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         ]
     });
     let fifo: Vec<(&str, String)> = fifo.collect();
+    // These, too, are told only where they were set.
+    let signed = topic.more.sha256.then(|| ("SignatureVersion", "2".to_owned()));
+    let delivery = topic.more.delivery.clone().map(|policy| ("DeliveryPolicy", policy));
     let attributes = [
         ("TopicArn", topic.arn),
         ("Owner", name.scope.account.clone()),
         ("Policy", topic.policy),
         ("DisplayName", topic.display_name),
-        ("SubscriptionsPending", "0".to_owned()),
-        ("SubscriptionsConfirmed", topic.subscriptions.to_string()),
+        ("SubscriptionsPending", topic.more.pending.to_string()),
+        ("SubscriptionsConfirmed", topic.subscriptions.saturating_sub(topic.more.pending).to_string()),
         ("SubscriptionsDeleted", topic.deleted.to_string()),
-        ("EffectiveDeliveryPolicy", DELIVERY_POLICY.to_owned()),
+        ("EffectiveDeliveryPolicy", policies::told_of_topic(topic.more.delivery.as_deref())),
     ];
     attributes
         .into_iter()
         .chain(max_bytes)
         .chain(fifo)
+        .chain(signed)
+        .chain(delivery)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
