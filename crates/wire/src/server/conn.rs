@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -112,6 +112,7 @@ async fn answer(
     in_flight: InFlight,
 ) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let asks_first = request.version() < Version::HTTP_2 && request.headers().contains_key(header::EXPECT);
     let outcome = AssertUnwindSafe(async move { handler.handle(request, conn).await }).catch_unwind().await;
     let mut response = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -121,6 +122,11 @@ async fn answer(
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     });
+    if asks_first && (response.status().is_client_error() || response.status().is_server_error()) {
+        // The client may never send the body that was refused, and nothing else would tell it that the connection
+        // ends for that: it would send its next request there (RFC 9110, 10.1.1).
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.body_mut().keep(in_flight);
     response
 }
