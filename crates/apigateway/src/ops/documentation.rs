@@ -8,7 +8,7 @@ use ropeway_wire::{Cx, Error};
 use super::{ApiGateway, checked, named, page};
 use crate::commands::{Command, DocumentationChange as Change, Documented, Output};
 use crate::documentation::{self, Location, Part};
-use crate::errors::{bad, no_part};
+use crate::errors::no_part;
 use crate::keys::ApiName;
 use crate::openapi;
 
@@ -185,6 +185,6 @@ pub fn of_import(
     let ignored = parameters.and_then(|all| all.get("ignore")).is_some_and(|what| what == "documentation");
     match ignored {
         true => Ok(Vec::new()),
-        false => documentation::read(&openapi::parsed(body).map_err(|_| bad("Invalid OpenAPI input."))?),
+        false => documentation::read(&openapi::parsed(body)?),
     }
 }
