@@ -66,6 +66,13 @@ impl Connection {
         self.exchange(request.map_err(|e| e.to_string())?).await
     }
 
+    /// Sends an unsigned POST of JSON.
+    pub async fn post(&mut self, path: &str, body: Bytes) -> Result<(u16, Bytes), String> {
+        let request = http::Request::post(path).header("host", &self.host);
+        let request = request.header("content-type", "application/json").body(Full::new(body));
+        self.exchange(request.map_err(|e| e.to_string())?).await
+    }
+
     async fn exchange(&mut self, request: http::Request<Full<Bytes>>) -> Result<(u16, Bytes), String> {
         self.sender.ready().await.map_err(|e| e.to_string())?;
         let answer = self.sender.send_request(request).await.map_err(|e| e.to_string())?;

@@ -24,6 +24,8 @@ const WARM_FLOOR: f64 = 0.10;
 const MANY: usize = 100;
 /// How long idle processes are watched.
 const IDLE: Duration = Duration::from_secs(5);
+/// Runtime and handler of a Rust function.
+const RUST: (&str, &str) = ("provided.al2023", "bootstrap");
 /// Memory of each function, in MiB.
 const MEMORY: u32 = 256;
 
@@ -46,7 +48,7 @@ pub async fn all(asked: crate::Functions) -> Result<(), String> {
     let mut connection = Connection::open(&server.endpoint).await?;
     make_role(&mut connection).await?;
     let rust = package(&[("bootstrap", &bootstrap)])?;
-    create(&mut connection, INVOKED, "provided.al2023", "bootstrap", &rust).await?;
+    create(&mut connection, INVOKED, RUST, &rust, Value::Null).await?;
     connection.invoke(INVOKED).await?;
     let warm = measure("warm invoke of a Rust function", Scenario::Invoke, &server, duration).await?;
     let part = warm.rate() / ceiling.rate().max(1e-9);
@@ -58,7 +60,8 @@ pub async fn all(asked: crate::Functions) -> Result<(), String> {
     many(&mut connection, &server, &rust).await
 }
 
-fn verdict(reached: bool) -> &'static str {
+/// What a figure that is below its floor has behind it.
+pub fn verdict(reached: bool) -> &'static str {
     if reached { "" } else { "  BELOW THE FLOOR" }
 }
 
@@ -93,7 +96,7 @@ async fn starts(
     let (mut cold, mut by_hand) = (Vec::new(), Vec::new());
     for number in 0..count {
         let name = format!("bench-{}-{number}", language.name);
-        create(connection, &name, language.runtime, language.handler, &code).await?;
+        create(connection, &name, (language.runtime, language.handler), &code, Value::Null).await?;
         let started = Instant::now();
         connection.invoke(&name).await?;
         cold.push(started.elapsed());
@@ -124,7 +127,7 @@ async fn many(connection: &mut Connection, server: &Process, rust: &[u8]) -> Res
     let others = children(server.pid());
     for number in 0..MANY {
         let name = format!("bench-many-{number}");
-        create(connection, &name, "provided.al2023", "bootstrap", rust).await?;
+        create(connection, &name, RUST, rust, Value::Null).await?;
         connection.invoke(&name).await?;
     }
     let all: Vec<u32> = children(server.pid()).into_iter().filter(|pid| !others.contains(pid)).collect();
@@ -163,7 +166,8 @@ fn proportional_mib(pid: u32) -> f64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 
-async fn make_role(connection: &mut Connection) -> Result<(), String> {
+/// Makes the role of the functions.
+pub async fn make_role(connection: &mut Connection) -> Result<(), String> {
     let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C\
                  %22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A\
                  %22sts%3AAssumeRole%22%7D%5D%7D";
@@ -172,19 +176,22 @@ async fn make_role(connection: &mut Connection) -> Result<(), String> {
     connection.query("iam", form).await.map(drop)
 }
 
-/// Makes a function, and waits until it is active.
-async fn create(
+/// Makes a function with `more` properties, and waits until it is active.
+pub async fn create(
     connection: &mut Connection,
     name: &str,
-    runtime: &str,
-    handler: &str,
+    (runtime, handler): (&str, &str),
     package: &[u8],
+    more: Value,
 ) -> Result<(), String> {
-    let body = json!({
+    let mut body = json!({
         "FunctionName": name, "Runtime": runtime, "Handler": handler, "MemorySize": MEMORY, "Timeout": 30,
         "Role": "arn:aws:iam::000000000000:role/bench",
         "Code": { "ZipFile": base64::engine::general_purpose::STANDARD.encode(package) },
     });
+    if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+        body.extend(more);
+    }
     let path = "/2015-03-31/functions";
     let (status, answer) = connection.send("lambda", "POST", path, &[], body.to_string().into()).await?;
     if status != 201 {
@@ -202,7 +209,8 @@ async fn create(
     }
 }
 
-fn package(files: &[(&str, &[u8])]) -> Result<Vec<u8>, String> {
+/// A package of files.
+pub fn package(files: &[(&str, &[u8])]) -> Result<Vec<u8>, String> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)

@@ -8,6 +8,7 @@
     reason = "a tool that measures: it reads clocks and starts threads of its own"
 )]
 
+mod apis;
 mod ceiling;
 mod client;
 mod cold;
@@ -36,6 +37,8 @@ enum Command {
     All(All),
     /// Starts a server and measures functions: warm invocations, cold starts, memory, what idle ones cost.
     Functions(Functions),
+    /// Starts a server and measures APIs: a mock integration, the proxy's overhead, pre-signing, throttles.
+    Apis(Apis),
     /// Measures one scenario against any endpoint.
     One(One),
     /// Measures stacks against any endpoint: how long one takes.
@@ -89,6 +92,22 @@ struct Functions {
 }
 
 #[derive(clap::Args)]
+struct Apis {
+    /// The server's binary.
+    #[arg(long)]
+    server: PathBuf,
+    /// The function of `systems/producer-consumer`, in Rust: the package's `bootstrap`.
+    #[arg(long)]
+    function: PathBuf,
+    /// Seconds for each figure.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// Where the server keeps its data [default: a new folder here].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
 struct One {
     /// The endpoint (`http://127.0.0.1:4566`).
     #[arg(long)]
@@ -119,6 +138,7 @@ fn main() -> Result<(), String> {
     match Cli::parse().command {
         Command::All(all) => runtime.block_on(report::all(all)),
         Command::Functions(asked) => runtime.block_on(functions::all(asked)),
+        Command::Apis(asked) => runtime.block_on(apis::all(asked)),
         Command::Stacks(of) => runtime.block_on(stacks::run(&of.endpoint)),
         Command::Fixed => runtime.block_on(ceiling::serve_fixed()),
         Command::One(one) => runtime.block_on(async {
