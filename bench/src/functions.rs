@@ -213,7 +213,8 @@ pub async fn create(
 pub fn package(files: &[(&str, &[u8])]) -> Result<Vec<u8>, String> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Stored)
+        .compression_method(zip::CompressionMethod::Deflated)
+        .compression_level(Some(1))
         .unix_permissions(0o755);
     for (name, contents) in files {
         archive.start_file(*name, options).map_err(|e| e.to_string())?;
