@@ -116,10 +116,7 @@ impl Writer<'_> {
                 self.out.push_str(&format!("\n{pad}}}"));
             }
             Some("array") => {
-                self.out.push_str(&format!(
-                    "[\n{pad}##TODO: Update this foreach loop to reference array from input json\n\
-                     {pad}#foreach($elem in $inputRoot)\n{pad}  "
-                ));
+                self.out.push_str(&format!("[\n{pad}#foreach($elem in $inputRoot)\n{pad}  "));
                 self.value(schema.get("items").unwrap_or(&Json::Null), indent + 2, depth + 1)?;
                 self.out.push_str(&format!("#if($foreach.hasNext),#end\n\n{pad}#end\n{pad}]"));
             }
@@ -167,7 +164,7 @@ mod tests {
     #[test]
     fn templates_have_samples() {
         let template = template(&of("Pets").unwrap(), &of).unwrap();
-        assert!(template.starts_with("#set($inputRoot = $input.path('$'))\n[\n##T"), "{template}");
+        assert!(template.starts_with("#set($inputRoot = $input.path('$'))\n[\n#foreach("), "{template}");
         assert!(template.contains(
             "#foreach($elem in $inputRoot)\n  {\n    \"name\" : \"foo\",\n    \"price\" : 42.0\n  }#if("
         ));
