@@ -1,4 +1,5 @@
-//! Writes one service's module: schemas, structures, operations, the trait and its dispatch.
+//! Writes one service's module: schemas, structures, operations, the trait and its dispatch. It is put together as text in
+//! memory, where writing cannot fail: those results are dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
