@@ -8,7 +8,12 @@ import json
 import urllib.error
 import urllib.request
 
-from support import ACCOUNT, document, refused, unique
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from support import ACCOUNT, REGION, document, refused, unique
 
 ALL = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -138,3 +143,12 @@ def test_a_stack_s_bucket_has_lifecycle_rules(server, s3):
         s3.get_bucket_lifecycle_configuration(Bucket=name)
     cfn.delete_stack(StackName=name)
     cfn.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def test_an_accounts_block_is_refused_by_name(server):
+    url = f"{server.endpoint}/v20180820/configuration/publicAccessBlock"
+    request = AWSRequest("GET", url, headers={"x-amz-account-id": ACCOUNT})
+    S3SigV4Auth(Credentials("test", "test"), "s3", REGION).add_auth(request)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(urllib.request.Request(url, headers=dict(request.headers)))
+    assert error.value.code == 501 and b"S3 Control" in error.value.read()

@@ -94,8 +94,23 @@ pub(super) fn route(
     };
     let host = host(parts);
     let bucket = if service.id == "s3" { bucket_of_host(&host, own_host) } else { None };
-    let found = by_uri(service, parts, bucket);
+    let found = match is_for_s3_control(service, parts) {
+        true => Found::Refused(Error::new(
+            501,
+            "NotImplemented",
+            format!("Ropeway does not implement S3 Control, whose path {} is", parts.uri.path()),
+        )),
+        false => by_uri(service, parts, bucket),
+    };
     Ok(Route { dispatch: Arc::clone(dispatch), protocol: *protocol, found })
+}
+
+/// S3's account-level API signs as S3 does. Its paths would pass for a bucket's; each of its operations has the account in a
+/// header (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_GetPublicAccessBlock.html>).
+fn is_for_s3_control(service: &Service, parts: &Parts) -> bool {
+    service.id == "s3"
+        && parts.uri.path().starts_with("/v20180820/")
+        && parts.headers.contains_key("x-amz-account-id")
 }
 
 /// The service of a signing name. Of several that share one (API Gateway's versions), the one that has the path.
