@@ -88,8 +88,6 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "GetBucketNotification", method: "GET", uri: "/{Bucket}?notification" },
         RefusedOperation { name: "GetObjectAnnotation", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
-        RefusedOperation { name: "GetObjectLegalHold", method: "GET", uri: "/{Bucket}/{Key+}?legal-hold" },
-        RefusedOperation { name: "GetObjectRetention", method: "GET", uri: "/{Bucket}/{Key+}?retention" },
         RefusedOperation { name: "GetObjectTorrent", method: "GET", uri: "/{Bucket}/{Key+}?torrent" },
         RefusedOperation { name: "ListDirectoryBuckets", method: "GET", uri: "/" },
         RefusedOperation { name: "ListObjectAnnotations", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
@@ -122,9 +120,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "PutBucketReplication", method: "PUT", uri: "/{Bucket}?replication" },
         RefusedOperation { name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website" },
         RefusedOperation { name: "PutObjectAnnotation", method: "PUT", uri: "/{Bucket}/{Key+}?annotation" },
-        RefusedOperation { name: "PutObjectLegalHold", method: "PUT", uri: "/{Bucket}/{Key+}?legal-hold" },
-        RefusedOperation { name: "PutObjectLockConfiguration", method: "PUT", uri: "/{Bucket}?object-lock" },
-        RefusedOperation { name: "PutObjectRetention", method: "PUT", uri: "/{Bucket}/{Key+}?retention" },
         RefusedOperation { name: "RenameObject", method: "PUT", uri: "/{Bucket}/{Key+}?renameObject" },
         RefusedOperation { name: "RestoreObject", method: "POST", uri: "/{Bucket}/{Key+}?restore" },
         RefusedOperation {
@@ -645,6 +640,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "GetObjectLegalHold",
+        method: "GET",
+        uri: "/{Bucket}/{Key+}?legal-hold",
+        status: 200,
+        input: Member::new("GetObjectLegalHoldRequest", &schemas::GET_OBJECT_LEGAL_HOLD_REQUEST),
+        output: Member::new("GetObjectLegalHoldOutput", &schemas::GET_OBJECT_LEGAL_HOLD_OUTPUT).flattened(),
+        result_wrapper: None,
+        action: Some("s3:GetObjectLegalHold"),
+        checksum_required: false,
+    },
+    Operation {
         name: "GetObjectLockConfiguration",
         method: "GET",
         uri: "/{Bucket}?object-lock",
@@ -659,6 +665,17 @@ static OPERATIONS: &[Operation] = &[
         ),
         result_wrapper: None,
         action: Some("s3:GetBucketObjectLockConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetObjectRetention",
+        method: "GET",
+        uri: "/{Bucket}/{Key+}?retention",
+        status: 200,
+        input: Member::new("GetObjectRetentionRequest", &schemas::GET_OBJECT_RETENTION_REQUEST),
+        output: Member::new("GetObjectRetentionOutput", &schemas::GET_OBJECT_RETENTION_OUTPUT).flattened(),
+        result_wrapper: None,
+        action: Some("s3:GetObjectRetention"),
         checksum_required: false,
     },
     Operation {
@@ -979,6 +996,45 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: true,
     },
     Operation {
+        name: "PutObjectLegalHold",
+        method: "PUT",
+        uri: "/{Bucket}/{Key+}?legal-hold",
+        status: 200,
+        input: Member::new("PutObjectLegalHoldRequest", &schemas::PUT_OBJECT_LEGAL_HOLD_REQUEST),
+        output: Member::new("PutObjectLegalHoldOutput", &schemas::PUT_OBJECT_LEGAL_HOLD_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:PutObjectLegalHold"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutObjectLockConfiguration",
+        method: "PUT",
+        uri: "/{Bucket}?object-lock",
+        status: 200,
+        input: Member::new(
+            "PutObjectLockConfigurationRequest",
+            &schemas::PUT_OBJECT_LOCK_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "PutObjectLockConfigurationOutput",
+            &schemas::PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:PutBucketObjectLockConfiguration"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutObjectRetention",
+        method: "PUT",
+        uri: "/{Bucket}/{Key+}?retention",
+        status: 200,
+        input: Member::new("PutObjectRetentionRequest", &schemas::PUT_OBJECT_RETENTION_REQUEST),
+        output: Member::new("PutObjectRetentionOutput", &schemas::PUT_OBJECT_RETENTION_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:PutObjectRetention"),
+        checksum_required: true,
+    },
+    Operation {
         name: "PutObjectTagging",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?tagging",
@@ -1221,11 +1277,21 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetObjectAttributesInput,
     ) -> impl Future<Output = Result<GetObjectAttributesOutput, ropeway_wire::Error>> + Send;
+    fn get_object_legal_hold(
+        &self,
+        cx: &Cx,
+        input: GetObjectLegalHoldInput,
+    ) -> impl Future<Output = Result<GetObjectLegalHoldOutput, ropeway_wire::Error>> + Send;
     fn get_object_lock_configuration(
         &self,
         cx: &Cx,
         input: GetObjectLockConfigurationInput,
     ) -> impl Future<Output = Result<GetObjectLockConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_object_retention(
+        &self,
+        cx: &Cx,
+        input: GetObjectRetentionInput,
+    ) -> impl Future<Output = Result<GetObjectRetentionOutput, ropeway_wire::Error>> + Send;
     fn get_object_tagging(
         &self,
         cx: &Cx,
@@ -1351,6 +1417,21 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutObjectAclInput,
     ) -> impl Future<Output = Result<PutObjectAclOutput, ropeway_wire::Error>> + Send;
+    fn put_object_legal_hold(
+        &self,
+        cx: &Cx,
+        input: PutObjectLegalHoldInput,
+    ) -> impl Future<Output = Result<PutObjectLegalHoldOutput, ropeway_wire::Error>> + Send;
+    fn put_object_lock_configuration(
+        &self,
+        cx: &Cx,
+        input: PutObjectLockConfigurationInput,
+    ) -> impl Future<Output = Result<PutObjectLockConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn put_object_retention(
+        &self,
+        cx: &Cx,
+        input: PutObjectRetentionInput,
+    ) -> impl Future<Output = Result<PutObjectRetentionOutput, ropeway_wire::Error>> + Send;
     fn put_object_tagging(
         &self,
         cx: &Cx,
@@ -1590,12 +1671,22 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_object_attributes(&cx, input).await
                 }))
             }
+            "GetObjectLegalHold" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectLegalHoldInput| async move {
+                    service.get_object_legal_hold(&cx, input).await
+                }))
+            }
             "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec(
                 call,
                 move |cx, input: GetObjectLockConfigurationInput| async move {
                     service.get_object_lock_configuration(&cx, input).await
                 },
             )),
+            "GetObjectRetention" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectRetentionInput| async move {
+                    service.get_object_retention(&cx, input).await
+                }))
+            }
             "GetObjectTagging" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectTaggingInput| async move {
                     service.get_object_tagging(&cx, input).await
@@ -1723,6 +1814,22 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "PutObjectAcl" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectAclInput| async move {
                     service.put_object_acl(&cx, input).await
+                }))
+            }
+            "PutObjectLegalHold" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectLegalHoldInput| async move {
+                    service.put_object_legal_hold(&cx, input).await
+                }))
+            }
+            "PutObjectLockConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: PutObjectLockConfigurationInput| async move {
+                    service.put_object_lock_configuration(&cx, input).await
+                },
+            )),
+            "PutObjectRetention" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectRetentionInput| async move {
+                    service.put_object_retention(&cx, input).await
                 }))
             }
             "PutObjectTagging" => {
@@ -1974,10 +2081,22 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_object_attributes(&cx, input).await
                 },
             )),
+            "GetObjectLegalHold" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetObjectLegalHoldInput| async move {
+                    service.get_object_legal_hold(&cx, input).await
+                },
+            )),
             "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: GetObjectLockConfigurationInput| async move {
                     service.get_object_lock_configuration(&cx, input).await
+                },
+            )),
+            "GetObjectRetention" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: GetObjectRetentionInput| async move {
+                    service.get_object_retention(&cx, input).await
                 },
             )),
             "GetObjectTagging" => {
@@ -2118,6 +2237,24 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_object_acl(&cx, input).await
                 }))
             }
+            "PutObjectLegalHold" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutObjectLegalHoldInput| async move {
+                    service.put_object_legal_hold(&cx, input).await
+                },
+            )),
+            "PutObjectLockConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutObjectLockConfigurationInput| async move {
+                    service.put_object_lock_configuration(&cx, input).await
+                },
+            )),
+            "PutObjectRetention" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: PutObjectRetentionInput| async move {
+                    service.put_object_retention(&cx, input).await
+                },
+            )),
             "PutObjectTagging" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectTaggingInput| async move {
                     service.put_object_tagging(&cx, input).await
@@ -2995,6 +3132,9 @@ pub struct CopyObjectInput {
     pub storage_class: Option<String>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
+    pub object_lock_mode: Option<String>,
+    pub object_lock_retain_until_date: Option<ropeway_core::Time>,
+    pub object_lock_legal_hold_status: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub expected_source_bucket_owner: Option<String>,
 }
@@ -3028,6 +3168,9 @@ impl Decode for CopyObjectInput {
                 26 => out.storage_class = Some(Decode::decode(d)?),
                 37 => out.request_payer = Some(Decode::decode(d)?),
                 38 => out.tagging = Some(Decode::decode(d)?),
+                39 => out.object_lock_mode = Some(Decode::decode(d)?),
+                40 => out.object_lock_retain_until_date = Some(Decode::decode(d)?),
+                41 => out.object_lock_legal_hold_status = Some(Decode::decode(d)?),
                 45 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 46 => out.expected_source_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
@@ -3080,9 +3223,9 @@ impl Encode for CopyObjectInput {
             None,
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_retain_until_date.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_legal_hold_status.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
@@ -3282,6 +3425,7 @@ pub struct CreateBucketInput {
     pub acl: Option<String>,
     pub bucket: String,
     pub create_bucket_configuration: Option<CreateBucketConfiguration>,
+    pub object_lock_enabled_for_bucket: Option<bool>,
     pub object_ownership: Option<String>,
 }
 
@@ -3293,6 +3437,7 @@ impl Decode for CreateBucketInput {
                 0 => out.acl = Some(Decode::decode(d)?),
                 1 => out.bucket = Decode::decode(d)?,
                 2 => out.create_bucket_configuration = Some(Decode::decode(d)?),
+                8 => out.object_lock_enabled_for_bucket = Some(Decode::decode(d)?),
                 9 => out.object_ownership = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -3313,7 +3458,7 @@ impl Encode for CreateBucketInput {
             None,
             None,
             None,
-            None,
+            self.object_lock_enabled_for_bucket.as_ref().map(|v| v as &dyn Encode),
             self.object_ownership.as_ref().map(|v| v as &dyn Encode),
             None,
         ]);
@@ -3405,6 +3550,9 @@ pub struct CreateMultipartUploadInput {
     pub storage_class: Option<String>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
+    pub object_lock_mode: Option<String>,
+    pub object_lock_retain_until_date: Option<ropeway_core::Time>,
+    pub object_lock_legal_hold_status: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_algorithm: Option<String>,
     pub checksum_type: Option<String>,
@@ -3429,6 +3577,9 @@ impl Decode for CreateMultipartUploadInput {
                 15 => out.storage_class = Some(Decode::decode(d)?),
                 23 => out.request_payer = Some(Decode::decode(d)?),
                 24 => out.tagging = Some(Decode::decode(d)?),
+                25 => out.object_lock_mode = Some(Decode::decode(d)?),
+                26 => out.object_lock_retain_until_date = Some(Decode::decode(d)?),
+                27 => out.object_lock_legal_hold_status = Some(Decode::decode(d)?),
                 31 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 32 => out.checksum_algorithm = Some(Decode::decode(d)?),
                 33 => out.checksum_type = Some(Decode::decode(d)?),
@@ -3468,9 +3619,9 @@ impl Encode for CreateMultipartUploadInput {
             None,
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_retain_until_date.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_legal_hold_status.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
@@ -3486,7 +3637,6 @@ pub struct DefaultRetention {
     pub mode: Option<String>,
     pub days: Option<i64>,
     pub years: Option<i64>,
-    pub default_event_hold: Option<EventHoldDuration>,
 }
 
 impl Decode for DefaultRetention {
@@ -3497,7 +3647,6 @@ impl Decode for DefaultRetention {
                 0 => out.mode = Some(Decode::decode(d)?),
                 1 => out.days = Some(Decode::decode(d)?),
                 2 => out.years = Some(Decode::decode(d)?),
-                3 => out.default_event_hold = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -3512,7 +3661,7 @@ impl Encode for DefaultRetention {
             self.mode.as_ref().map(|v| v as &dyn Encode),
             self.days.as_ref().map(|v| v as &dyn Encode),
             self.years.as_ref().map(|v| v as &dyn Encode),
-            self.default_event_hold.as_ref().map(|v| v as &dyn Encode),
+            None,
         ]);
     }
 }
@@ -3863,6 +4012,7 @@ pub struct DeleteObjectInput {
     pub key: String,
     pub version_id: Option<String>,
     pub request_payer: Option<String>,
+    pub bypass_governance_retention: Option<bool>,
     pub expected_bucket_owner: Option<String>,
     pub if_match: Option<String>,
 }
@@ -3876,6 +4026,7 @@ impl Decode for DeleteObjectInput {
                 1 => out.key = Decode::decode(d)?,
                 3 => out.version_id = Some(Decode::decode(d)?),
                 4 => out.request_payer = Some(Decode::decode(d)?),
+                5 => out.bypass_governance_retention = Some(Decode::decode(d)?),
                 6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 7 => out.if_match = Some(Decode::decode(d)?),
                 _ => {}
@@ -3894,7 +4045,7 @@ impl Encode for DeleteObjectInput {
             None,
             self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.bypass_governance_retention.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
             None,
@@ -4002,6 +4153,7 @@ pub struct DeleteObjectsInput {
     pub bucket: String,
     pub delete: Delete,
     pub request_payer: Option<String>,
+    pub bypass_governance_retention: Option<bool>,
     pub expected_bucket_owner: Option<String>,
     pub checksum_algorithm: Option<String>,
 }
@@ -4014,6 +4166,7 @@ impl Decode for DeleteObjectsInput {
                 0 => out.bucket = Decode::decode(d)?,
                 1 => out.delete = Decode::decode(d)?,
                 3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.bypass_governance_retention = Some(Decode::decode(d)?),
                 5 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 6 => out.checksum_algorithm = Some(Decode::decode(d)?),
                 _ => {}
@@ -4031,7 +4184,7 @@ impl Encode for DeleteObjectsInput {
             Some(&self.delete),
             None,
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.bypass_governance_retention.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
         ]);
@@ -4229,36 +4382,6 @@ impl Decode for ErrorDocument {
 impl Encode for ErrorDocument {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.key)]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct EventHoldDuration {
-    pub days: Option<i64>,
-    pub years: Option<i64>,
-}
-
-impl Decode for EventHoldDuration {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.days = Some(Decode::decode(d)?),
-                1 => out.years = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for EventHoldDuration {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.days.as_ref().map(|v| v as &dyn Encode),
-            self.years.as_ref().map(|v| v as &dyn Encode),
-        ]);
     }
 }
 
@@ -5558,6 +5681,70 @@ impl Encode for GetObjectAttributesInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct GetObjectLegalHoldOutput {
+    pub legal_hold: Option<ObjectLockLegalHold>,
+}
+
+impl Decode for GetObjectLegalHoldOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.legal_hold = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectLegalHoldOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.legal_hold.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectLegalHoldInput {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub request_payer: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetObjectLegalHoldInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectLegalHoldInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct GetObjectLockConfigurationOutput {
     pub object_lock_configuration: Option<ObjectLockConfiguration>,
 }
@@ -5851,6 +6038,70 @@ impl Encode for GetObjectInput {
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.checksum_mode.as_ref().map(|v| v as &dyn Encode),
             self.if_range.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectRetentionOutput {
+    pub retention: Option<ObjectLockRetention>,
+}
+
+impl Decode for GetObjectRetentionOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.retention = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectRetentionOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.retention.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetObjectRetentionInput {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub request_payer: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetObjectRetentionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.version_id = Some(Decode::decode(d)?),
+                3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetObjectRetentionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -8230,6 +8481,63 @@ impl Encode for ObjectLockConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct ObjectLockLegalHold {
+    pub status: Option<String>,
+}
+
+impl Decode for ObjectLockLegalHold {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectLockLegalHold {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.status.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ObjectLockRetention {
+    pub mode: Option<String>,
+    pub retain_until_date: Option<ropeway_core::Time>,
+}
+
+impl Decode for ObjectLockRetention {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.mode = Some(Decode::decode(d)?),
+                1 => out.retain_until_date = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ObjectLockRetention {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.mode.as_ref().map(|v| v as &dyn Encode),
+            self.retain_until_date.as_ref().map(|v| v as &dyn Encode),
+            None,
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct ObjectLockRule {
     pub default_retention: Option<DefaultRetention>,
 }
@@ -9088,6 +9396,147 @@ impl Encode for PutObjectAclInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutObjectLegalHoldOutput {
+    pub request_charged: Option<String>,
+}
+
+impl Decode for PutObjectLegalHoldOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectLegalHoldOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.request_charged.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectLegalHoldInput {
+    pub bucket: String,
+    pub key: String,
+    pub legal_hold: Option<ObjectLockLegalHold>,
+    pub request_payer: Option<String>,
+    pub version_id: Option<String>,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutObjectLegalHoldInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.legal_hold = Some(Decode::decode(d)?),
+                3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.version_id = Some(Decode::decode(d)?),
+                5 => out.content_md5 = Some(Decode::decode(d)?),
+                6 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                7 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectLegalHoldInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.legal_hold.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectLockConfigurationOutput {
+    pub request_charged: Option<String>,
+}
+
+impl Decode for PutObjectLockConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectLockConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.request_charged.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectLockConfigurationInput {
+    pub bucket: String,
+    pub object_lock_configuration: Option<ObjectLockConfiguration>,
+    pub request_payer: Option<String>,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutObjectLockConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.object_lock_configuration = Some(Decode::decode(d)?),
+                2 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.content_md5 = Some(Decode::decode(d)?),
+                5 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectLockConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.object_lock_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            None,
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutObjectOutput {
     pub expiration: Option<String>,
     pub e_tag: Option<String>,
@@ -9204,6 +9653,9 @@ pub struct PutObjectInput {
     pub storage_class: Option<String>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
+    pub object_lock_mode: Option<String>,
+    pub object_lock_retain_until_date: Option<ropeway_core::Time>,
+    pub object_lock_legal_hold_status: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
 
@@ -9237,6 +9689,9 @@ impl Decode for PutObjectInput {
                 32 => out.storage_class = Some(Decode::decode(d)?),
                 40 => out.request_payer = Some(Decode::decode(d)?),
                 41 => out.tagging = Some(Decode::decode(d)?),
+                42 => out.object_lock_mode = Some(Decode::decode(d)?),
+                43 => out.object_lock_retain_until_date = Some(Decode::decode(d)?),
+                44 => out.object_lock_legal_hold_status = Some(Decode::decode(d)?),
                 48 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -9291,12 +9746,88 @@ impl Encode for PutObjectInput {
             None,
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_retain_until_date.as_ref().map(|v| v as &dyn Encode),
+            self.object_lock_legal_hold_status.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
-            None,
-            None,
-            None,
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectRetentionOutput {
+    pub request_charged: Option<String>,
+}
+
+impl Decode for PutObjectRetentionOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.request_charged = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectRetentionOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.request_charged.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutObjectRetentionInput {
+    pub bucket: String,
+    pub key: String,
+    pub retention: Option<ObjectLockRetention>,
+    pub request_payer: Option<String>,
+    pub version_id: Option<String>,
+    pub bypass_governance_retention: Option<bool>,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutObjectRetentionInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.key = Decode::decode(d)?,
+                2 => out.retention = Some(Decode::decode(d)?),
+                3 => out.request_payer = Some(Decode::decode(d)?),
+                4 => out.version_id = Some(Decode::decode(d)?),
+                5 => out.bypass_governance_retention = Some(Decode::decode(d)?),
+                6 => out.content_md5 = Some(Decode::decode(d)?),
+                7 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                8 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutObjectRetentionInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.key),
+            self.retention.as_ref().map(|v| v as &dyn Encode),
+            self.request_payer.as_ref().map(|v| v as &dyn Encode),
+            self.version_id.as_ref().map(|v| v as &dyn Encode),
+            self.bypass_governance_retention.as_ref().map(|v| v as &dyn Encode),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -11229,6 +11760,18 @@ impl Input for GetObjectAttributesInput {
     }
 }
 
+impl Input for GetObjectLegalHoldInput {
+    type Output = GetObjectLegalHoldOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetObjectLegalHold";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetObjectLockConfigurationInput {
     type Output = GetObjectLockConfigurationOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -11236,6 +11779,18 @@ impl Input for GetObjectLockConfigurationInput {
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetObjectRetentionInput {
+    type Output = GetObjectRetentionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetObjectRetention";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
     fn keys(&self, _keys: &mut Keys) {}
@@ -11706,6 +12261,44 @@ impl Input for PutObjectAclInput {
 
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+    }
+}
+
+impl Input for PutObjectLegalHoldInput {
+    type Output = PutObjectLegalHoldOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutObjectLegalHold";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for PutObjectLockConfigurationInput {
+    type Output = PutObjectLockConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutObjectLockConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for PutObjectRetentionInput {
+    type Output = PutObjectRetentionOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutObjectRetention";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
+    }
+
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
     }
 }
 
@@ -12238,14 +12831,11 @@ pub mod schemas {
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
-                Member::new("ObjectLockMode", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-mode")),
-                Member::new("ObjectLockRetainUntilDate", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-retain-until-date")),
+                Member::new("ObjectLockMode", &schema::STRING).at(Location::Header("x-amz-object-lock-mode")),
+                Member::new("ObjectLockRetainUntilDate", &schema::TIMESTAMP)
+                    .at(Location::Header("x-amz-object-lock-retain-until-date"))
+                    .format(TimestampFormat::Iso8601),
                 Member::new("ObjectLockLegalHoldStatus", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-object-lock-legal-hold")),
                 Member::new("ObjectLockEventHold", &schema::STRING)
                     .refused()
@@ -12366,8 +12956,7 @@ pub mod schemas {
                 Member::new("GrantWriteACP", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-grant-write-acp")),
-                Member::new("ObjectLockEnabledForBucket", &schema::STRING)
-                    .refused()
+                Member::new("ObjectLockEnabledForBucket", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-bucket-object-lock-enabled")),
                 Member::new("ObjectOwnership", &schema::STRING)
                     .at(Location::Header("x-amz-object-ownership")),
@@ -12463,14 +13052,11 @@ pub mod schemas {
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
-                Member::new("ObjectLockMode", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-mode")),
-                Member::new("ObjectLockRetainUntilDate", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-retain-until-date")),
+                Member::new("ObjectLockMode", &schema::STRING).at(Location::Header("x-amz-object-lock-mode")),
+                Member::new("ObjectLockRetainUntilDate", &schema::TIMESTAMP)
+                    .at(Location::Header("x-amz-object-lock-retain-until-date"))
+                    .format(TimestampFormat::Iso8601),
                 Member::new("ObjectLockLegalHoldStatus", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-object-lock-legal-hold")),
                 Member::new("ObjectLockEventHold", &schema::STRING)
                     .refused()
@@ -12499,7 +13085,7 @@ pub mod schemas {
                 Member::new("Mode", &schema::STRING),
                 Member::new("Days", &schema::INTEGER),
                 Member::new("Years", &schema::INTEGER),
-                Member::new("DefaultEventHold", &schemas::EVENT_HOLD_DURATION),
+                Member::new("DefaultEventHold", &schema::STRING).refused(),
             ],
             payload: None,
         },
@@ -12675,8 +13261,7 @@ pub mod schemas {
                 Member::new("MFA", &schema::STRING).refused().at(Location::Header("x-amz-mfa")),
                 Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
-                Member::new("BypassGovernanceRetention", &schema::STRING)
-                    .refused()
+                Member::new("BypassGovernanceRetention", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-bypass-governance-retention")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
@@ -12741,8 +13326,7 @@ pub mod schemas {
                     .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
                 Member::new("MFA", &schema::STRING).refused().at(Location::Header("x-amz-mfa")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
-                Member::new("BypassGovernanceRetention", &schema::STRING)
-                    .refused()
+                Member::new("BypassGovernanceRetention", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-bypass-governance-retention")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
@@ -12836,15 +13420,6 @@ pub mod schemas {
     pub static ERRORS: Schema = Schema {
         name: "Errors",
         kind: Kind::List { element: Member::new("member", &schemas::ERROR) },
-        constraints: Constraints::NONE,
-    };
-
-    pub static EVENT_HOLD_DURATION: Schema = Schema {
-        name: "EventHoldDuration",
-        kind: Kind::Structure {
-            members: &[Member::new("Days", &schema::INTEGER), Member::new("Years", &schema::INTEGER)],
-            payload: None,
-        },
         constraints: Constraints::NONE,
     };
 
@@ -13405,6 +13980,31 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static GET_OBJECT_LEGAL_HOLD_OUTPUT: Schema = Schema {
+        name: "GetObjectLegalHoldOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("LegalHold", &schemas::OBJECT_LOCK_LEGAL_HOLD).json("LegalHold")],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_LEGAL_HOLD_REQUEST: Schema = Schema {
+        name: "GetObjectLegalHoldRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static GET_OBJECT_LOCK_CONFIGURATION_OUTPUT: Schema = Schema {
         name: "GetObjectLockConfigurationOutput",
         kind: Kind::Structure {
@@ -13542,6 +14142,31 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("ChecksumMode", &schema::STRING).at(Location::Header("x-amz-checksum-mode")),
                 Member::new("IfRange", &schema::STRING).at(Location::Header("if-range")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_RETENTION_OUTPUT: Schema = Schema {
+        name: "GetObjectRetentionOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("Retention", &schemas::OBJECT_LOCK_RETENTION).json("Retention")],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_OBJECT_RETENTION_REQUEST: Schema = Schema {
+        name: "GetObjectRetentionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: None,
         },
@@ -14663,6 +15288,26 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static OBJECT_LOCK_LEGAL_HOLD: Schema = Schema {
+        name: "ObjectLockLegalHold",
+        kind: Kind::Structure { members: &[Member::new("Status", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static OBJECT_LOCK_RETENTION: Schema = Schema {
+        name: "ObjectLockRetention",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Mode", &schema::STRING),
+                Member::new("RetainUntilDate", &schema::TIMESTAMP).format(TimestampFormat::Iso8601),
+                Member::new("EventHold", &schema::STRING).refused(),
+                Member::new("EventHoldDuration", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static OBJECT_LOCK_RULE: Schema = Schema {
         name: "ObjectLockRule",
         kind: Kind::Structure {
@@ -15065,6 +15710,73 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static PUT_OBJECT_LEGAL_HOLD_OUTPUT: Schema = Schema {
+        name: "PutObjectLegalHoldOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged"))
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_LEGAL_HOLD_REQUEST: Schema = Schema {
+        name: "PutObjectLegalHoldRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("LegalHold", &schemas::OBJECT_LOCK_LEGAL_HOLD)
+                    .json("LegalHold")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(2),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "PutObjectLockConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged"))
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_LOCK_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "PutObjectLockConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ObjectLockConfiguration", &schemas::OBJECT_LOCK_CONFIGURATION)
+                    .json("ObjectLockConfiguration")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("Token", &schema::STRING)
+                    .refused()
+                    .at(Location::Header("x-amz-bucket-object-lock-token")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(1),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PUT_OBJECT_OUTPUT: Schema = Schema {
         name: "PutObjectOutput",
         kind: Kind::Structure {
@@ -15189,14 +15901,11 @@ pub mod schemas {
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
-                Member::new("ObjectLockMode", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-mode")),
-                Member::new("ObjectLockRetainUntilDate", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-object-lock-retain-until-date")),
+                Member::new("ObjectLockMode", &schema::STRING).at(Location::Header("x-amz-object-lock-mode")),
+                Member::new("ObjectLockRetainUntilDate", &schema::TIMESTAMP)
+                    .at(Location::Header("x-amz-object-lock-retain-until-date"))
+                    .format(TimestampFormat::Iso8601),
                 Member::new("ObjectLockLegalHoldStatus", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-object-lock-legal-hold")),
                 Member::new("ObjectLockEventHold", &schema::STRING)
                     .refused()
@@ -15211,6 +15920,41 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(1),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_RETENTION_OUTPUT: Schema = Schema {
+        name: "PutObjectRetentionOutput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("RequestCharged", &schema::STRING).at(Location::Header("x-amz-request-charged"))
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_OBJECT_RETENTION_REQUEST: Schema = Schema {
+        name: "PutObjectRetentionRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
+                Member::new("Retention", &schemas::OBJECT_LOCK_RETENTION)
+                    .json("Retention")
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
+                Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
+                Member::new("BypassGovernanceRetention", &schema::BOOLEAN)
+                    .at(Location::Header("x-amz-bypass-governance-retention")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(2),
         },
         constraints: Constraints::NONE,
     };

@@ -168,6 +168,7 @@ mod tests {
             body: Body::Parts(Parts { upload: 1, count: 0, starts: Vec::new() }),
             version: None,
             sse: Default::default(),
+            lock: Default::default(),
         };
         for good in [None, Some("\"abc\""), Some("Sun, 25 Jan 2015 08:00:00 GMT")] {
             assert!(is_unchanged(good, &object), "{good:?}");

@@ -123,6 +123,20 @@ pub(crate) fn blocked_policy(arn: &str) -> Error {
     Error::new(403, "AccessDenied", message)
 }
 
+/// A lock where objects cannot be locked.
+pub(crate) fn no_lock() -> Error {
+    invalid_request("Bucket is missing Object Lock Configuration")
+}
+
+/// A version that may not be deleted or unlocked.
+pub(crate) fn locked() -> Error {
+    Error::new(403, "AccessDenied", "Access Denied because object protected by object lock.")
+}
+
+pub(crate) fn bucket_state(message: &str) -> Error {
+    Error::new(409, "InvalidBucketState", message)
+}
+
 pub(crate) fn invalid_argument(name: &str, value: &str, message: impl Into<String>) -> Error {
     Error::new(400, "InvalidArgument", message)
         .with_member("ArgumentName", name)

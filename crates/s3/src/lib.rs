@@ -24,6 +24,7 @@ mod conditions;
 mod error;
 mod keys;
 mod lifecycle;
+mod lock;
 mod model;
 mod names;
 mod notification;

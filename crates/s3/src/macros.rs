@@ -36,6 +36,19 @@ macro_rules! show_encryption {
     }};
 }
 
+/// What a request asks the object that it writes to be locked by.
+macro_rules! lock_of {
+    ($cx:expr, $input:expr) => {
+        $crate::ops::lock::asked(
+            $cx,
+            (&$input.bucket, &$input.key),
+            $input.object_lock_mode.as_deref(),
+            $input.object_lock_retain_until_date,
+            $input.object_lock_legal_hold_status.as_deref(),
+        )
+    };
+}
+
 /// The conditions of a read.
 macro_rules! read_if {
     ($input:expr) => {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::checksum::{Algorithm, Checksum, Span};
+use crate::error;
+use crate::lock::{ByDefault, Lock};
 
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub struct Bucket {
     pub encryption: Option<Encryption>,
     /// What public access is blocked, if that is configured.
     pub block: Option<Block>,
+    /// Whether versions can be locked, and what they are retained by if nothing else is said.
+    pub lock: Option<Option<ByDefault>>,
 }
 
 /// `PublicAccessBlockConfiguration`
@@ -48,6 +52,21 @@ impl Bucket {
     /// A version's id as clients see it; `None` where objects never had versions.
     pub fn shown_version(&self, version: Option<VersionId>) -> Option<String> {
         self.versioning.map(|_| VersionId::text(version))
+    }
+
+    /// What a new object is locked by, of which this was asked.
+    ///
+    /// # Errors
+    /// 400 `InvalidRequest` for a lock where there are none.
+    pub fn locked(&self, asked: Lock, now: Time) -> Result<Lock, Error> {
+        match self.lock {
+            None if asked == Lock::default() => Ok(asked),
+            None => Err(error::no_lock()),
+            Some(by_default) => {
+                let retention = asked.retention.or(by_default.map(|by_default| by_default.from(now)));
+                Ok(Lock { retention, ..asked })
+            }
+        }
     }
 
     /// How a new object is encrypted whose writer asks for KMS, or against it, or says nothing.
@@ -194,6 +213,8 @@ pub struct Object {
     pub version: Option<VersionId>,
     /// How it is encrypted.
     pub sse: Sse,
+    /// What it is locked by.
+    pub lock: Lock,
 }
 
 /// A version of an object that is not current, or a delete marker, which may be.
@@ -283,6 +304,8 @@ pub struct Upload {
     pub initiator: (String, String),
     /// How the object will be encrypted.
     pub sse: Sse,
+    /// What it will be locked by.
+    pub lock: Lock,
 }
 
 impl Upload {

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::{Output, S3Machine, Setting, Target, lifecycle, list, multipart, notify};
 use crate::error::{self, S3Error};
-use crate::model::{Block, Bucket, Tag};
+use crate::model::{Block, Bucket, Tag, Versioning};
 use crate::{keys, policy};
 
 /// Rows that are read in one step at start.
@@ -80,10 +80,9 @@ impl S3Machine {
     pub(super) async fn create_bucket(
         &self,
         tx: &mut Tx,
-        name: &str,
-        account: String,
-        region: String,
+        (name, account, region): (&str, String, String),
         tags: &[Tag],
+        locks: bool,
     ) -> Result<Output, S3Error> {
         let key = keys::bucket(name);
         if let Some(found) = tx.read::<Bucket>(&key).await? {
@@ -109,9 +108,10 @@ impl S3Machine {
             account,
             region,
             created: tx.now(),
-            versioning: None,
+            versioning: locks.then_some(Versioning::Enabled),
             encryption: None,
             block: Some(Block::ALL),
+            lock: locks.then_some(None),
         };
         tx.write(key, &bucket)?;
         if !tags.is_empty() {
@@ -186,7 +186,17 @@ impl S3Machine {
         let mut bucket = find(tx, target).await?;
         let name = &target.bucket;
         match setting {
+            Setting::Versioning(Versioning::Suspended) if bucket.lock.is_some() => {
+                let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+                return Err(error::bucket_state(message).into());
+            }
             Setting::Versioning(state) => bucket.versioning = Some(*state),
+            Setting::Lock(_) if bucket.versioning != Some(Versioning::Enabled) => {
+                let message =
+                    "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+                return Err(error::bucket_state(message).into());
+            }
+            Setting::Lock(by_default) => bucket.lock = Some(*by_default),
             Setting::Encryption(rule) => bucket.encryption = *rule,
             Setting::Block(block) => bucket.block = *block,
         }

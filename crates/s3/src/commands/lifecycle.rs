@@ -159,7 +159,7 @@ impl S3Machine {
             let key = text(row.get(base.len()..).unwrap_or_default())?;
             let object: Object = postcard::from_bytes(&value)?;
             if rules.iter().any(|rule| rule.expires(&key, &object, now)) {
-                let doomed = ToDelete { key, matches: None, which: Which::Current };
+                let doomed = ToDelete { key, matches: None, which: Which::Current, bypass: false };
                 let how = (Event::Expired, Event::ExpiredByMarker);
                 let done = self.delete_current(tx, (&run.bucket, bucket), &doomed, how, &cause()).await;
                 done.map_err(|error| Fault::Store(error.to_string()))?;
@@ -216,7 +216,7 @@ impl S3Machine {
             }
         };
         let newer = before.map_or(0, |(_, newer)| newer + 1);
-        if due {
+        if due && !object.is_some_and(|object| object.lock.holds(now, false)) {
             let mut freed = Vec::new();
             let doomed = (sequence, &version);
             versions::remove(&mut self.jobs, tx, (&name, &key), doomed, &mut freed)?;

@@ -18,6 +18,7 @@ use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
 use crate::error::S3Error;
+use crate::lock::{ByDefault, Retention};
 use crate::model::{
     Block, Bucket, Encryption, Job, ManifestPart, Object, Sealed, Sse, Tag, Upload, Versioning, Which,
 };
@@ -56,6 +57,17 @@ pub enum Setting {
     Encryption(Option<Encryption>),
     /// Sets or removes the block of public access.
     Block(Option<Block>),
+    /// Lets versions be locked, and says what they are retained by if nothing else is said.
+    Lock(Option<ByDefault>),
+}
+
+/// A change of what a version is locked by.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum LockChange {
+    /// Its retention; by one who may pass over governance, or not.
+    Retention(Option<Retention>, bool),
+    /// Its legal hold.
+    Hold(bool),
 }
 
 /// An upload's id: unique, and in the order of time.
@@ -92,7 +104,7 @@ impl UploadId {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Command {
     /// Makes a bucket.
-    CreateBucket { name: String, account: String, region: String, tags: Vec<Tag> },
+    CreateBucket { name: String, account: String, region: String, tags: Vec<Tag>, locks: bool },
     /// Removes an empty bucket; aborts some of its uploads, as long as it has any.
     DeleteBucket(Target),
     /// Reads a bucket.
@@ -163,6 +175,8 @@ pub enum Command {
     SetLifecycle(Target, Vec<crate::lifecycle::Rule>),
     /// Reads the lifecycle rules.
     GetLifecycle(Target),
+    /// Changes what a version is locked by.
+    LockObject { target: Target, key: String, which: Which, change: LockChange },
 }
 
 /// What a command answers.
@@ -265,8 +279,8 @@ impl Machine for S3Machine {
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, S3Error> {
         use Command as C;
         match command {
-            C::CreateBucket { name, account, region, tags } => {
-                self.create_bucket(tx, &name, account, region, &tags).await
+            C::CreateBucket { name, account, region, tags, locks } => {
+                self.create_bucket(tx, (&name, account, region), &tags, locks).await
             }
             C::DeleteBucket(target) => self.delete_bucket(tx, &target).await,
             C::HeadBucket(target) => bucket::find(tx, &target).await.map(Output::Bucket),
@@ -308,6 +322,9 @@ impl Machine for S3Machine {
             C::GetNotification(target) => notify::get(tx, &target).await,
             C::SetLifecycle(target, rules) => self.set_lifecycle(tx, &target, &rules).await,
             C::GetLifecycle(target) => lifecycle::get(tx, &target).await,
+            C::LockObject { target, key, which, change } => {
+                object::lock(tx, &target, &key, which, change).await
+            }
             C::Configure(target, setting) => self.configure(tx, &target, &setting).await,
             C::ListVersions { target, query, from } => {
                 versions::list(tx, &target, &query, from.as_ref()).await

@@ -100,6 +100,7 @@ pub(super) async fn create(
 ) -> Result<Output, S3Error> {
     let bucket = bucket::find(tx, target).await?;
     upload.sse = bucket.sse(kms);
+    bucket.locked(upload.lock, tx.now())?;
     let mut random = [0; 16];
     tx.ids().fill(&mut random);
     let id = UploadId { initiated: tx.now(), id: u128::from_be_bytes(random) };
@@ -210,6 +211,7 @@ impl S3Machine {
             body: Body::Parts(parts),
             version: None,
             sse: upload.sse,
+            lock: bucket.locked(upload.lock, tx.now())?,
         };
         tx.delete(row);
         drop_parts(&mut self.jobs, tx, what.id.id, taken)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
 use super::versions::{self, Located};
-use super::{BLOBS_LANE, Output, S3Machine, Target, bucket};
+use super::{BLOBS_LANE, LockChange, Output, S3Machine, Target, bucket};
 use crate::error::{self, S3Error};
 use crate::keys;
 use crate::model::{Body, Bucket, Job, Object, Sealed, Tag, Version, VersionId, Versioning, Which};
@@ -49,11 +49,17 @@ pub struct ToDelete {
     pub matches: Option<String>,
     /// The version.
     pub which: Which,
+    /// By one who may pass over governance.
+    pub bypass: bool,
 }
 
 impl ToDelete {
     fn only_if(&self) -> WriteIf {
         WriteIf { matches: self.matches.clone(), absent: false }
+    }
+
+    fn unlocked(&self, object: &Object, tx: &Tx) -> Result<(), Error> {
+        if object.lock.holds(tx.now(), self.bypass) { Err(error::locked()) } else { Ok(()) }
     }
 }
 
@@ -158,6 +164,7 @@ impl S3Machine {
     ) -> Result<Output, S3Error> {
         let found = bucket::find(tx, target).await?;
         object.sse = found.sse(kms);
+        object.lock = found.locked(object.lock, tx.now())?;
         found.check_key(object.sse, &how.cause.account, GENERATE)?;
         if let Body::Whole(sealed) = &object.body {
             add_body(tx, sealed, inline);
@@ -294,6 +301,7 @@ impl S3Machine {
         let marker = match versions::locate(tx, name, &one.key, id).await? {
             Some(Located::Current(object)) => {
                 one.only_if().check(&one.key, Some(&object))?;
+                one.unlocked(&object, tx)?;
                 drop_object(&mut self.jobs, tx, &object, &mut freed)?;
                 tx.delete(keys::object(name, &one.key));
                 versions::promote(tx, name, &one.key).await?;
@@ -305,6 +313,7 @@ impl S3Machine {
                     Version::Marker(_) => None,
                 };
                 one.only_if().check(&one.key, object)?;
+                object.map(|object| one.unlocked(object, tx)).transpose()?;
                 let doomed = (sequence, &version);
                 versions::remove(&mut self.jobs, tx, (name, &one.key), doomed, &mut freed)?;
                 if tx.get(&keys::object(name, &one.key)).await?.is_none() {
@@ -359,6 +368,33 @@ fn change(
         }
         Located::Older(_, Version::Marker(_)) => Err(error::no_such_key(key).into()),
     }
+}
+
+/// Changes what a version is locked by.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    target: &Target,
+    key: &str,
+    which: Which,
+    how: LockChange,
+) -> Result<Output, S3Error> {
+    let (of, located) = versions::find(tx, target, key, which).await?;
+    if of.lock.is_none() {
+        return Err(error::no_lock().into());
+    }
+    let now = tx.now();
+    let mut refused = false;
+    let object = change(tx, &target.bucket, key, located, |object| match how {
+        LockChange::Hold(on) => object.lock.hold = Some(on),
+        LockChange::Retention(new, bypass) if object.lock.admits(new, now, bypass) => {
+            object.lock.retention = new;
+        }
+        LockChange::Retention(..) => refused = true,
+    })?;
+    if refused {
+        return Err(error::locked().into());
+    }
+    Ok(Output::Version(of.shown_version(object.version)))
 }
 
 pub(super) async fn get(

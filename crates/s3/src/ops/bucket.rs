@@ -70,7 +70,13 @@ pub(super) async fn create_bucket(
         super::authorize(cx, "s3:TagResource", &bucket_arn(&input.bucket))?;
     }
     let name = &input.bucket;
-    let command = Command::CreateBucket { name: name.clone(), account: cx.account.clone(), region, tags };
+    let locks = input.object_lock_enabled_for_bucket == Some(true);
+    if locks {
+        super::authorize(cx, "s3:PutBucketVersioning", &bucket_arn(name))?;
+        super::authorize(cx, "s3:PutBucketObjectLockConfiguration", &bucket_arn(name))?;
+    }
+    let account = cx.account.clone();
+    let command = Command::CreateBucket { name: name.clone(), account, region, tags, locks };
     let bucket = answer!(service.submit(cx, name, command), Output::Bucket(bucket) => bucket);
     let entry = Directory::Add {
         list: list_of(&bucket.account),

@@ -88,6 +88,7 @@ pub(super) async fn copy_object(
     let retag = directive("x-amz-tagging-directive", input.tagging_directive.as_deref())?;
     let algorithm = input.checksum_algorithm.as_deref().map(Algorithm::parse).transpose()?;
     let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
+    let lock = lock_of!(cx, input)?;
     let own = attributes!(input)?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
@@ -111,7 +112,8 @@ pub(super) async fn copy_object(
     service.submit(cx, &input.bucket, command).await?;
     let copy_source_version_id = found.version.clone();
     let received = service.copy_body(cx, &source, found, algorithm, &input.bucket).await?;
-    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Copy, kms };
+    let writing =
+        Writing { target, key: input.key, attributes, tags, only_if, event: Event::Copy, kms, lock };
     let (object, bucket) = service.write(cx, writing, received).await?;
     Ok(CopyObjectOutput { copy_source_version_id, ..answer(object, &bucket) })
 }

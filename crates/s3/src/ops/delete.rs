@@ -5,6 +5,7 @@ use ropeway_api::s3::{
 };
 use ropeway_wire::{Cx, Error};
 
+use super::lock::bypass;
 use super::{authorize, object_arn};
 use crate::checksum::Algorithm;
 use crate::commands::{Command, Output, Removed, ToDelete};
@@ -28,7 +29,8 @@ pub(super) async fn delete_object(
     check_key(&input.key)?;
     let which = which(input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let keys = vec![ToDelete { key: input.key, matches: input.if_match, which }];
+    let bypass = bypass(cx, input.bypass_governance_retention, &input.bucket, &input.key);
+    let keys = vec![ToDelete { key: input.key, matches: input.if_match, which, bypass }];
     let command = Command::Delete { target, keys, cause: Cause::of(cx) };
     let results = answer!(service.submit(cx, &input.bucket, command), Output::Deleted(results) => results);
     let removed = match results.into_iter().next() {
@@ -72,7 +74,10 @@ pub(super) async fn delete_objects(
     let mut allowed = Vec::new();
     for one in named {
         match allow(cx, &input.bucket, &one) {
-            Ok(which) => allowed.push(ToDelete { key: one.key, matches: one.e_tag, which }),
+            Ok(which) => {
+                let bypass = bypass(cx, input.bypass_governance_retention, &input.bucket, &one.key);
+                allowed.push(ToDelete { key: one.key, matches: one.e_tag, which, bypass });
+            }
             Err(error) => outcome.failed(one.key, one.version_id, &error),
         }
     }

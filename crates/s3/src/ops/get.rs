@@ -5,8 +5,9 @@ use std::ops::Range;
 use ropeway_api::s3::{GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput};
 use ropeway_wire::{ByteStream, Cx, Error, PrincipalKind};
 
-use super::authorize;
+use super::lock::shown_hold;
 use super::put::DEFAULT_TYPE;
+use super::{authorize, object_arn};
 use crate::bodies::Reader;
 use crate::checksum::{Checksum, Span, show_checksum};
 use crate::commands::{Command, Output, Target, bucket_arn};
@@ -198,7 +199,7 @@ macro_rules! wanted {
 
 /// What both operations answer.
 macro_rules! describe {
-    ($output:ident, $input:expr, $found:expr) => {{
+    ($cx:expr, $output:ident, $input:expr, $found:expr) => {{
         let attributes = $found.object.attributes;
         let mut output = $output {
             accept_ranges: Some("bytes".to_owned()),
@@ -224,6 +225,19 @@ macro_rules! describe {
             ..$output::default()
         };
         show_encryption!(output, $found.object.sse, &$found.bucket);
+        let lock = $found.object.lock;
+        let arn = || object_arn(&$input.bucket, &$input.key);
+        if let Some(retention) = lock.retention
+            && authorize($cx, "s3:GetObjectRetention", &arn()).is_ok()
+        {
+            output.object_lock_mode = Some(retention.mode.name().to_owned());
+            output.object_lock_retain_until_date = Some(retention.until);
+        }
+        if let Some(on) = lock.hold
+            && authorize($cx, "s3:GetObjectLegalHold", &arn()).is_ok()
+        {
+            output.object_lock_legal_hold_status = Some(shown_hold(on));
+        }
         if let (Some(mode), Some(checksum)) = ($input.checksum_mode, $found.checksum) {
             check_mode(&mode)?;
             output.checksum_type = Some(checksum.span.name().to_owned());
@@ -260,7 +274,7 @@ pub(super) async fn get_object(
     let wanted = wanted!(cx, input, input.if_range.take());
     let found = service.read(cx, &wanted, true).await?;
     let body = found.body;
-    let mut output = describe!(GetObjectOutput, input, found);
+    let mut output = describe!(cx, GetObjectOutput, input, found);
     output.body = Some(body);
     Ok(output)
 }
@@ -272,5 +286,5 @@ pub(super) async fn head_object(
 ) -> Result<HeadObjectOutput, Error> {
     let wanted = wanted!(cx, input, None);
     let found = service.read(cx, &wanted, false).await?;
-    Ok(describe!(HeadObjectOutput, input, found))
+    Ok(describe!(cx, HeadObjectOutput, input, found))
 }

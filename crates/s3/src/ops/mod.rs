@@ -9,6 +9,7 @@ mod destinations;
 mod get;
 mod lifecycle;
 mod list;
+mod lock;
 mod multipart;
 mod notification;
 mod put;
@@ -90,7 +91,9 @@ delegate! {
     get_object: GetObjectInput -> GetObjectOutput in get,
     get_object_acl: GetObjectAclInput -> GetObjectAclOutput in access,
     get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput in attributes,
-    get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput in unset,
+    get_object_legal_hold: GetObjectLegalHoldInput -> GetObjectLegalHoldOutput in lock,
+    get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput in lock,
+    get_object_retention: GetObjectRetentionInput -> GetObjectRetentionOutput in lock,
     get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging,
     get_public_access_block: GetPublicAccessBlockInput -> GetPublicAccessBlockOutput in access,
     head_bucket: HeadBucketInput -> HeadBucketOutput in bucket,
@@ -116,6 +119,9 @@ delegate! {
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput in settings,
     put_object: PutObjectInput -> PutObjectOutput in put,
     put_object_acl: PutObjectAclInput -> PutObjectAclOutput in access,
+    put_object_legal_hold: PutObjectLegalHoldInput -> PutObjectLegalHoldOutput in lock,
+    put_object_lock_configuration: PutObjectLockConfigurationInput -> PutObjectLockConfigurationOutput in lock,
+    put_object_retention: PutObjectRetentionInput -> PutObjectRetentionOutput in lock,
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging,
     put_public_access_block: PutPublicAccessBlockInput -> PutPublicAccessBlockOutput in access,
     upload_part: UploadPartInput -> UploadPartOutput in multipart,

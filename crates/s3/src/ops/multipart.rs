@@ -60,9 +60,10 @@ pub(super) async fn create_multipart_upload(
         return Err(error::invalid_request(message));
     }
     let span = checksum::span(algorithm.unwrap_or(Algorithm::Crc64Nvme), input.checksum_type.as_deref())?;
+    let lock = lock_of!(cx, input)?;
     let attributes = attributes!(input)?;
     let initiator = (cx.principal.arn.clone(), cx.principal.id.clone());
-    let upload = Upload { attributes, tags, algorithm, span, initiator, sse: Sse::default() };
+    let upload = Upload { attributes, tags, algorithm, span, initiator, sse: Sse::default(), lock };
     let upload = Box::new(upload);
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let command = Command::CreateUpload { target, key: input.key.clone(), upload, kms };

@@ -6,11 +6,12 @@ use ropeway_wire::{Cx, Error};
 use super::{Said, authorize, check_acl, check_class, object_arn, write_if};
 use crate::checksum::{declared, show_checksum};
 use crate::commands::{Command, Output, Target, WriteIf};
+use crate::lock::Lock;
 use crate::model::{Attributes, Body, Bucket, Object, Sse, Tag};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::{Cause, Event};
 use crate::vault::{CHUNK, Received};
-use crate::{S3Service, target};
+use crate::{S3Service, error, target};
 
 /// The type of an object whose writer says none.
 pub(super) const DEFAULT_TYPE: &str = "binary/octet-stream";
@@ -30,6 +31,7 @@ pub(super) async fn put_object(
         }
         None => Vec::new(),
     };
+    let lock = lock_of!(cx, input)?;
     let attributes = attributes!(input)?;
     let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
     let body = input.body.take().unwrap_or_else(|| bytes::Bytes::new().into());
@@ -41,13 +43,18 @@ pub(super) async fn put_object(
         algorithm: input.checksum_algorithm.as_deref(),
     };
     let expected = said.expected(&body, None)?;
+    if lock != Lock::default() && expected.md5.is_none() && expected.checksum.is_none() {
+        return Err(error::invalid_request(
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+        ));
+    }
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     if expected.length > CHUNK as u64 {
         // Before a large body is taken in vain; a small one costs less than the question.
         service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Put, kms };
+    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Put, kms, lock };
     let (object, bucket) = service.write(cx, writing, received).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(quoted(&object.etag)),
@@ -72,6 +79,8 @@ pub(super) struct Writing {
     pub event: Event,
     /// Whether KMS is asked for, or something else.
     pub kms: Option<bool>,
+    /// What it is to be locked by.
+    pub lock: Lock,
 }
 
 impl S3Service {
@@ -93,6 +102,7 @@ impl S3Service {
             body: Body::Whole(sealed.clone()),
             version: None,
             sse: Sse::default(),
+            lock: what.lock,
         };
         let bucket = what.target.bucket.clone();
         let command = Command::Put {

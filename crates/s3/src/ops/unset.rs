@@ -55,11 +55,6 @@ unset! {
         "NoSuchWebsiteConfiguration",
         "The specified bucket does not have a website configuration",
     ));
-    get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput
-        = Err(missing(
-            "ObjectLockConfigurationNotFoundError",
-            "Object Lock configuration does not exist for this bucket",
-        ));
     list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput
         -> ListBucketAnalyticsConfigurationsOutput = Ok(ListBucketAnalyticsConfigurationsOutput {
             is_truncated: Some(false),

@@ -3,6 +3,7 @@
 mod buckets;
 mod lifecycle;
 mod listing;
+mod locks;
 mod model;
 mod multipart;
 mod notifications;
