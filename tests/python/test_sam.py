@@ -15,7 +15,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
 
-from support import REGION, unique
+from support import REGION, queue_arn, receive, unique
+from test_cloudformation import create, delete
 
 NAME = "AWS::Serverless-2016-10-31"
 
@@ -74,6 +75,16 @@ def http(path, method, **properties):
 
 def rest_api(**properties):
     return {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "v1", **properties}}
+
+
+def connector(source, destination, *permissions, **attributes):
+    source, destination = ({"Id": end} if isinstance(end, str) else end for end in (source, destination))
+    return {"Type": "AWS::Serverless::Connector", **attributes, "Properties": {
+        "Source": source, "Destination": destination, "Permissions": list(permissions)}}
+
+
+def embedded(**properties):
+    return {"Type": "AWS::SQS::Queue", "Connectors": {"C": {"Properties": properties}}}
 
 
 OWN = {"Ref": "Api"}
@@ -275,6 +286,42 @@ TEMPLATES = {
                   "UpdateReplacePolicy": "Retain", "DeletionPolicy": "Retain"},
             "E": function(AssumeRolePolicyDocument={"Statement": []}, Policies="AmazonS3ReadOnlyAccess"),
             "F": {**function(), "Properties": {"Handler": "h", "Runtime": "python3.12", "InlineCode": "pass"}}}},
+    "connectors": {"Conditions": CONDITIONS, "Resources": {
+        "Fn": function({"Jobs": {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Q", "Arn"]}}}}),
+        "Other": {**function({"A": api("/a", "get"), "H": http("/h", "get")}), "DependsOn": "FnOther"},
+        "Q": {"Type": "AWS::SQS::Queue"}, "T": {"Type": "AWS::SNS::Topic"},
+        "B": {"Type": "AWS::S3::Bucket", "DependsOn": ["FnFiles", "Q", "BFn"]},
+        "Rest": rest_api(), "Http": {"Type": "AWS::Serverless::HttpApi"},
+        "RawRest": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "r"}},
+        "RawRole": {"Type": "AWS::IAM::Role", "Properties": {}},
+        "RawFn": {"Type": "AWS::Lambda::Function", "Properties": {"Role": {"Fn::GetAtt": "RawRole.Arn"}}},
+        "RawMapping": {"Type": "AWS::Lambda::EventSourceMapping", "DependsOn": "T", "Properties": {
+            "FunctionName": {"Ref": "RawFn"}, "EventSourceArn": {"Fn::GetAtt": "Q.Arn"}}},
+        "FnOther": connector("Fn", "Other", "Write", DependsOn="T", Condition="IsProd", DeletionPolicy="Retain",
+                             Metadata={"mine": 1}),
+        "FnFiles": connector("Fn", "B", "Read", "Write"), "FnReads": connector("Fn", "B", "Read", "Read"),
+        "FnQueue": connector("Fn", "Q", "Write", "Read"), "FnTopic": connector("Fn", "T", "Write"),
+        "Polls": connector("Q", "Fn", "Read", "Write"), "RawPolls": connector("Q", "RawFn", "Write", "Read"),
+        "RestFn": connector("Rest", "Fn", "Write"), "HttpFn": connector("Http", "Fn", "Write"),
+        "RawRestFn": connector({"Id": "RawRest", "Qualifier": "Prod/GET/x"}, "Fn", "Write"),
+        "ImplicitFn": connector("ServerlessRestApi", "Fn", "Write"),
+        "TopicQueue": connector("T", "Q", "Write"), "TopicFn": connector("T", "RawFn", "Write"), "BFn": connector("B", "Fn", "Write"),
+        "Many": connector("Fn", [{"Id": "Other"}, {"Id": "B"}, {"Id": "Q"}], "Write"),
+        "One": connector("T", [{"Id": "Q"}], "Write"),
+        "Away": connector({"Type": "AWS::Serverless::Function", "RoleName": "role"},
+                          {"Type": "AWS::S3::Bucket", "Arn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::b"}}, "Read"),
+        "AwayApi": connector({"Type": "AWS::Serverless::HttpApi", "ResourceId": {"Ref": "Http"}, "Qualifier": "x"},
+                             {"Type": "AWS::Lambda::Function", "Arn": "arn:fn"}, "Write"),
+        "AwayQueue": connector("T", {"Type": "AWS::SQS::Queue", "Arn": "arn:q", "QueueUrl": "https://q"}, "Write")}},
+    "embedded connectors": {"Conditions": CONDITIONS, "Resources": {
+        "Fn": {**function(), "DependsOn": ["FnToQ"], "Connectors": {
+            "ToB": {"Properties": {"Destination": {"Id": "B"}, "Permissions": ["Read"]}, "Condition": "IsProd"},
+            "ToAll": {"Properties": {"Destination": [{"Id": "B"}, {"Id": "Q"}], "Permissions": ["Write"]}, "DependsOn": ["T"]}}},
+        "Q": {"Type": "AWS::SQS::Queue", "Connectors": {
+            "ToFn": {"Properties": {"Destination": {"Id": "Fn"}, "Permissions": ["Read", "Write"]}}}},
+        "Rest": {**rest_api(), "Connectors": {"Calls": {"Properties": {
+            "SourceReference": {"Qualifier": "v1/GET/"}, "Destination": {"Id": "Fn"}, "Permissions": ["Write"]}}}},
+        "FnToQ": connector("T", "Q", "Write"), "T": {"Type": "AWS::SNS::Topic"}, "B": {"Type": "AWS::S3::Bucket"}}},
 }
 
 REFUSED = {
@@ -319,6 +366,31 @@ REFUSED = {
            {"DomainName": "a"}, {"DomainName": "a", "CertificateArn": "c", "EndpointConfiguration": "EDGE"},
            {"DomainName": "a", "CertificateArn": "c", "BasePath": ["a b"]},
            {"DomainName": "a", "CertificateArn": "c", "BasePath": [1]}])},
+    "connectors to what there is not": {"C": connector("Fn", "None", "Write"), "D": connector("None", "Fn", "Write"), "Fn": function()},
+    "connectors of nothing": {"C": connector("Fn", [], "Write"), "D": connector({}, "Fn", "Write"), "E": connector("Fn", "Fn"),
+                              "F": connector({"Id": 5}, "Fn", "Write"), "G": connector({"Arn": "x"}, "Fn", "Write"),
+                              "H": connector({"Id": "Fn", "Arn": "x"}, "Fn", "Write"), "Fn": function()},
+    "connectors of wrong types": {"C": connector(["Fn"], "Fn", "Write"), "D": connector("Fn", "Fn", 5),
+                                  "E": connector("Fn", 5, "Write"), "F": connector("Fn", ["Fn"], "Write"),
+                                  "Fn": function(),
+                                  "G": {"Type": "AWS::Serverless::Connector", "Properties": {
+                                      **connector("Fn", "Fn", "Write")["Properties"], "Wrong": 1}}},
+    "permissions of connectors": {"C": connector("Fn", "B", "Write", "Wrong"), "D": connector("T", "Q", "Read"),
+                                  "E": connector("Q", "Fn", "Read"), "Fn": function(), "B": {"Type": "AWS::S3::Bucket"},
+                                  "T": {"Type": "AWS::SNS::Topic"}, "Q": {"Type": "AWS::SQS::Queue"}},
+    "pairs of connectors": {"C": connector("B", "Q", "Write"), "D": connector("Fn", "D", "Write"), "Fn": function(),
+                            "B": {"Type": "AWS::S3::Bucket"}, "Q": {"Type": "AWS::SQS::Queue"}},
+    "connectors that lack something": {
+        "C": connector("Fn", {"Type": "AWS::SQS::Queue"}, "Write"), "Fn": function(Role="arn:aws:iam::1:role/r"),
+        "D": connector("Fn", "Fn", "Write"), "E": connector("T", {"Type": "AWS::SQS::Queue", "Arn": "a"}, "Write"),
+        "F": connector({"Type": "AWS::Serverless::Api", "Arn": "a"}, "Fn", "Write"), "T": {"Type": "AWS::SNS::Topic"},
+        "G": connector({"Type": "AWS::Serverless::Api", "ResourceId": "a"}, "Fn", "Write"),
+        "H": connector("T", {"Type": "AWS::Lambda::Function"}, "Write")},
+    "embedded connectors": {
+        "A": embedded(Destination={"Id": "G"}), "B": {"Type": "AWS::SQS::Queue", "Connectors": "x"}, "D": embedded(SourceReference=5),
+        "E": embedded(SourceReference={"Id": "x"}), "F": {"Type": "AWS::SQS::Queue", "Connectors": {"C": 5, "D": {}}},
+        "G": embedded(Destination={"Id": "A"}, Permissions=["Write"]), "GC": {"Type": "AWS::SQS::Queue"},
+        "Fn": {**function(Wrong=1), "Connectors": 5}},
     "id that is taken": {"Fn": function(), "FnRole": {"Type": "AWS::SQS::Queue"}},
 }
 
@@ -356,6 +428,57 @@ def test_what_domains_do_not_have_is_named(server, member):
         "Fn": function({"A": api("/a", "get", RestApiId=OWN), "H": http("/a", "get", ApiId={"Ref": "Http"})})}})
     for kind in ("Api", "HttpApi"):
         assert f"Property 'Domain.{member}' of AWS::Serverless::{kind} is not supported." in found
+
+
+def test_connectors_give_access(server, name):
+    cfn, sns, sqs = server.client("cloudformation"), server.client("sns"), server.client("sqs")
+    code = {"InlineCode": "def handler(event, context): pass", "Handler": "index.handler", "Runtime": "python3.11"}
+    resources = {
+        "Fn": {"Type": "AWS::Serverless::Function", "Properties": code, "Connectors": {
+            "Sends": {"Properties": {"Destination": {"Id": "Queue"}, "Permissions": ["Write"]}}}},
+        "Topic": {"Type": "AWS::SNS::Topic"}, "Queue": {"Type": "AWS::SQS::Queue"},
+        "Told": {"Type": "AWS::SNS::Subscription", "DependsOn": "Joins", "Properties": {
+            "TopicArn": {"Ref": "Topic"}, "Protocol": "sqs", "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]}}},
+        "Joins": connector("Topic", "Queue", "Write")}
+    made = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in _deployed(cfn, name, resources)}
+    sns.publish(TopicArn=made["Topic"], Message="it came through")
+    (message,) = receive(sqs, made["Queue"], 1)
+    assert json.loads(message["Body"])["Message"] == "it came through"
+    iam, role = server.client("iam"), made["FnRole"]
+    policies = [p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    assert made["FnSendsPolicy"] in policies
+    arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+    queue = queue_arn(sqs, made["Queue"])
+    may = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["sqs:SendMessage", "sqs:ReceiveMessage"],
+                                        ResourceArns=[queue])["EvaluationResults"]
+    assert {r["EvalActionName"]: r["EvalDecision"] for r in may} == {
+        "sqs:SendMessage": "allowed", "sqs:ReceiveMessage": "implicitDeny"}
+    delete(cfn, name)
+
+
+def _deployed(cfn, name, resources):
+    """The resources of a stack of a serverless template."""
+    create(cfn, name, {"Transform": NAME, "Resources": resources}, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+    return cfn.describe_stack_resources(StackName=name)["StackResources"]
+
+
+def test_connectors_to_services_that_are_not_there_are_named(server):
+    away = [("AWS::DynamoDB::Table", "Fn"), ("Fn", "AWS::StepFunctions::StateMachine"), ("AWS::Events::Rule", "T")]
+    end = {"Fn": {"Id": "Fn"}, "T": {"Id": "T"}}
+    found = transformed(server, {"Transform": NAME, "Resources": {
+        "Fn": function(), "T": {"Type": "AWS::SNS::Topic"},
+        **{f"C{n}": connector(*(end.get(kind, {"Type": kind, "Arn": "a"}) for kind in pair), "Write")
+           for n, pair in enumerate(away)},
+        "Odd": connector({"Type": "AWS::SNS::Topic", "Arn": "a", "Url": "b"}, "Fn", "Write"),
+        "Own": embedded(Source={"Id": "Fn"}, Destination={"Id": "Fn"}, Permissions=["Read", "Write"])}})
+    kinds = {"Fn": "AWS::Lambda::Function", "T": "AWS::SNS::Topic"}
+    for source, destination in away:
+        source, destination = kinds.get(source, source), kinds.get(destination, destination)
+        assert f"Unable to create connector from {source} to {destination}; it's not supported" in found
+    # SAM takes these and does nothing with them.
+    assert "[Odd] is invalid. property Url not defined for a connected resource" in found
+    assert "[OwnC] is invalid. property Source not defined for resource of type AWS::Serverless::Connector" in found
+    assert "Number of errors found: 5." in found
 
 
 def test_what_is_not_there_is_named(server):

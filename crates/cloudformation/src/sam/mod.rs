@@ -4,13 +4,13 @@
 //! are SAM's to the last digit, so that a template means the same here and there. Source: the SAM specification, and the
 //! behaviour of the public `aws-sam-translator` package, against whose output the tests compare.
 //!
-//! Not there, and refused by name with all that is wrong: `Connector`, `SimpleTable`,
-//! `StateMachine`, `GraphQLApi` and the other types of services that do not exist; events of such services; images as
-//! code; deployment preferences; records of Route 53 for custom domains, merged definitions and shared usage plans of APIs.
+//! Not there, and refused by name with all that is wrong: `SimpleTable`, `StateMachine`, `GraphQLApi` and the other
+//! types of services that do not exist; events of such services, and connectors to them; images as code; deployment preferences; records of Route 53 for custom domains, merged definitions and shared usage plans of APIs.
 
 mod application;
 mod authorizers;
 mod code;
+mod connector;
 mod digest;
 mod document;
 mod domain;
@@ -148,9 +148,6 @@ impl Run {
             if kind.starts_with("AWS::Serverless::") && table(kind).is_none() {
                 self.problems.push(refuse(format!("Resource type '{kind}' is not supported.")));
             }
-            if resource.contains("Connectors") {
-                self.problems.push(refuse("Attribute 'Connectors' is not supported.".to_owned()));
-            }
             if table(kind).is_none() {
                 continue;
             }
@@ -255,15 +252,18 @@ impl Run {
         Some((table(type_of(resource))?, Source::read(id, resource.dict()?)))
     }
 
-    /// Transforms every resource of SAM's: functions first, for their events change APIs.
+    /// Transforms every resource of SAM's: functions first, for their events change APIs; connectors last, for they
+    /// join what the others have become.
     fn resources(&mut self) -> Result<(), Vec<Problem>> {
-        const ORDER: [&[&str]; 4] = [
+        const ORDER: [&[&str]; 5] = [
             &["AWS::Serverless::Function"],
             &["AWS::Serverless::Api", "AWS::Serverless::HttpApi"],
             &["AWS::Serverless::LayerVersion"],
             &["AWS::Serverless::Application"],
+            &[connector::TYPE],
         ];
         let told = self.told();
+        self.problems.extend(connector::embedded(&mut self.resources));
         for kinds in ORDER {
             let ids: Vec<Text> = self.resources.members().map(|(id, _)| id).collect();
             for id in ids {
@@ -310,6 +310,10 @@ impl Run {
             }
             "AWS::Serverless::HttpApi" => http_api::transform(source, &self.parameters),
             "AWS::Serverless::Application" => Ok(vec![application::transform(source)?]),
+            connector::TYPE => {
+                let (written, made, gone) = (&mut self.resources, &mut self.made, &self.gone);
+                connector::transform(source, &mut connector::Surroundings { written, made, gone })
+            }
             _ => {
                 let layer = layer::transform(source, &self.parameters)?;
                 self.generated.renamed.insert(source.id.text.clone(), layer.id.text.clone());
@@ -380,6 +384,7 @@ fn table(kind: &str) -> Option<&'static [Property]> {
         "AWS::Serverless::HttpApi" => tables::HTTP_API,
         "AWS::Serverless::LayerVersion" => tables::LAYER,
         "AWS::Serverless::Application" => tables::APPLICATION,
+        connector::TYPE => tables::CONNECTOR,
         _ => return None,
     })
 }

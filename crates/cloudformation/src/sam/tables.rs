@@ -31,6 +31,12 @@ pub enum Shape {
     ListOfTextsOrMaps,
     /// Text, a mapping, or a list of them.
     Policies,
+    /// A mapping that names a resource.
+    Reference,
+    /// Such a mapping, or a list of them.
+    References,
+    /// A list of texts.
+    Texts,
     /// SAM has it and this transform does not.
     Refused,
 }
@@ -185,6 +191,10 @@ pub const APPLICATION: &[Property] = &[
     p("TimeoutInMinutes", Integer),
 ];
 
+/// `AWS::Serverless::Connector`.
+pub const CONNECTOR: &[Property] =
+    &[required("Source", Reference), required("Destination", References), required("Permissions", Texts)];
+
 /// The event `Api`.
 pub const API_EVENT: &[Property] = &[
     required("Path", Text),
@@ -306,6 +316,12 @@ impl Shape {
             FlagOrMap => matches!(value, Node::Bool(_)) || value.dict().is_some(),
             MapOfMaps => value.dict().is_some_and(|d| d.members().all(|(_, v)| v.dict().is_some())),
             ListOfTextsOrMaps => value.list().is_some_and(|items| items.iter().all(text_or_map)),
+            Reference => value.dict().is_some(),
+            References => {
+                value.dict().is_some()
+                    || value.list().is_some_and(|items| items.iter().all(|item| item.dict().is_some()))
+            }
+            Texts => value.list().is_some_and(|items| items.iter().all(|item| item.text().is_some())),
             Policies => text_or_map(value) || value.list().is_some_and(|items| items.iter().all(text_or_map)),
         }
     }

@@ -79,6 +79,13 @@ const WORDS: &[&str] = &[
     "Variables",
     "Key",
     "Tags",
+    "Id",
+    "Arn",
+    "Read",
+    "Write",
+    "Source",
+    "Permissions",
+    "AWS::SQS::Queue",
     "é\u{1F600}",
 ];
 
@@ -126,6 +133,9 @@ const PROPERTIES: &[&str] = &[
     "CompatibleArchitectures",
     "LayerName",
     "VersionDeletionPolicy",
+    "Source",
+    "Destination",
+    "Permissions",
 ];
 
 fn word() -> impl Strategy<Value = String> {
@@ -178,13 +188,23 @@ fn event() -> impl Strategy<Value = Value> {
 }
 
 fn resource() -> impl Strategy<Value = Value> {
-    let kinds = &["Function", "Function", "Function", "Api", "HttpApi", "LayerVersion", "SimpleTable"][..];
+    let kinds = &[
+        "Function",
+        "Function",
+        "Function",
+        "Api",
+        "HttpApi",
+        "LayerVersion",
+        "SimpleTable",
+        "Connector",
+        "Connector",
+    ][..];
     let properties = prop::collection::vec((prop::sample::select(PROPERTIES), value()), 0..5);
     let events = prop::collection::vec(("[A-Z]{1,2}", event()), 0..4);
     let others = prop::collection::vec(
         (
             prop::sample::select(
-                &["Condition", "DependsOn", "DeletionPolicy", "Metadata", "IgnoreGlobals"][..],
+                &["Condition", "DependsOn", "DeletionPolicy", "Metadata", "IgnoreGlobals", "Connectors"][..],
             ),
             value(),
         ),
@@ -200,6 +220,11 @@ fn resource() -> impl Strategy<Value = Value> {
                 properties.insert("Events".to_owned(), map(events));
             } else if kind == "Api" && whole {
                 properties.insert("StageName".to_owned(), "Prod".into());
+            } else if kind == "Connector" && whole {
+                let end = |id: &str| map([("Id".to_owned(), id.into())]);
+                properties.insert("Source".to_owned(), end("A"));
+                properties.insert("Destination".to_owned(), Value::List(vec![end("B"), end("C")]));
+                properties.insert("Permissions".to_owned(), Value::List(vec!["Write".into()]));
             }
             properties.extend(given.into_iter().map(|(name, value)| (name.to_owned(), value)));
             let mut resource: Map =
