@@ -5,7 +5,6 @@ in the developer guide "Fanout to HTTP/S endpoints", "Parsing message formats", 
 "Message delivery retries", "Raw message delivery".
 """
 
-import base64
 import json
 import re
 import threading
@@ -14,9 +13,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import rsa
-from pyasn1.codec.der import decoder
 
+from sns_signatures import check_signature, get
 from support import allow, document, eventually, queue_arn, receive, refused, unique
 
 
@@ -58,11 +56,6 @@ def endpoint():
     endpoint.server.server_close()
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return answer.read().decode()
-
-
 def confirmed(server, endpoint, topic, **attributes):
     """The ARN of a subscription of the endpoint that was confirmed by its SubscribeURL."""
     sns = server.client("sns")
@@ -71,25 +64,6 @@ def confirmed(server, endpoint, topic, **attributes):
     message = json.loads(endpoint.next("SubscriptionConfirmation")[1])
     text = get(message["SubscribeURL"])
     return re.search(r"<SubscriptionArn>(.*)</SubscriptionArn>", text)[1]
-
-
-SIGNED = {
-    "Notification": ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"],
-    "SubscriptionConfirmation": ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
-}
-
-
-def check_signature(message):
-    """As AWS's validators do: the certificate by its address, the text by the type's fields, the sum by the version."""
-    certificate = get(message["SigningCertURL"])
-    der = base64.b64decode("".join(certificate.strip().splitlines()[1:-1]))
-    public = decoder.decode(der)[0][0][6][1].asOctets()
-    key = rsa.PublicKey.load_pkcs1(public, format="DER")
-    text = "".join(f"{name}\n{message[name]}\n" for name in SIGNED[message["Type"]] if name in message)
-    used = rsa.verify(text.encode(), base64.b64decode(message["Signature"]), key)
-    assert used == {"1": "SHA-1", "2": "SHA-256"}[message["SignatureVersion"]]
-    with pytest.raises(rsa.VerificationError):
-        rsa.verify(text.encode() + b"x", base64.b64decode(message["Signature"]), key)
 
 
 @pytest.fixture

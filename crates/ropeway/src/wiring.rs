@@ -78,13 +78,15 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         sink: &sink,
     };
     let functions = functions::make(&from)?;
-    let mut made = make_services(&core, &access, &blobs, &master, &services, switch);
+    let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), master.clone()));
+    let mut made = make_services(&core, &access, &blobs, &master, &services, &signing, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
     let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
     made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
     made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
-    let certificates = post_to_endpoints(&core, &master, &mut made);
+    let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
+    made.actors.insert(Space::Sns, Arc::new(posting));
     let recorder = keep_audit_log(&from, audited, &mut made);
     services.set(made.dispatches);
     core.start_actors(made.actors);
@@ -104,7 +106,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
             Arc::new(ropeway_lambda::FunctionUrls::new(&functions.lambda)),
             stages(apis, &services, &roles, &sink),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
-            Arc::new(certificates),
+            Arc::new(ropeway_sns::Certificates(signing)),
         ],
         signing_keys: SigningKeys::default(),
     });
@@ -171,6 +173,7 @@ fn make_services(
     blobs: &Arc<BlobStore>,
     master: &MasterKey,
     services: &Arc<Services>,
+    signing: &Arc<ropeway_sns::Signing>,
     switch: &Switch,
 ) -> Made {
     let settings = switch.settings();
@@ -181,7 +184,7 @@ fn make_services(
     let s3_service = Arc::new(s3_service);
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
-    let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles)));
+    let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles), Arc::clone(signing)));
     let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles)));
     let logs_setup = ropeway_logs::Setup {
         gate: Arc::clone(&gate),
@@ -261,14 +264,6 @@ fn take_lines(
     let running = sink.clone();
     tokio::spawn(async move { running.run().await });
     sink
-}
-
-/// Posts topics' messages to endpoints; what is given serves the certificate that they are signed by.
-fn post_to_endpoints(core: &Core, master: &MasterKey, made: &mut Made) -> ropeway_sns::Certificates {
-    let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), master.clone()));
-    let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
-    made.actors.insert(Space::Sns, Arc::new(posting));
-    ropeway_sns::Certificates(signing)
 }
 
 /// Serves trails, and records what is called.

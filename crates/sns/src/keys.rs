@@ -15,6 +15,8 @@ const ENDPOINT: u8 = 3;
 const WORK: u8 = 4;
 /// A piece of a publication that goes out in steps: number of the work, number of the piece.
 const PIECE: u8 = 5;
+/// The signatures of a publication that goes out in steps: number of the work.
+const SIGNED: u8 = 11;
 
 /// An ARN's parts that name a topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -105,6 +107,11 @@ pub fn pieces(work: u64) -> Bytes {
 /// Key of a piece of a publication.
 pub fn piece(work: u64, number: u32) -> Bytes {
     KeyBuilder::unscoped(Space::Sns, PIECE).number(work).number32(number).build()
+}
+
+/// Key of the signatures of a publication that goes out in steps.
+pub fn signed(work: u64) -> Bytes {
+    KeyBuilder::unscoped(Space::Sns, SIGNED).number(work).build()
 }
 
 /// Topic ARN and id of a subscription's ARN.

@@ -18,10 +18,12 @@
 //! - A subscription by HTTP or HTTPS gets nothing before it is confirmed. Its deliveries are in the commit of their
 //!   publication too; they are made at least once, and again as its delivery policy says, side by side.
 //!
-//! Messages to endpoints are signed, by a key of the server's own; those to queues and functions carry no signature
-//! (`SignatureVersion`, `Signature`, `SigningCertURL`): it would cost each publish more than all the rest of it.
+//! What has an envelope is signed, by a key of the server's own that is made when it is first needed. A signature costs
+//! more than all the rest of a publish, so there is one for all subscriptions, none where all are raw, and it is made
+//! outside of the shards' loops ([`signed`]).
 
 mod commands;
+mod envelope;
 mod fifo;
 mod filter;
 mod http;
@@ -30,6 +32,7 @@ mod model;
 mod ops;
 mod policy;
 mod settings;
+mod signed;
 
 use std::sync::Arc;
 
@@ -45,7 +48,7 @@ pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> SnsMachine + Send + S
     move |_| SnsMachine::new(Arc::clone(&gate))
 }
 
-/// The service, over a running core; `roles` tells whether SNS may act as a subscription's role.
-pub fn service(core: Core, roles: Arc<dyn Roles>) -> Sns {
-    Sns::new(core, roles)
+/// The service, over a running core; `roles` tells whether SNS may act as a subscription's role, `signing` signs.
+pub fn service(core: Core, roles: Arc<dyn Roles>, signing: Arc<Signing>) -> Sns {
+    Sns::new(core, roles, signing)
 }

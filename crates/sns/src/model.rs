@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ropeway_core::effects::MessageAttribute;
+use ropeway_core::effects::{AttributeValue, MessageAttribute};
 use ropeway_core::{Fault, Time, Tx};
 use ropeway_store::MAX_VALUE_BYTES;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Topic {
 }
 
 /// What a subscription's deliveries go to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// A queue.
     Sqs,
@@ -236,6 +236,25 @@ impl Publication {
     /// The message for a protocol.
     pub fn message_for(&self, protocol: Protocol) -> &str {
         self.by_protocol.get(protocol.name()).unwrap_or(&self.message)
+    }
+
+    /// The name of the text that a protocol gets, as `MessageStructure` `json` has it.
+    pub fn text_for(&self, protocol: Protocol) -> &'static str {
+        let name = protocol.name();
+        if self.by_protocol.contains_key(name) { name } else { "default" }
+    }
+
+    /// About how many bytes a delivery has.
+    pub fn delivery_bytes(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, attribute)| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.len(),
+                AttributeValue::Binary(bytes) => bytes.len() * 4 / 3,
+            };
+            name.len() + attribute.data_type.len() + value + 32
+        });
+        let message = self.by_protocol.values().chain([&self.message]).map(String::len).max().unwrap_or(0);
+        1536 + message + attributes.sum::<usize>()
     }
 }
 

@@ -11,7 +11,9 @@ use ropeway_api::sns::{
     CreateTopicInput, MessageAttributeValue, PublishBatchInput, PublishBatchRequestEntry, PublishInput,
     SetTopicAttributesInput, Sns as _, SubscribeInput, UnsubscribeInput,
 };
-use ropeway_core::effects::AttributeValue;
+use ropeway_core::Machine;
+use ropeway_core::effects::{AttributeValue, SnsCommand, TopicDelivery};
+use ropeway_sns::SnsMachine;
 use serde_json::{Value as Json, json};
 
 async fn make_topic(world: &World, name: &str) -> String {
@@ -62,8 +64,15 @@ async fn a_queue_gets_the_message_in_its_envelope() {
     assert_eq!(got.source_account, common::ACCOUNT);
     assert_eq!(got.trace_header.as_deref(), Some("Root=1-00000000-000000000000000000000001"));
     assert!(got.attributes.is_empty(), "the envelope carries them");
-    let body: Json = serde_json::from_str(&got.body).unwrap();
-    let unsubscribe = format!("http://localhost:4566/?Action=Unsubscribe&SubscriptionArn={subscription}");
+    let mut body: Json = serde_json::from_str(&got.body).unwrap();
+    // What it says is for the tests through SDKs to check.
+    let signature = body.as_object_mut().unwrap().remove("Signature").unwrap();
+    assert_eq!(signature.as_str().unwrap().len(), 344);
+    let certificate = body.as_object_mut().unwrap().remove("SigningCertURL").unwrap();
+    assert!(certificate.as_str().unwrap().starts_with("http://localhost:4566/SimpleNotificationService-"));
+    let unsubscribe = format!(
+        "http://localhost:4566/?Action=Unsubscribe&Version=2010-03-31&SubscriptionArn={subscription}"
+    );
     let expected = json!({
         "Type": "Notification",
         "MessageId": id,
@@ -71,6 +80,7 @@ async fn a_queue_gets_the_message_in_its_envelope() {
         "Subject": "A subject",
         "Message": "hello",
         "Timestamp": "2023-11-14T22:13:20.000Z",
+        "SignatureVersion": "1",
         "UnsubscribeURL": unsubscribe,
         "MessageAttributes": {
             "n": { "Type": "Number", "Value": "5" },
@@ -327,6 +337,99 @@ async fn nothing_comes_after_unsubscribing() {
     world.sns.unsubscribe(&world.cx(), input.clone()).await.unwrap();
     world.sns.unsubscribe(&world.cx(), input).await.expect("a second time changes nothing");
     world.sns.publish(&world.cx(), message(&arn, "m")).await.unwrap();
+    world.core.stop().await.unwrap();
+    assert!(world.queues.try_recv().is_err());
+}
+
+/// What goes out in steps is signed when the first receiver is found that needs it; a FIFO topic's messages keep their
+/// order whether they were signed before or not.
+#[tokio::test]
+async fn messages_are_signed_on_every_way() {
+    let mut world = World::new().await;
+    let arn = make_topic(&world, "orders").await;
+    for number in 0..250 {
+        let raw = if number % 2 == 0 { "true" } else { "false" };
+        subscribe(&world, &arn, &queue(&format!("q{number}")), &[("RawMessageDelivery", raw)]).await;
+    }
+    world.sns.publish(&world.cx(), message(&arn, "to all")).await.unwrap();
+    let (mut got, mut signatures) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..250 {
+        let delivery = world.queues.recv().await.unwrap();
+        assert!(got.insert(delivery.queue.clone()), "each once");
+        if delivery.body != "to all" {
+            let body: Json = serde_json::from_str(&delivery.body).unwrap();
+            signatures.insert(body["Signature"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!((got.len(), signatures.len()), (250, 1));
+
+    let attributes = map(&[("FifoTopic", "true"), ("ContentBasedDeduplication", "true")]);
+    let input = CreateTopicInput { name: "orders.fifo".to_owned(), attributes, ..Default::default() };
+    let arn = world.sns.create_topic(&world.cx(), input).await.unwrap().topic_arn.unwrap();
+    subscribe(&world, &arn, &queue("signed.fifo"), &[("FilterPolicy", r#"{"odd": ["true"]}"#)]).await;
+    subscribe(&world, &arn, &queue("raw.fifo"), &[("RawMessageDelivery", "true")]).await;
+    for first in (0..40).step_by(10) {
+        let entries = (first..first + 10).map(|number: u32| PublishBatchRequestEntry {
+            id: number.to_string(),
+            message: number.to_string(),
+            message_group_id: Some("g".to_owned()),
+            message_attributes: (number % 2 == 1)
+                .then(|| [("odd".to_owned(), attribute("String", "true"))].into()),
+            ..Default::default()
+        });
+        let publish_batch_request_entries = entries.collect();
+        let batch = PublishBatchInput { topic_arn: arn.clone(), publish_batch_request_entries };
+        let answer = world.sns.publish_batch(&world.cx(), batch).await.unwrap();
+        assert_eq!(answer.successful.unwrap().len(), 10);
+    }
+    let (mut raw, mut signed) = (Vec::new(), Vec::new());
+    while raw.len() + signed.len() < 60 {
+        let delivery = world.queues.recv().await.unwrap();
+        match delivery.queue == queue("raw.fifo") {
+            true => raw.push(delivery.body),
+            false => {
+                let body: Json = serde_json::from_str(&delivery.body).unwrap();
+                assert_eq!(body["Signature"].as_str().unwrap().len(), 344);
+                signed.push(body["Message"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    let text = |numbers: &mut dyn Iterator<Item = u32>| numbers.map(|n| n.to_string()).collect::<Vec<_>>();
+    assert_eq!(raw, text(&mut (0..40)));
+    assert_eq!(signed, text(&mut (1..40).step_by(2)));
+}
+
+/// What a service publishes is signed on its way, exactly once and in order.
+#[tokio::test]
+async fn what_services_publish_is_signed() {
+    let store = ropeway_store::MemoryStore::new(4);
+    let mut world = World::over(store, 1).await;
+    let arn = make_topic(&world, "notes").await;
+    subscribe(&world, &arn, &queue("q"), &[]).await;
+    let shard = world.core.shard_of(&arn);
+    let trace = ropeway_core::Trace::from("t");
+    for number in 0..20 {
+        let delivery = TopicDelivery {
+            topic: arn.clone(),
+            principal: "s3.amazonaws.com".to_owned(),
+            source_arn: "arn:aws:s3:::b".to_owned(),
+            source_account: common::ACCOUNT.to_owned(),
+            message: number.to_string(),
+            subject: None,
+            base_url: "http://localhost:4566".to_owned(),
+        };
+        // As the outbox brings it.
+        let sent = postcard::to_stdvec(&SnsCommand::Deliver(delivery)).unwrap();
+        let command: <SnsMachine as Machine>::Command = postcard::from_bytes(&sent).unwrap();
+        world.core.submit::<SnsMachine>(shard, &trace, command).await.unwrap();
+    }
+    for number in 0..20 {
+        let delivery = world.queues.recv().await.unwrap();
+        let body: Json = serde_json::from_str(&delivery.body).unwrap();
+        assert_eq!(body["Message"], number.to_string());
+        assert_eq!(body["Signature"].as_str().unwrap().len(), 344);
+        assert_eq!(delivery.trace_header.as_deref(), Some("Root=t"));
+    }
     world.core.stop().await.unwrap();
     assert!(world.queues.try_recv().is_err());
 }

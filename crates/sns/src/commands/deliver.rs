@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ropeway_core::effects::{
-    AttributeValue, FirehoseCommand, FunctionDelivery, LambdaCommand, QueueDelivery, SqsCommand,
-    StreamDelivery,
+    FirehoseCommand, FunctionDelivery, LambdaCommand, QueueDelivery, SqsCommand, StreamDelivery,
 };
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Time, Tx};
-use serde_json::{Map, Value as Json, json};
 
 use super::{endpoints, postcard_from, topics, trace_header};
+use crate::envelope::Envelope;
 use crate::fifo::{Place, SUFFIX};
 use crate::keys::TopicName;
 use crate::model::{More, Protocol, Publication, Subscription};
+use crate::signed::{self, Signed};
 
 /// The principal that queue policies and roles' trust policies name.
 pub const PRINCIPAL: &str = "sns.amazonaws.com";
@@ -33,21 +31,41 @@ pub(super) struct Message<'a> {
     pub more: &'a More,
     /// The topic's generation.
     pub generation: u64,
+    /// Its signatures, where there are any.
+    pub signed: Option<&'a Signed>,
 }
 
 impl Message<'_> {
-    /// About how many bytes a delivery has.
-    pub fn size(&self) -> usize {
-        let attributes = self.publication.attributes.iter().map(|(name, attribute)| {
-            let value = match &attribute.value {
-                AttributeValue::Text(text) => text.len(),
-                AttributeValue::Binary(bytes) => bytes.len() * 4 / 3,
-            };
-            name.len() + attribute.data_type.len() + value + 32
-        });
-        let by_protocol = self.publication.by_protocol.values().map(String::len);
-        let message = by_protocol.chain([self.publication.message.len()]).max().unwrap_or(0);
-        1024 + message + attributes.sum::<usize>()
+    /// Whether there is the signature that a subscription needs, if it needs one.
+    pub fn is_ready_for(&self, to: &Subscription) -> bool {
+        let there = self.signed.and_then(|signed| signed.signature(self.publication, to.protocol));
+        there.is_some() || !signed::is_signed(to)
+    }
+
+    /// What a subscription gets; `None`: it has an envelope, for which there is no signature yet.
+    fn body(&self, topic: &TopicName, to: &Subscription) -> Option<String> {
+        let message = self.publication.message_for(to.protocol);
+        if !signed::is_signed(to) {
+            return Some(message.to_owned());
+        }
+        let signature = self.signed?.signature(self.publication, to.protocol)?;
+        let topic = topic.arn();
+        let envelope = Envelope {
+            topic: &topic,
+            subscription: &to.id,
+            token: None,
+            id: &self.id,
+            at: self.at,
+            sequence: self.place.map(|place| place.sequence),
+            subject: self.publication.subject.as_deref(),
+            message,
+            attributes: &self.publication.attributes,
+            base_url: &self.publication.base_url,
+        };
+        Some(match to.protocol {
+            Protocol::Lambda => envelope.event(signature),
+            _ => envelope.json(signature),
+        })
     }
 }
 
@@ -58,13 +76,11 @@ pub(super) fn deliver(
     to: &Subscription,
     message: &Message<'_>,
 ) -> Result<(), Fault> {
-    let text = message.publication.message_for(to.protocol);
-    let body = match to.protocol {
-        Protocol::Http | Protocol::Https => return endpoints::send(tx, topic, to, message, text),
-        Protocol::Lambda => event(topic, to, message, text),
-        _ if to.settings.raw => text.to_owned(),
-        _ => envelope(topic, to, message, text),
-    };
+    if to.protocol.is_http() {
+        return endpoints::send(tx, topic, to, message);
+    }
+    let body = message.body(topic, to);
+    let body = body.ok_or_else(|| Fault::Damaged(format!("message {} is not signed", message.id)))?;
     let shard = tx.shard_of(without_qualifier(&to.endpoint, to.protocol));
     match to.protocol {
         // Above.
@@ -123,73 +139,6 @@ fn without_qualifier(endpoint: &str, protocol: Protocol) -> &str {
         Some((at, _)) if protocol == Protocol::Lambda => endpoint.get(..at).unwrap_or(endpoint),
         _ => endpoint,
     }
-}
-
-/// A message as functions get it: <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>, less the
-/// signature.
-fn event(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &str) -> String {
-    let (arn, base) = (topic.arn(), &message.publication.base_url);
-    let attributes = message.publication.attributes.iter().map(|(name, attribute)| {
-        (name.clone(), json!({ "Type": attribute.data_type, "Value": shown(&attribute.value) }))
-    });
-    let record = json!({
-        "EventSource": "aws:sns",
-        "EventVersion": "1.0",
-        "EventSubscriptionArn": format!("{arn}:{}", to.id),
-        "Sns": {
-            "Type": "Notification",
-            "MessageId": message.id,
-            "TopicArn": arn,
-            "Subject": message.publication.subject,
-            "Message": text,
-            "Timestamp": timestamp(message.at),
-            "UnsubscribeUrl": format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}:{}", to.id),
-            "MessageAttributes": Json::Object(attributes.collect()),
-        },
-    });
-    json!({ "Records": [record] }).to_string()
-}
-
-/// An attribute's value as JSON carries it.
-fn shown(value: &AttributeValue) -> String {
-    match value {
-        AttributeValue::Text(text) => text.clone(),
-        AttributeValue::Binary(bytes) => BASE64.encode(bytes),
-    }
-}
-
-/// The JSON around a message:
-/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>, less the signature.
-fn envelope(topic: &TopicName, to: &Subscription, message: &Message<'_>, text: &str) -> String {
-    let arn = topic.arn();
-    let mut out = Map::new();
-    let mut put = |name: &str, value: String| out.insert(name.to_owned(), Json::String(value));
-    put("Type", "Notification".to_owned());
-    put("MessageId", message.id.clone());
-    if let Some(place) = message.place {
-        put("SequenceNumber", place.sequence.to_string());
-    }
-    put("TopicArn", arn.clone());
-    if let Some(subject) = &message.publication.subject {
-        put("Subject", subject.clone());
-    }
-    put("Message", text.to_owned());
-    put("Timestamp", timestamp(message.at));
-    let base = &message.publication.base_url;
-    put("UnsubscribeURL", format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}:{}", to.id));
-    if !message.publication.attributes.is_empty() {
-        let attributes = message.publication.attributes.iter().map(|(name, attribute)| {
-            (name.clone(), json!({ "Type": attribute.data_type, "Value": shown(&attribute.value) }))
-        });
-        out.insert("MessageAttributes".to_owned(), Json::Object(attributes.collect()));
-    }
-    Json::Object(out).to_string()
-}
-
-fn timestamp(at: Time) -> String {
-    let edge = if at.millis() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(edge);
-    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// What a receiver refused for good goes to the subscription's dead-letter queue; without one it is

@@ -73,7 +73,6 @@ pub(super) fn send(
     name: &TopicName,
     to: &Subscription,
     message: &Message<'_>,
-    text: &str,
 ) -> Result<(), Fault> {
     let More { delivery, sha256, .. } = message.more;
     let publication = message.publication;
@@ -85,7 +84,7 @@ pub(super) fn send(
         token: None,
         id: message.id.clone(),
         at: message.at,
-        message: text.to_owned(),
+        message: publication.message_for(to.protocol).to_owned(),
         subject: publication.subject.clone(),
         attributes: publication.attributes.clone(),
         base_url: publication.base_url.clone(),
@@ -158,7 +157,7 @@ impl SnsMachine {
         let mut post: Post = postcard::from_bytes(payload)?;
         let posted = match result {
             Ok(posted) => postcard::from_bytes::<Posted>(posted)?,
-            Err(why) => Posted { taken: false, permanent: true, why: why.to_owned() },
+            Err(why) => return Err(Fault::Damaged(why.to_owned())),
         };
         if posted.taken {
             return Ok(());
@@ -170,7 +169,7 @@ impl SnsMachine {
         post.tried += 1;
         match policy.retries.pause(post.tried).filter(|_| !posted.permanent) {
             Some(pause) => self.again_at(tx, tx.now().plus_millis(pause), &post),
-            None => give_up(tx, &post, &to, &posted.why),
+            None => give_up(tx, &post, &to, &posted),
         }
     }
 
@@ -220,8 +219,8 @@ pub(super) async fn first_again(tx: &Tx) -> Result<Option<Time>, Fault> {
 }
 
 /// What an endpoint did not take goes to the subscription's dead-letter queue, if there is one.
-fn give_up(tx: &mut Tx, post: &Post, to: &Subscription, why: &str) -> Result<(), Fault> {
-    let (topic, endpoint) = (post.topic.arn(), &post.endpoint);
+fn give_up(tx: &mut Tx, post: &Post, to: &Subscription, posted: &Posted) -> Result<(), Fault> {
+    let (topic, endpoint, why) = (post.topic.arn(), &post.endpoint, &posted.why);
     let Some(queue) = to.settings.dead_letters.clone().filter(|_| post.token.is_none()) else {
         tracing::warn!(topic, endpoint, why, "an endpoint did not take a message, which is dropped");
         return Ok(());
@@ -231,7 +230,7 @@ fn give_up(tx: &mut Tx, post: &Post, to: &Subscription, why: &str) -> Result<(),
         principal: PRINCIPAL.to_owned(),
         source_arn: topic,
         source_account: post.topic.scope.account.clone(),
-        body: post.body(None),
+        body: post.body(posted.signature.as_ref()),
         attributes: if post.raw { post.attributes.clone() } else { Default::default() },
         group: None,
         deduplication_id: None,

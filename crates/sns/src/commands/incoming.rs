@@ -39,7 +39,11 @@ impl SnsMachine {
             base_url: of.base_url,
             bytes: bytes.ok_or_else(|| invalid("Message too long"))?,
         };
-        self.publish(tx, publication, None).await
+        match self.publish(tx, publication, None, None).await? {
+            // There is nobody to sign it and come again.
+            Output::Unsigned(publication, _) => self.publish_in_steps(tx, name, &publication, None).await,
+            published => Ok(published),
+        }
     }
 }
 

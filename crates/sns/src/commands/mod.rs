@@ -24,6 +24,7 @@ use crate::http::{LANE, SignerRow, signer_key};
 use crate::keys::{self, TopicName};
 use crate::model::{Publication, Subscription, Topic};
 use crate::settings;
+use crate::signed::{self, Signed, Wanted};
 
 pub use deliver::PRINCIPAL;
 pub(crate) use subscriptions::listed;
@@ -169,6 +170,15 @@ pub enum Command {
     ReadSigner,
     /// Keeps a key, unless there is one.
     AddSigner(SignerRow),
+    /// Publishes a message that is signed.
+    PublishSigned {
+        /// the message
+        publication: Publication,
+        /// its deduplication id
+        deduplication_id: Option<String>,
+        /// its id, its time, its signatures
+        signed: Signed,
+    },
 }
 
 /// A topic as its maker wants it; what is `None` was not said.
@@ -260,12 +270,25 @@ pub enum Output {
     Subscription(Box<Subscription>),
     /// subscriptions, and whether there are more
     Subscriptions(Vec<Subscription>, bool),
-    /// the message's id, and its sequence number in a FIFO topic
-    Published(String, Option<u64>),
+    /// the message was published
+    Published(Published),
+    /// nothing was done: the message, given back, is to be signed first
+    Unsigned(Box<Publication>, Wanted),
     /// the key that messages are signed with
     Signer(Option<SignerRow>),
     /// a subscription of this account has ended
     Left(String),
+}
+
+/// A message that was published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// its id
+    pub id: String,
+    /// its sequence number in a FIFO topic
+    pub sequence: Option<u64>,
+    /// the signatures that its receivers need; `None`: none of them needs one, or they are not known yet
+    pub needed: Option<Wanted>,
 }
 
 /// Work that goes on in steps.
@@ -464,9 +487,12 @@ impl Machine for SnsMachine {
             Command::ListSubscriptions { topic, after, limit } => {
                 self.list_subscriptions(tx, topic, after, limit).await
             }
-            Command::Publish(publication) => self.publish(tx, publication, None).await,
+            Command::Publish(publication) => self.publish(tx, publication, None, None).await,
             Command::PublishOnce { publication, deduplication_id } => {
-                self.publish(tx, publication, Some(deduplication_id)).await
+                self.publish(tx, publication, Some(deduplication_id), None).await
+            }
+            Command::PublishSigned { publication, deduplication_id, signed } => {
+                self.publish(tx, publication, deduplication_id, Some(signed)).await
             }
             Command::Deliver(delivery) => self.deliver(tx, delivery).await,
             Command::Step { work } => Ok(self.step(tx, work).await.map(|()| Output::Nothing)?),
@@ -485,6 +511,7 @@ impl Machine for SnsMachine {
                 | Command::SetSubscription { .. }
                 | Command::Publish(_)
                 | Command::PublishOnce { .. }
+                | Command::PublishSigned { .. }
                 | Command::SubscribeEndpoint { .. }
                 | Command::AddSigner(_)
                 | Command::Deliver(_)
@@ -505,6 +532,9 @@ impl Machine for SnsMachine {
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {
         if settled.lane.starts_with(LANE) {
             return self.posted(tx, settled.payload, settled.result).await;
+        }
+        if settled.lane.starts_with(signed::LANE) {
+            return steps::signed(tx, settled.payload, settled.result).await;
         }
         let Err(why) = settled.result else { return Ok(()) };
         deliver::refused(tx, settled.lane, settled.payload, why).await

@@ -1,24 +1,29 @@
 //! Publishing: which subscriptions a message goes to.
 
-use ropeway_core::{Fault, Tx};
+use std::collections::BTreeSet;
+
+use ropeway_core::Tx;
 use ropeway_wire::Error;
 use sha2::{Digest as _, Sha256};
 
 use super::deliver::{self, Message};
-use super::{Cached, Compiled, INLINE_BYTES, Output, SnsMachine, Work, no_topic, steps};
+use super::{Cached, Compiled, INLINE_BYTES, Output, Published, SnsMachine, Work, no_topic, steps};
 use crate::fifo::{self, Fifo, Place, Remembered};
 use crate::filter::Subject;
 use crate::keys::TopicName;
-use crate::model::Publication;
+use crate::model::{Protocol, Publication};
 use crate::settings::invalid;
+use crate::signed::{self, Signed, Wanted};
 
 impl SnsMachine {
-    /// Publishes: the deliveries are in this commit, or the work that makes them is.
+    /// Publishes: the deliveries are in this commit, or the work that makes them is. Where a receiver needs a signature
+    /// that there is not, the message is given back; that to a FIFO topic goes out in steps, so that it keeps its place.
     pub(super) async fn publish(
         &mut self,
         tx: &mut Tx,
         publication: Publication,
         deduplication_id: Option<String>,
+        signed: Option<Signed>,
     ) -> Result<Output, Error> {
         let name = TopicName::parse(&publication.topic).ok_or_else(no_topic)?;
         let fan = self.fan(tx, &name).await?;
@@ -26,44 +31,61 @@ impl SnsMachine {
             return Err(invalid("Message too long"));
         }
         if let Some(fifo) = fan.topic.more.fifo {
-            return self.publish_in_order(tx, &name, &fan, fifo, publication, deduplication_id).await;
+            let id = deduplication_id;
+            return self.publish_in_order(tx, &name, &fan, fifo, &publication, id, signed.as_ref()).await;
         }
         if deduplication_id.is_some() {
             return Err(invalid(
                 "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type",
             ));
         }
-        let message = Message {
-            publication: &publication,
-            id: tx.ids().uuid(),
-            at: tx.now(),
-            place: None,
-            more: &fan.topic.more,
-            generation: fan.topic.generation,
+        let Some(matching) = at_once(&fan, &publication) else {
+            return self.publish_in_steps(tx, name, &publication, signed.as_ref()).await;
         };
-        if !deliver_at_once(tx, &name, &fan, &message)? {
-            let work = Work::Publish {
-                topic: name,
-                generation: fan.topic.generation,
-                message_id: message.id.clone(),
-                at: message.at,
-                pieces: 0,
-                after: None,
-            };
-            steps::begin_publish(tx, work, &publication)?;
+        let needed = needed(&fan, &matching);
+        if let Some(wanted) = needed.as_ref().filter(|wanted| !has(signed.as_ref(), wanted, &publication)) {
+            return Ok(Output::Unsigned(Box::new(publication), wanted.clone()));
         }
-        Ok(Output::Published(message.id, None))
+        let message = message(tx, &fan, &publication, None, signed.as_ref());
+        for one in matching {
+            deliver::deliver(tx, &name, &one.subscription, &message)?;
+        }
+        Ok(Output::Published(Published { id: message.id, sequence: None, needed }))
+    }
+
+    /// Publishes to a standard topic by work that goes on in steps.
+    pub(super) async fn publish_in_steps(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        publication: &Publication,
+        signed: Option<&Signed>,
+    ) -> Result<Output, Error> {
+        let fan = self.fan(tx, &name).await?;
+        let message = message(tx, &fan, publication, None, signed);
+        let work = Work::Publish {
+            topic: name,
+            generation: message.generation,
+            message_id: message.id.clone(),
+            at: message.at,
+            pieces: 0,
+            after: None,
+        };
+        steps::begin_publish(tx, work, publication, signed)?;
+        Ok(Output::Published(Published { id: message.id, sequence: None, needed: None }))
     }
 
     /// Publishes to a FIFO topic, unless the message was published in the last 5 minutes.
+    #[allow(clippy::too_many_arguments, reason = "they are what is published")]
     async fn publish_in_order(
         &mut self,
         tx: &mut Tx,
         name: &TopicName,
         fan: &Cached,
         fifo: Fifo,
-        publication: Publication,
+        publication: &Publication,
         deduplication_id: Option<String>,
+        signed: Option<&Signed>,
     ) -> Result<Output, Error> {
         let group = publication
             .group
@@ -78,55 +100,85 @@ impl SnsMachine {
         if let Some(before) = tx.read::<Remembered>(&key).await?
             && before.until > tx.now()
         {
-            return Ok(Output::Published(before.id, Some(before.sequence)));
+            let (id, sequence) = (before.id, Some(before.sequence));
+            return Ok(Output::Published(Published { id, sequence, needed: None }));
         }
         let place = Place::next(tx, id)?;
-        let message = Message {
-            publication: &publication,
-            id: tx.ids().uuid(),
-            at: tx.now(),
-            place: Some(&place),
-            more: &fan.topic.more,
-            generation,
-        };
+        let matching = at_once(fan, publication);
+        let needed = matching.as_ref().and_then(|matching| needed(fan, matching));
+        // Signatures of another version are made anew.
+        let signed = signed.filter(|signed| signed.sha256 == fan.topic.more.sha256);
+        let is_signed = needed.as_ref().is_none_or(|wanted| has(signed, wanted, publication));
+        let message = message(tx, fan, publication, Some(&place), signed);
         let forget_at = fifo::remember(tx, key, &message.id, place.sequence)?;
         // Nothing overtakes what goes out in steps.
-        let free = !self.in_steps.contains_key(name);
-        if !(free && deliver_at_once(tx, name, fan, &message)?) {
-            let work = Work::PublishInOrder {
-                topic: name.clone(),
-                generation,
-                message_id: message.id.clone(),
-                at: message.at,
-                pieces: 0,
-                after: None,
-                place: place.clone(),
-            };
-            let number = steps::begin_publish(tx, work, &publication)?;
-            fifo::wait(tx, name, generation, place.sequence, number)?;
-            *self.in_steps.entry(name.clone()).or_default() += 1;
+        match matching.filter(|_| is_signed && !self.in_steps.contains_key(name)) {
+            Some(matching) => {
+                for one in matching {
+                    deliver::deliver(tx, name, &one.subscription, &message)?;
+                }
+            }
+            None => {
+                let work = Work::PublishInOrder {
+                    topic: name.clone(),
+                    generation,
+                    message_id: message.id.clone(),
+                    at: message.at,
+                    pieces: 0,
+                    after: None,
+                    place: place.clone(),
+                };
+                let number = steps::begin_publish(tx, work, publication, signed)?;
+                fifo::wait(tx, name, generation, place.sequence, number)?;
+                *self.in_steps.entry(name.clone()).or_default() += 1;
+            }
         }
         self.forget_at = Some(self.forget_at.map_or(forget_at, |at| at.min(forget_at)));
-        Ok(Output::Published(message.id, Some(place.sequence)))
+        Ok(Output::Published(Published { id: message.id, sequence: Some(place.sequence), needed }))
     }
 }
 
-/// Leaves a message's deliveries to the outbox, if they fit this commit.
-fn deliver_at_once(
-    tx: &mut Tx,
-    name: &TopicName,
-    fan: &Cached,
-    message: &Message<'_>,
-) -> Result<bool, Fault> {
-    let Some(all) = &fan.fan else { return Ok(false) };
-    let subject = Subject::new(&message.publication.attributes, &message.publication.message);
+/// The message that a publication becomes: one that is signed has its id and its time already.
+fn message<'a>(
+    tx: &Tx,
+    fan: &'a Cached,
+    publication: &'a Publication,
+    place: Option<&'a Place>,
+    signed: Option<&'a Signed>,
+) -> Message<'a> {
+    Message {
+        publication,
+        id: signed.map_or_else(|| tx.ids().uuid(), |signed| signed.id.clone()),
+        at: signed.map_or_else(|| tx.now(), |signed| signed.at),
+        place,
+        more: &fan.topic.more,
+        generation: fan.topic.generation,
+        signed,
+    }
+}
+
+/// The subscriptions that a message goes to, if its deliveries fit one commit.
+fn at_once<'a>(fan: &'a Cached, publication: &Publication) -> Option<Vec<&'a Compiled>> {
+    let all = fan.fan.as_ref()?;
+    let subject = Subject::new(&publication.attributes, &publication.message);
     let matching: Vec<&Compiled> =
         all.iter().filter(|one| one.filter.as_ref().is_none_or(|f| f.matches(&subject))).collect();
-    if matching.len() > 1 && matching.len() * message.size() > INLINE_BYTES {
-        return Ok(false);
-    }
-    for one in matching {
-        deliver::deliver(tx, name, &one.subscription, message)?;
-    }
-    Ok(true)
+    let fit = matching.len() <= 1 || matching.len() * publication.delivery_bytes() <= INLINE_BYTES;
+    fit.then_some(matching)
+}
+
+/// The signatures that a message needs on its way to these subscriptions.
+fn needed(fan: &Cached, matching: &[&Compiled]) -> Option<Wanted> {
+    let to = matching.iter().map(|one| &one.subscription).filter(|to| signed::is_signed(to));
+    let protocols: BTreeSet<Protocol> = to.map(|to| to.protocol).collect();
+    (!protocols.is_empty()).then_some(Wanted { sha256: fan.topic.more.sha256, protocols })
+}
+
+/// Whether what is needed is there.
+fn has(signed: Option<&Signed>, wanted: &Wanted, publication: &Publication) -> bool {
+    signed.is_some_and(|signed| {
+        let mut protocols = wanted.protocols.iter();
+        signed.sha256 == wanted.sha256
+            && protocols.all(|protocol| signed.signature(publication, *protocol).is_some())
+    })
 }

@@ -10,6 +10,7 @@ use crate::fifo;
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
 use crate::model::{More, Publication, Subscription};
+use crate::signed::{self, Order, Signed, Wanted};
 
 /// Bytes of a publication in one row.
 const PIECE_BYTES: usize = 60 * 1024;
@@ -20,9 +21,17 @@ pub(super) fn begin(tx: &mut Tx, work: &Work) -> Result<(), Fault> {
     begin_as(tx, number, work)
 }
 
-/// Begins to send out a publication, which is kept beside the work.
-pub(super) fn begin_publish(tx: &mut Tx, mut work: Work, publication: &Publication) -> Result<u64, Fault> {
+/// Begins to send out a publication, which is kept beside the work, with its signatures if it has them.
+pub(super) fn begin_publish(
+    tx: &mut Tx,
+    mut work: Work,
+    publication: &Publication,
+    signed: Option<&Signed>,
+) -> Result<u64, Fault> {
     let number = tx.ids().number();
+    if let Some(signed) = signed {
+        tx.write(keys::signed(number), signed)?;
+    }
     let count = keep_pieces(tx, number, &postcard::to_stdvec(publication)?);
     if let Work::Publish { pieces, .. } | Work::PublishInOrder { pieces, .. } = &mut work {
         *pieces = count;
@@ -38,49 +47,105 @@ fn begin_as(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
 
 /// Leaves the next step to the outbox.
 fn next(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
-    let shard = tx.shard();
-    let (topic, command) = match work {
+    let (topic, command) = step_of(number, work);
+    send_step(tx, topic, &command)
+}
+
+fn step_of(number: u64, work: &Work) -> (&TopicName, Command) {
+    match work {
         Work::Publish { topic, .. } | Work::Remove { topic, .. } => (topic, Command::Step { work: number }),
         Work::PublishInOrder { topic, generation, .. } => {
             (topic, Command::StepInOrder { topic: topic.clone(), generation: *generation })
         }
+    }
+}
+
+fn send_step(tx: &mut Tx, topic: &TopicName, step: &Command) -> Result<(), Fault> {
+    let shard = tx.shard();
+    tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, step)
+}
+
+/// Leaves the next step to the end of an order to sign the publication of a work. A FIFO topic's steps that come before
+/// that order again what is ordered already: there are as many steps afterwards as there were.
+fn order(tx: &mut Tx, number: u64, work: &Work, message: &Message<'_>) -> Result<(), Fault> {
+    let (topic, step) = step_of(number, work);
+    let order = Order {
+        publication: message.publication.clone(),
+        id: message.id.clone(),
+        at: message.at,
+        // A subscription may be made, or changed, between one step and another.
+        wanted: Wanted { sha256: message.more.sha256, protocols: signed::PROTOCOLS.into() },
+        work: number,
+        step,
     };
-    tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, &command)
+    tx.send_to_actor(&format!("{}{}", signed::LANE, topic.arn()), Space::Sns, &order)
+}
+
+/// A publication was signed: it goes on.
+pub(super) async fn signed(tx: &mut Tx, payload: &[u8], result: Result<&[u8], &str>) -> Result<(), Fault> {
+    let answer = result.map_err(|why| Fault::Damaged(why.to_owned()))?;
+    let Order { publication, work, step, .. } = postcard_from(payload)?;
+    if tx.get(&keys::work(work)).await?.is_some() {
+        tx.write(keys::signed(work), &postcard_from::<Signed>(answer)?)?;
+    }
+    let topic =
+        TopicName::parse(&publication.topic).ok_or_else(|| Fault::Damaged("a topic's ARN".to_owned()))?;
+    send_step(tx, &topic, &step)
+}
+
+/// What became of a step.
+enum Sent {
+    /// It was the last one.
+    All,
+    /// There are more subscriptions, behind that of this id.
+    UpTo(String),
+    /// Nothing was sent: there are subscriptions that need signatures.
+    Unsigned,
 }
 
 impl SnsMachine {
     /// Does one step.
     pub(super) async fn step(&mut self, tx: &mut Tx, number: u64) -> Result<(), Fault> {
         let Some(mut work) = tx.read::<Work>(&keys::work(number)).await? else { return Ok(()) };
-        let more = match &mut work {
-            Work::Remove { topic, generation } => remove(tx, topic, *generation).await?,
+        match work.clone() {
+            Work::Remove { topic, generation } => {
+                if remove(tx, &topic, generation).await? {
+                    return next(tx, number, &work);
+                }
+            }
             Work::Publish { topic, generation, message_id, at, pieces, after } => {
-                let publication = gather(tx, number, *pieces).await?;
-                let more = more(tx, topic, *generation).await?;
+                let publication = gather(tx, number, pieces).await?;
+                let more = more(tx, &topic, generation).await?;
+                let signed: Option<Signed> = tx.read(&keys::signed(number)).await?;
                 let message = Message {
                     publication: &publication,
-                    id: message_id.clone(),
-                    at: *at,
+                    id: message_id,
+                    at,
                     place: None,
                     more: &more,
-                    generation: *generation,
+                    generation,
+                    signed: signed.as_ref(),
                 };
-                *after = send_some(tx, topic, *generation, after.as_deref(), &message).await?;
-                if after.is_none() {
-                    (0..*pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
+                match send_some(tx, &topic, generation, after.as_deref(), &message).await? {
+                    Sent::Unsigned => return order(tx, number, &work, &message),
+                    Sent::UpTo(id) => return go_on(tx, number, &mut work, id),
+                    Sent::All => forget(tx, number, pieces),
                 }
-                after.is_some()
             }
             Work::PublishInOrder { .. } => return Err(Fault::Damaged("a work out of its order".to_owned())),
-        };
-        if more {
-            tx.write(keys::work(number), &work)?;
-            next(tx, number, &work)
-        } else {
-            tx.delete(keys::work(number));
-            Ok(())
         }
+        tx.delete(keys::work(number));
+        Ok(())
     }
+}
+
+/// Goes on with a publication behind a subscription.
+fn go_on(tx: &mut Tx, number: u64, work: &mut Work, id: String) -> Result<(), Fault> {
+    if let Work::Publish { after, .. } | Work::PublishInOrder { after, .. } = work {
+        *after = Some(id);
+    }
+    tx.write(keys::work(number), work)?;
+    next(tx, number, work)
 }
 
 impl SnsMachine {
@@ -93,35 +158,28 @@ impl SnsMachine {
         generation: u64,
     ) -> Result<(), Fault> {
         let Some((turn, number)) = fifo::turn(tx, &topic, generation).await? else { return Ok(()) };
-        let work = tx.read::<Work>(&keys::work(number)).await?;
-        let Some(Work::PublishInOrder { message_id, at, pieces, after, place, .. }) = work else {
+        let mut work = tx.read::<Work>(&keys::work(number)).await?;
+        let Some(Work::PublishInOrder { message_id, at, pieces, after, place, .. }) = work.clone() else {
             return Err(Fault::Damaged(format!("no work {number}")));
         };
         let publication = gather(tx, number, pieces).await?;
         let more = more(tx, &topic, generation).await?;
+        let signed: Option<Signed> = tx.read(&keys::signed(number)).await?;
         let message = Message {
             publication: &publication,
-            id: message_id.clone(),
+            id: message_id,
             at,
             place: Some(&place),
             more: &more,
             generation,
+            signed: signed.as_ref(),
         };
-        let after = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
-        if after.is_some() {
-            let work = Work::PublishInOrder {
-                topic,
-                generation,
-                message_id,
-                at,
-                pieces,
-                after,
-                place: place.clone(),
-            };
-            tx.write(keys::work(number), &work)?;
-            return next(tx, number, &work);
+        let sent = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
+        match (sent, &mut work) {
+            (Sent::Unsigned, Some(work)) => return order(tx, number, work, &message),
+            (Sent::UpTo(id), Some(work)) => return go_on(tx, number, work, id),
+            _ => forget(tx, number, pieces),
         }
-        (0..pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
         tx.delete(keys::work(number));
         tx.delete(turn);
         if let Some(count) = self.in_steps.get_mut(&topic) {
@@ -164,30 +222,44 @@ async fn gather(tx: &Tx, number: u64, pieces: u32) -> Result<Publication, Fault>
     postcard_from(&gather_pieces(tx, number, pieces).await?)
 }
 
-/// Sends a message to the next subscriptions; gives the last one's id, unless there are no more.
+/// Forgets a publication that has gone out.
+fn forget(tx: &mut Tx, number: u64, pieces: u32) {
+    (0..pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
+    tx.delete(keys::signed(number));
+}
+
+/// Sends a message to the next subscriptions.
 async fn send_some(
     tx: &mut Tx,
     topic: &TopicName,
     generation: u64,
     after: Option<&str>,
     message: &Message<'_>,
-) -> Result<Option<String>, Fault> {
+) -> Result<Sent, Fault> {
     let after = after.map(|id| topic.subscription(generation, id));
     let page = tx.scan_prefix(&topic.subscriptions(generation), after.as_ref(), STEP).await?;
-    let mut bytes = 0;
-    let mut rows = page.rows.iter().peekable();
-    while let Some((_, row)) = rows.next() {
+    let subject = Subject::new(&message.publication.attributes, &message.publication.message);
+    let mut to = Vec::new();
+    for (_, row) in &page.rows {
         let Compiled { subscription, filter } = Compiled::new(Subscription::from_row(row)?)?;
-        let subject = Subject::new(&message.publication.attributes, &message.publication.message);
-        if !subscription.is_pending() && filter.is_none_or(|filter| filter.matches(&subject)) {
-            deliver::deliver(tx, topic, &subscription, message)?;
-            bytes += message.size();
+        let gets = !subscription.is_pending() && filter.is_none_or(|filter| filter.matches(&subject));
+        if gets && !message.is_ready_for(&subscription) {
+            return Ok(Sent::Unsigned);
         }
-        if (rows.peek().is_none() && page.more) || (rows.peek().is_some() && bytes >= INLINE_BYTES) {
-            return Ok(Some(subscription.id));
+        to.push((subscription, gets));
+    }
+    let (count, mut bytes) = (to.len(), 0);
+    for (nth, (subscription, gets)) in to.into_iter().enumerate() {
+        if gets {
+            deliver::deliver(tx, topic, &subscription, message)?;
+            bytes += message.publication.delivery_bytes();
+        }
+        let is_last = nth + 1 == count;
+        if (is_last && page.more) || (!is_last && bytes >= INLINE_BYTES) {
+            return Ok(Sent::UpTo(subscription.id));
         }
     }
-    Ok(None)
+    Ok(Sent::All)
 }
 
 /// Removes some of the subscriptions of a topic that is gone; says whether there are more.

@@ -1,15 +1,14 @@
-//! Posts messages to endpoints.
+//! Posts messages to endpoints, and signs what goes out in steps.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use ropeway_core::signing::Sum;
 use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome};
 use ropeway_wire::{Error, Outgoing};
 
 use super::{Post, Posted, Signing};
+use crate::envelope::Signature;
+use crate::signed::{self, Order, Signed};
 
 /// How long an endpoint has for its answer, in seconds:
 /// <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html>.
@@ -30,16 +29,11 @@ impl SnsActor {
         SnsActor { core, signing, outgoing }
     }
 
-    async fn request(&self, post: &Post) -> Result<http::Request<Bytes>, Error> {
-        let signer = self.signing.signer().await?;
-        let sum = if post.sha256 { Sum::Sha256 } else { Sum::Sha1 };
-        let signature = signer.key.sign(self.core.ids(), sum, post.signed_text().as_bytes())?;
-        let address = format!("{}{}", post.base_url, signer.path);
-        let body = post.body(Some((&BASE64.encode(signature), &address)));
+    fn request(&self, post: &Post, signature: Option<&Signature>) -> Result<http::Request<Bytes>, Error> {
         let arn = post.topic.arn();
         let kind = post.content_type.as_deref().unwrap_or("text/plain; charset=UTF-8");
         let mut request = http::Request::post(&post.endpoint)
-            .header("x-amz-sns-message-type", post.kind())
+            .header("x-amz-sns-message-type", post.envelope(&arn).kind())
             .header("x-amz-sns-message-id", &post.id)
             .header("x-amz-sns-topic-arn", &arn)
             .header(http::header::CONTENT_TYPE, kind)
@@ -47,47 +41,72 @@ impl SnsActor {
         if post.token.is_none() {
             request = request.header("x-amz-sns-subscription-arn", format!("{arn}:{}", post.subscription));
         }
-        if post.raw && post.token.is_none() {
+        if post.is_bare() {
             request = request.header("x-amz-sns-rawdelivery", "true");
         }
-        request.body(Bytes::from(body)).map_err(|error| Error::internal(error.to_string()))
+        let body = Bytes::from(post.body(signature));
+        request.body(body).map_err(|error| Error::internal(error.to_string()))
     }
 
     async fn post(&self, post: &Post) -> Result<Posted, Error> {
-        let request = self.request(post).await?;
+        let signature = match post.is_bare() {
+            true => None,
+            false => {
+                let text = post.envelope(&post.topic.arn()).signed_text();
+                Some(self.signing.sign(post.sha256, text).await?)
+            }
+        };
+        let request = self.request(post, signature.as_ref())?;
         let clock = self.core.clock();
         let answer = tokio::select! {
             answer = self.outgoing.call(request) => answer,
             () = clock.sleep_until(clock.now().plus_secs(PATIENCE)) => Err(format!("no answer within {PATIENCE} s")),
         };
         Ok(match answer {
-            Err(why) => Posted { taken: false, permanent: false, why },
+            Err(why) => Posted { taken: false, permanent: false, why, signature },
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let taken = (200..300).contains(&status);
                 // What the endpoint's own fault is may pass; what it says is ours will not.
                 let permanent = (300..500).contains(&status) && status != 429;
-                Posted { taken, permanent, why: format!("it answered {status}") }
+                Posted { taken, permanent, why: format!("it answered {status}"), signature }
             }
         })
     }
+
+    async fn sign(&self, order: Order) -> Result<Signed, Error> {
+        let Order { publication, id, at, wanted, .. } = order;
+        self.signing.sign_publication(&publication, &wanted, id, at).await
+    }
+}
+
+/// How an order ended; its answer goes back in its binary form.
+fn outcome<A: serde::Serialize>(done: Result<A, Error>) -> Outcome {
+    match done.and_then(|answer| Ok(postcard::to_stdvec(&answer).map_err(Fault::from)?)) {
+        Ok(answer) => Outcome::Done(Bytes::from(answer)),
+        Err(error) => {
+            tracing::warn!(%error, "a message waits");
+            Outcome::Retry(PAUSE)
+        }
+    }
+}
+
+fn damaged(why: postcard::Error) -> Outcome {
+    Outcome::Refused(format!("damaged order: {why}"))
 }
 
 impl Actor for SnsActor {
-    fn act<'a>(&'a self, _lane: &'a str, payload: &'a [u8]) -> BoxFuture<'a, Outcome> {
+    fn act<'a>(&'a self, lane: &'a str, payload: &'a [u8]) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let post: Post = match postcard::from_bytes(payload) {
-                Ok(post) => post,
-                Err(why) => return Outcome::Refused(format!("damaged order: {why}")),
-            };
-            let done = self.post(&post).await;
-            let done = done.and_then(|posted| Ok(postcard::to_stdvec(&posted).map_err(Fault::from)?));
-            match done {
-                Ok(posted) => Outcome::Done(Bytes::from(posted)),
-                Err(error) => {
-                    tracing::warn!(endpoint = post.endpoint, %error, "a message waits to be posted");
-                    Outcome::Retry(PAUSE)
-                }
+            if lane.starts_with(signed::LANE) {
+                return match postcard::from_bytes(payload) {
+                    Ok(order) => outcome(self.sign(order).await),
+                    Err(why) => damaged(why),
+                };
+            }
+            match postcard::from_bytes(payload) {
+                Ok(post) => outcome(self.post(&post).await),
+                Err(why) => damaged(why),
             }
         })
     }

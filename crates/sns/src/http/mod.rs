@@ -10,13 +10,11 @@ mod signer;
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ropeway_core::Time;
-use ropeway_core::effects::{AttributeValue, MessageAttribute};
+use ropeway_core::effects::MessageAttribute;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
 
+use crate::envelope::{Envelope, Signature};
 use crate::keys::TopicName;
 
 pub use actor::SnsActor;
@@ -71,6 +69,8 @@ pub struct Posted {
     pub permanent: bool,
     /// What was answered, or why there was no answer.
     pub why: String,
+    /// How it was signed.
+    pub signature: Option<Signature>,
 }
 
 impl Post {
@@ -81,84 +81,30 @@ impl Post {
         format!("{LANE}{}/{}", self.subscription, number % LANES)
     }
 
-    fn subscribe_url(&self) -> Option<String> {
-        let token = self.token.as_ref()?;
-        let (base, arn) = (&self.base_url, self.topic.arn());
-        Some(format!("{base}/?Action=ConfirmSubscription&Version=2010-03-31&TopicArn={arn}&Token={token}"))
+    /// What is posted, with what is around it.
+    pub fn envelope<'a>(&'a self, topic: &'a str) -> Envelope<'a> {
+        Envelope {
+            topic,
+            subscription: &self.subscription,
+            token: self.token.as_deref(),
+            id: &self.id,
+            at: self.at,
+            sequence: None,
+            subject: self.subject.as_deref(),
+            message: &self.message,
+            attributes: &self.attributes,
+            base_url: &self.base_url,
+        }
     }
 
-    /// `Type`
-    pub fn kind(&self) -> &'static str {
-        if self.token.is_some() { "SubscriptionConfirmation" } else { "Notification" }
+    /// The message alone is posted, and nothing is signed.
+    pub fn is_bare(&self) -> bool {
+        self.raw && self.token.is_none()
     }
 
-    /// What is signed.
-    pub fn signed_text(&self) -> String {
-        let (arn, at, url) = (self.topic.arn(), timestamp(self.at), self.subscribe_url());
-        let fields = [
-            ("Message", Some(self.message.as_str())),
-            ("MessageId", Some(self.id.as_str())),
-            ("Subject", self.subject.as_deref().filter(|_| self.token.is_none())),
-            ("SubscribeURL", url.as_deref()),
-            ("Timestamp", Some(at.as_str())),
-            ("Token", self.token.as_deref()),
-            ("TopicArn", Some(arn.as_str())),
-            ("Type", Some(self.kind())),
-        ];
-        let there = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        there.map(|(name, value)| format!("{name}\n{value}\n")).collect()
+    /// The body, with its signature unless it [is bare](Post::is_bare).
+    pub fn body(&self, signature: Option<&Signature>) -> String {
+        let topic = self.topic.arn();
+        signature.map_or_else(|| self.message.clone(), |signature| self.envelope(&topic).json(signature))
     }
-
-    /// The body, with a signature and where its certificate is.
-    pub fn body(&self, signature: Option<(&str, &str)>) -> String {
-        if self.raw && self.token.is_none() {
-            return self.message.clone();
-        }
-        let arn = self.topic.arn();
-        let mut out = Map::new();
-        let mut put = |name: &str, value: &str| out.insert(name.to_owned(), json!(value));
-        put("Type", self.kind());
-        put("MessageId", &self.id);
-        if let Some(token) = &self.token {
-            put("Token", token);
-        }
-        put("TopicArn", &arn);
-        if let Some(subject) = &self.subject {
-            put("Subject", subject);
-        }
-        put("Message", &self.message);
-        if let Some(url) = self.subscribe_url() {
-            put("SubscribeURL", &url);
-        }
-        put("Timestamp", &timestamp(self.at));
-        if let Some((signature, certificate)) = signature {
-            put("SignatureVersion", if self.sha256 { "2" } else { "1" });
-            put("Signature", signature);
-            put("SigningCertURL", certificate);
-        }
-        if self.token.is_none() {
-            let base = &self.base_url;
-            let url = format!(
-                "{base}/?Action=Unsubscribe&Version=2010-03-31&SubscriptionArn={arn}:{}",
-                self.subscription
-            );
-            put("UnsubscribeURL", &url);
-        }
-        if !self.attributes.is_empty() {
-            let shown = self.attributes.iter().map(|(name, attribute)| {
-                let value = match &attribute.value {
-                    AttributeValue::Text(text) => text.clone(),
-                    AttributeValue::Binary(bytes) => BASE64.encode(bytes),
-                };
-                (name.clone(), json!({ "Type": attribute.data_type, "Value": value }))
-            });
-            out.insert("MessageAttributes".to_owned(), Json::Object(shown.collect()));
-        }
-        Json::Object(out).to_string()
-    }
-}
-
-fn timestamp(at: Time) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

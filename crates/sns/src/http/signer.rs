@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use ropeway_core::keys::{KeyBuilder, Space};
 use ropeway_core::seal::MasterKey;
-use ropeway_core::signing::SigningKey;
-use ropeway_core::{BoxFuture, Core, Fault, Trace};
+use ropeway_core::signing::{SigningKey, Sum};
+use ropeway_core::{BoxFuture, Core, Fault, Ids, Time, Trace};
 use ropeway_wire::gateway::{Site, SiteRequest};
 use ropeway_wire::protocol::ResponseBody;
 use ropeway_wire::{Answer, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::commands::{Command, Output, SnsMachine};
+use crate::envelope::Signature;
+use crate::model::Publication;
+use crate::signed::{self, Signed, Wanted};
 
 /// The shard's name of the one key.
 const NAME: &str = "sns/signing";
@@ -40,28 +45,76 @@ pub fn signer_key() -> Bytes {
 }
 
 /// What signs.
-pub struct Signer {
-    pub key: SigningKey,
+struct Signer {
+    key: SigningKey,
     /// The certificate's path.
-    pub path: String,
+    path: String,
     certificate: String,
+}
+
+impl Signer {
+    fn sign(&self, ids: &Ids, sha256: bool, text: &str) -> Result<Signature, Error> {
+        let sum = if sha256 { Sum::Sha256 } else { Sum::Sha1 };
+        let signature = self.key.sign(ids, sum, text.as_bytes())?;
+        Ok(Signature { sha256, text: BASE64.encode(signature), certificate: self.path.clone() })
+    }
 }
 
 /// The way to what signs: made when it is first asked for, and the same ever after.
 pub struct Signing {
     core: Core,
     master: MasterKey,
-    signer: OnceCell<Signer>,
+    signer: OnceCell<Arc<Signer>>,
+    /// Turns of those who sign: as many at once as there are cores.
+    turns: Arc<Semaphore>,
 }
 
 impl Signing {
     /// Over a running core; `master` seals the key.
     pub fn new(core: Core, master: MasterKey) -> Self {
-        Signing { core, master, signer: OnceCell::new() }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Signing { core, master, signer: OnceCell::new(), turns: Arc::new(Semaphore::new(cores)) }
     }
 
-    pub(super) async fn signer(&self) -> Result<&Signer, Error> {
-        self.signer.get_or_try_init(|| self.load()).await
+    async fn signer(&self) -> Result<&Arc<Signer>, Error> {
+        self.signer.get_or_try_init(|| async { Ok(Arc::new(self.load().await?)) }).await
+    }
+
+    /// Does work with the key where no connection and no shard waits for it: a signature takes about a millisecond.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Signer, &Ids) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (signer, ids) = (Arc::clone(self.signer().await?), self.core.ids().clone());
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|error| Error::internal(error.to_string()))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&signer, &ids);
+            drop(turn);
+            done
+        });
+        done.await.map_err(|error| Error::internal(error.to_string()))?
+    }
+
+    /// Signs a text.
+    pub(crate) async fn sign(&self, sha256: bool, text: String) -> Result<Signature, Error> {
+        self.aside(move |signer, ids| signer.sign(ids, sha256, &text)).await
+    }
+
+    /// Signs what a publication's receivers get, each text once.
+    pub(crate) async fn sign_publication(
+        &self,
+        publication: &Publication,
+        wanted: &Wanted,
+        id: String,
+        at: Time,
+    ) -> Result<Signed, Error> {
+        let (texts, sha256) = (signed::texts(publication, wanted, &id, at), wanted.sha256);
+        let signatures = self.aside(move |signer, ids| {
+            let sign = |(name, text): (String, String)| Ok((name, signer.sign(ids, sha256, &text)?));
+            texts.into_iter().map(sign).collect::<Result<_, Error>>()
+        });
+        Ok(Signed { id, at, sha256, signatures: signatures.await? })
     }
 
     async fn load(&self) -> Result<Signer, Error> {

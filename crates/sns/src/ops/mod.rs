@@ -3,6 +3,7 @@
 mod attributes;
 mod permissions;
 mod publish;
+mod signatures;
 mod subscriptions;
 mod tags;
 mod topics;
@@ -15,6 +16,8 @@ use ropeway_api::sns as api;
 use ropeway_core::{Core, Fault};
 use ropeway_wire::{Cx, Error, Roles};
 
+use self::signatures::Signatures;
+use crate::Signing;
 use crate::commands::{Command, Output, SnsMachine};
 use crate::keys::{self, TopicName};
 use crate::settings::invalid;
@@ -26,11 +29,12 @@ const PAGE: u32 = 100;
 pub struct Sns {
     core: Core,
     roles: Arc<dyn Roles>,
+    signatures: Signatures,
 }
 
 impl Sns {
-    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>) -> Self {
-        Sns { core, roles }
+    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>, signing: Arc<Signing>) -> Self {
+        Sns { core, roles, signatures: Signatures::new(signing) }
     }
 
     /// Applies a command in the shard of its topic.

@@ -10,6 +10,7 @@ use ropeway_api::sns::{
 use ropeway_wire::{Cx, Error, Keys};
 use serde_json::{Map, Value as Json};
 
+use super::signatures::Ready;
 use super::{Sns, attributes, topic_of, unexpected};
 use crate::commands::{Command, Output};
 use crate::keys::TopicName;
@@ -42,8 +43,9 @@ pub async fn publish(sns: &Sns, cx: &Cx, input: PublishInput) -> Result<PublishO
         group: input.message_group_id,
         deduplication_id: input.message_deduplication_id,
     };
-    let (id, sequence) = content.publish(sns, cx, &topic).await?;
-    Ok(PublishOutput { message_id: Some(id), sequence_number: sequence })
+    let ready = content.ready(sns, cx, &topic).await?;
+    let (id, sequence) = sns.publish(cx, &topic, ready).await?;
+    Ok(PublishOutput { message_id: Some(id), sequence_number: sequence.map(|number| number.to_string()) })
 }
 
 pub async fn publish_batch(
@@ -61,9 +63,16 @@ pub async fn publish_batch(
         let why = "The length of all the messages put together is more than the limit.";
         return Err(error::batch_request_too_long_exception(why));
     }
-    let results = entries.into_iter().map(|entry| async {
-        let id = entry.id.clone();
-        (id, publish_entry(sns, cx, &topic, entry).await)
+    // All are signed, side by side, before the first is published: they keep their order.
+    let ready = entries.into_iter().map(|entry| async {
+        let (id, content) = Content::of(entry);
+        (id, content.ready(sns, cx, &topic).await)
+    });
+    let results = join_all(ready).await.into_iter().map(|(id, ready)| async {
+        match ready {
+            Ok(ready) => (id, sns.publish(cx, &topic, ready).await),
+            Err(error) => (id, Err(error)),
+        }
     });
     let mut out = PublishBatchOutput { successful: Some(Vec::new()), failed: Some(Vec::new()) };
     for (id, result) in join_all(results).await {
@@ -72,7 +81,7 @@ pub async fn publish_batch(
                 out.successful.get_or_insert_default().push(PublishBatchResultEntry {
                     id: Some(id),
                     message_id: Some(message_id),
-                    sequence_number,
+                    sequence_number: sequence_number.map(|number| number.to_string()),
                 })
             }
             Err(error) => out.failed.get_or_insert_default().push(BatchResultErrorEntry {
@@ -84,23 +93,6 @@ pub async fn publish_batch(
         }
     }
     Ok(out)
-}
-
-async fn publish_entry(
-    sns: &Sns,
-    cx: &Cx,
-    topic: &TopicName,
-    entry: PublishBatchRequestEntry,
-) -> Result<(String, Option<String>), Error> {
-    let content = Content {
-        message: entry.message,
-        subject: entry.subject,
-        structure: entry.message_structure,
-        attributes: entry.message_attributes,
-        group: entry.message_group_id,
-        deduplication_id: entry.message_deduplication_id,
-    };
-    content.publish(sns, cx, topic).await
 }
 
 fn check_batch(entries: &[PublishBatchRequestEntry]) -> Result<(), Error> {
@@ -146,14 +138,21 @@ struct Content {
 }
 
 impl Content {
-    /// Publishes; gives the message's id, and its sequence number in a FIFO topic. What is submitted first is published
-    /// first: the entries of a batch keep their order.
-    async fn publish(
-        mut self,
-        sns: &Sns,
-        cx: &Cx,
-        topic: &TopicName,
-    ) -> Result<(String, Option<String>), Error> {
+    /// A batch's entry: its name and the rest.
+    fn of(entry: PublishBatchRequestEntry) -> (String, Self) {
+        let content = Content {
+            message: entry.message,
+            subject: entry.subject,
+            structure: entry.message_structure,
+            attributes: entry.message_attributes,
+            group: entry.message_group_id,
+            deduplication_id: entry.message_deduplication_id,
+        };
+        (entry.id, content)
+    }
+
+    /// What is published, checked, and signed if need be.
+    async fn ready(mut self, sns: &Sns, cx: &Cx, topic: &TopicName) -> Result<Ready, Error> {
         let deduplication_id = self.deduplication_id.take();
         if deduplication_id.as_deref().is_some_and(|id| !is_group(id)) {
             return Err(invalid(
@@ -161,14 +160,7 @@ impl Content {
             ));
         }
         let publication = self.checked(cx, topic)?;
-        let command = match deduplication_id {
-            Some(deduplication_id) => Command::PublishOnce { publication, deduplication_id },
-            None => Command::Publish(publication),
-        };
-        match sns.submit(cx, topic, command).await? {
-            Output::Published(id, sequence) => Ok((id, sequence.map(|sequence| sequence.to_string()))),
-            _ => Err(unexpected()),
-        }
+        sns.ready(publication, deduplication_id).await
     }
 
     fn checked(self, cx: &Cx, topic: &TopicName) -> Result<Publication, Error> {

@@ -12,12 +12,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ropeway_core::effects::{FirehoseCommand, QueueDelivery, SqsCommand, StreamDelivery};
 use ropeway_core::keys::Space;
+use ropeway_core::seal::MasterKey;
+use ropeway_core::{Actor, BoxFuture};
 use ropeway_core::{Builder, Clock, Core, Fault, Ids, Machine, Time, Trace, Tx};
-use ropeway_sns::Sns;
+use ropeway_sns::{Signing, Sns, SnsActor};
 use ropeway_store::MemoryStore;
-use ropeway_wire::{AccessRequest, Cx, Error, Gate, Keys, Principal, Roles};
+use ropeway_wire::{AccessRequest, Cx, Error, Gate, Keys, Outgoing, Principal, Roles};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub const REGION: &str = "eu-central-1";
@@ -66,6 +69,15 @@ impl Roles for TestRoles {
             (true, "sns.amazonaws.com") => Ok(Principal::service(service, ACCOUNT)),
             _ => Err("The role does not trust the service".to_owned()),
         }
+    }
+}
+
+/// Nobody is there.
+struct Nowhere;
+
+impl Outgoing for Nowhere {
+    fn call(&self, _request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
+        Box::pin(async { Err("nobody is there".to_owned()) })
     }
 }
 
@@ -130,6 +142,7 @@ pub struct World {
     pub clock: Clock,
     pub core: Core,
     pub sns: Arc<Sns>,
+    pub signing: Arc<Signing>,
     pub gate: Arc<TestGate>,
     pub queues: UnboundedReceiver<QueueDelivery>,
     pub streams: UnboundedReceiver<StreamDelivery>,
@@ -142,11 +155,17 @@ impl World {
 
     pub async fn over(store: MemoryStore, seed: u64) -> World {
         let world = World::stopped(store, seed).await;
-        world.core.start_actors(BTreeMap::new());
+        world.start();
         world
     }
 
-    /// Deliveries begin with [`Core::start_actors`].
+    /// Begins to deliver.
+    pub fn start(&self) {
+        let actor = SnsActor::new(self.core.clone(), Arc::clone(&self.signing), Arc::new(Nowhere));
+        self.core.start_actors([(Space::Sns, Arc::new(actor) as Arc<dyn Actor>)].into());
+    }
+
+    /// Deliveries begin with [`World::start`].
     pub async fn stopped(store: MemoryStore, seed: u64) -> World {
         let gate = Arc::new(TestGate::default());
         let clock = Clock::frozen(Time::from_secs(1_700_000_000));
@@ -160,8 +179,9 @@ impl World {
             .start(vec![tokio::runtime::Handle::current()])
             .await
             .unwrap();
-        let sns = Arc::new(ropeway_sns::service(core.clone(), Arc::new(TestRoles)));
-        World { store, clock, core, sns, gate, queues, streams }
+        let signing = Arc::new(Signing::new(core.clone(), MasterKey::from_bytes([7; 32])));
+        let sns = Arc::new(ropeway_sns::service(core.clone(), Arc::new(TestRoles), Arc::clone(&signing)));
+        World { store, clock, core, sns, signing, gate, queues, streams }
     }
 
     pub fn cx(&self) -> Cx {
