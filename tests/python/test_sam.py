@@ -229,6 +229,7 @@ TEMPLATES = {
                 "Enabled": False, "ScalingConfig": {"MaximumConcurrency": 5}, "FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}},
             "Topic": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "FilterPolicy": {"a": ["b"]},
                                                     "FilterPolicyScope": "MessageBody"}},
+            "Lines": {"Type": "CloudWatchLogs", "Properties": {"LogGroupName": {"Ref": "G"}, "FilterPattern": "ERROR"}},
             "Through": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "SqsSubscription": True}},
             "Fifo": {"Type": "SNS", "Properties": {"Topic": {"Ref": "F"}, "SqsSubscription": True}},
             "Own": {"Type": "SNS", "Properties": {"Topic": {"Ref": "T"}, "SqsSubscription": {
@@ -236,7 +237,7 @@ TEMPLATES = {
             "Files": {"Type": "S3", "Properties": {
                 "Bucket": {"Ref": "B"}, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
                 "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "in/"}]}}}}}),
-        "Q": {"Type": "AWS::SQS::Queue"}, "T": {"Type": "AWS::SNS::Topic"},
+        "Q": {"Type": "AWS::SQS::Queue"}, "T": {"Type": "AWS::SNS::Topic"}, "G": {"Type": "AWS::Logs::LogGroup"},
         "F": {"Type": "AWS::SNS::Topic", "Properties": {"FifoTopic": True}}, "B": {"Type": "AWS::S3::Bucket"}}},
     "bucket under a condition": {"Conditions": CONDITIONS, "Resources": {
         "Fn": {**function({"S": {"Type": "S3", "Properties": {"Bucket": {"Ref": "B"}, "Events": "s3:ObjectCreated:*"}}}),

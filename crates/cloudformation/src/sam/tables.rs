@@ -234,6 +234,9 @@ pub const SNS_EVENT: &[Property] = &[
     p("RedrivePolicy", Map),
 ];
 
+/// The event `CloudWatchLogs`.
+pub const LOGS_EVENT: &[Property] = &[required("FilterPattern", Text), required("LogGroupName", Text)];
+
 /// The event `SQS`: what every polled source takes, and the queue.
 pub const SQS_EVENT: &[Property] = &[
     p("BatchSize", Integer),

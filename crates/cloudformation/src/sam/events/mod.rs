@@ -2,6 +2,7 @@
 
 mod api;
 mod http;
+mod logs;
 mod queue;
 mod s3;
 mod sns;
@@ -14,10 +15,9 @@ use super::resource::{Resource, Source, is_alphanumeric, is_logical_id};
 use super::tables::{self, Property};
 
 /// SAM's event types that are not there.
-const REFUSED: [&str; 18] = [
+const REFUSED: [&str; 17] = [
     "AlexaSkill",
     "CloudWatchEvent",
-    "CloudWatchLogs",
     "Cognito",
     "DocumentDB",
     "DynamoDB",
@@ -79,6 +79,7 @@ impl Event<'_> {
 fn table(kind: &str) -> Option<&'static [Property]> {
     Some(match kind {
         "Api" => tables::API_EVENT,
+        "CloudWatchLogs" => tables::LOGS_EVENT,
         "HttpApi" => tables::HTTP_API_EVENT,
         "S3" => tables::S3_EVENT,
         "SNS" => tables::SNS_EVENT,
@@ -144,6 +145,7 @@ pub fn transform(
         let event = Event { name, id, properties, target };
         let generated = match kind {
             "Api" => api::transform(&event, around),
+            "CloudWatchLogs" => Ok(logs::transform(&event)),
             "HttpApi" => http::transform(&event, around),
             "S3" => s3::transform(&event, around),
             "SNS" => sns::transform(&event, role, around),
