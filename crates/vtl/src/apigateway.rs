@@ -27,7 +27,7 @@ pub struct Params {
     pub header: Vec<(String, String)>,
 }
 
-/// What a mapping template is about.
+/// What a mapping template is about. What the template does not [mention](Template::mentions) may be left empty.
 #[derive(Debug, Clone, Default)]
 pub struct Input {
     /// The payload. One that is empty is `{}` for the template.
@@ -40,7 +40,7 @@ pub struct Input {
     pub stage_variables: Vec<(String, String)>,
 }
 
-/// What a template rendered, and what it overrides.
+/// What a template rendered, and what it overrides: null if it does not even mention `$context`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
     /// The rendered text: the mapped payload.
@@ -68,23 +68,48 @@ pub fn render(
     input: &Input,
     limits: Limits,
 ) -> std::result::Result<Rendered, RenderError> {
-    let mut context = context(input, limits)?;
+    let mut context = context(input, limits, |name| template.mentions(name))?;
     let body = template.render(&mut context)?;
+    let overridden = |name| match template.mentions("context") {
+        true => overridden(&context, name),
+        false => Ok(Json::Null),
+    };
     Ok(Rendered {
         body,
-        request_override: overridden(&context, "requestOverride")?,
-        response_override: overridden(&context, "responseOverride")?,
+        request_override: overridden("requestOverride")?,
+        response_override: overridden("responseOverride")?,
     })
 }
 
-/// The variables, for rendering with [`Template::render`].
+/// The variables that are wanted, for rendering with [`Template::render`].
 ///
 /// # Errors
 /// [`RenderError::Limit`] if what is given is larger than the limits allow.
-pub fn context(input: &Input, limits: Limits) -> std::result::Result<Context, RenderError> {
+pub fn context(
+    input: &Input,
+    limits: Limits,
+    wanted: impl Fn(&str) -> bool,
+) -> std::result::Result<Context, RenderError> {
     let mut context = Context::new(limits);
     let heap = context.heap().clone();
-    let mut tree = match &input.context {
+    if wanted("context") {
+        context.set("context", heap.json(&context_tree(&input.context), false)?);
+    }
+    if wanted("stageVariables") {
+        context.set("stageVariables", strings(&heap, &input.stage_variables)?);
+    }
+    if wanted("util") {
+        context.set("util", Value::Object(Rc::new(util::Util)));
+    }
+    if wanted("input") {
+        context.set("input", Value::Object(Rc::new(InputObject::new(input, &heap)?)));
+    }
+    Ok(context)
+}
+
+/// `$context`, with room for what the template may override.
+fn context_tree(given: &Json) -> Json {
+    let mut tree = match given {
         Json::Object(members) => members.clone(),
         _ => serde_json::Map::new(),
     };
@@ -99,11 +124,7 @@ pub fn context(input: &Input, limits: Limits) -> std::result::Result<Context, Re
             }
         }
     }
-    context.set("context", heap.json(&Json::Object(tree), false)?);
-    context.set("stageVariables", strings(&heap, &input.stage_variables)?);
-    context.set("util", Value::Object(Rc::new(util::Util)));
-    context.set("input", Value::Object(Rc::new(InputObject::new(input, &heap)?)));
-    Ok(context)
+    Json::Object(tree)
 }
 
 fn overridden(context: &Context, name: &str) -> Result<Json> {

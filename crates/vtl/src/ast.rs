@@ -1,6 +1,6 @@
 //! What a template is once it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Nodes that render one after the other; shared, because `#define` and macros keep them.
@@ -8,6 +8,9 @@ pub(crate) type Block = Arc<[Node]>;
 
 /// Macros by their names.
 pub(crate) type Macros = BTreeMap<Arc<str>, Arc<Macro>>;
+
+/// The names of the variables that a template refers to.
+pub(crate) type Names = BTreeSet<Arc<str>>;
 
 #[derive(Debug)]
 pub(crate) enum Node {

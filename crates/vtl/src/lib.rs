@@ -67,6 +67,7 @@ impl Dialect {
 pub struct Template {
     body: ast::Block,
     macros: Arc<ast::Macros>,
+    names: Arc<ast::Names>,
     dialect: Dialect,
 }
 
@@ -86,8 +87,15 @@ impl Template {
     /// As [`Template::parse`].
     pub fn parse_as(source: &str, dialect: Dialect) -> Result<Self, ParseError> {
         let mut macros = ast::Macros::new();
-        let body = parse::template(source, &dialect, &mut macros)?;
-        Ok(Template { body, macros: Arc::new(macros), dialect })
+        let mut names = ast::Names::new();
+        let body = parse::template(source, &dialect, &mut macros, &mut names)?;
+        Ok(Template { body, macros: Arc::new(macros), names: Arc::new(names), dialect })
+    }
+
+    /// Whether the template refers to a variable: one that it does not need not be made. What `#evaluate` may
+    /// be given, where the dialect has it, is not known.
+    pub fn mentions(&self, variable: &str) -> bool {
+        self.names.contains(variable)
     }
 
     /// Renders the template. What it sets stays in the context, and can be read there afterwards.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::HeaderMap;
-use regex::Regex;
+use ropeway_vtl::Template;
 use ropeway_vtl::apigateway::{Input, Params, Rendered};
 use ropeway_wire::Answer;
 use serde_json::Value as Json;
@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::hit::{Hit, Pairs, last};
 use super::integrate::{Mapped, mapped, set};
 use super::lambda::Order;
+use super::ready::Ready;
 use super::refusal::{Refusal, at};
 use super::{Plane, answer};
 use crate::mapping::{self, Place, Source};
@@ -46,25 +47,35 @@ fn template_for<'t>(templates: &'t Texts, kind: &str) -> Option<&'t String> {
     templates.iter().find(|(one, _)| one.eq_ignore_ascii_case(kind)).map(|(_, template)| template)
 }
 
-/// Renders a template over a body.
-pub fn rendered(hit: &Hit<'_>, template: &str, body: String) -> Result<Rendered, Refusal> {
-    let input = Input {
-        body,
-        params: Params {
+/// What a template is rendered with: what it mentions, since the rest is a good part of a request's work.
+fn input(hit: &Hit<'_>, template: &Template, body: String) -> Input {
+    let mut input = Input { body, ..Input::default() };
+    if template.mentions("input") {
+        input.params = Params {
             path: hit.path_params.clone().into_iter().collect(),
             querystring: hit.query.clone(),
             header: hit.headers.clone(),
-        },
-        context: Json::Object(hit.context()),
-        stage_variables: hit.served.stage.variables.clone().into_iter().collect(),
-    };
+        };
+    }
+    if template.mentions("context") {
+        input.context = Json::Object(hit.context());
+    }
+    if template.mentions("stageVariables") {
+        input.stage_variables = hit.served.stage.variables.clone().into_iter().collect();
+    }
+    input
+}
+
+/// Renders a template over a body.
+pub fn rendered(hit: &Hit<'_>, template: &str, body: String) -> Result<Rendered, Refusal> {
     let failed = |why: String| {
         tracing::info!(api = hit.served.name.id, why, "a mapping template could not be rendered");
         Refusal::integration("Internal server error", 500)
     };
-    let template = ropeway_vtl::apigateway::parse(template).map_err(|error| failed(error.to_string()))?;
+    let template = hit.served.ready.template(template).map_err(|why| failed(why.to_owned()))?;
+    let input = input(hit, template, body);
     let limits = ropeway_vtl::Limits::default();
-    ropeway_vtl::apigateway::render(&template, &input, limits).map_err(|error| match error {
+    ropeway_vtl::apigateway::render(template, &input, limits).map_err(|error| match error {
         ropeway_vtl::RenderError::Body(why) => {
             Refusal::new("BAD_REQUEST_BODY", "BadRequestException", format!("Invalid request body: {why}"))
         }
@@ -123,13 +134,9 @@ pub fn prepared(hit: &Hit<'_>, integration: &Integration) -> Result<Prepared, Re
     Ok(Prepared { body: Bytes::from(body), mapped })
 }
 
-/// Whether a selection pattern fits all of a text, as Java's `matches` does.
-fn fits(pattern: &str, text: &str) -> bool {
-    Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
-}
-
 /// The response for an outcome: the one whose pattern fits, or the default one.
 pub fn selected<'i>(
+    ready: &Ready,
     integration: &'i Integration,
     outcome: Option<&str>,
 ) -> Option<(&'i str, &'i IntegrationResponse)> {
@@ -138,7 +145,7 @@ pub fn selected<'i>(
     };
     let mut responses = integration.responses.iter();
     let by_pattern = outcome.and_then(|outcome| {
-        responses.find(|(_, response)| pattern(response).is_some_and(|pattern| fits(pattern, outcome)))
+        responses.find(|(_, response)| pattern(response).is_some_and(|pattern| ready.fits(pattern, outcome)))
     });
     let default = || integration.responses.iter().find(|(_, response)| pattern(response).is_none());
     by_pattern.or_else(default).map(|(status, response)| (status.as_str(), response))
@@ -170,7 +177,8 @@ fn response_value(hit: &Hit<'_>, answered: &Answered, source: &str) -> Option<Ve
 
 /// Makes the method's response of an integration's answer.
 pub fn responded(hit: &Hit<'_>, integration: &Integration, answered: Answered) -> Result<Answer, Refusal> {
-    let Some((status, response)) = selected(integration, answered.outcome.as_deref()) else {
+    let Some((status, response)) = selected(&hit.served.ready, integration, answered.outcome.as_deref())
+    else {
         tracing::info!(api = hit.served.name.id, "no integration response is for an answer");
         return Err(Refusal::configuration()
             .because("No match for output mapping and no default output mapping configured"));
@@ -268,7 +276,8 @@ mod tests {
         add("200", None);
         add("400", Some("Error: 4.*"));
         add("500", Some("5\\d\\d"));
-        let of = |outcome| selected(&integration, outcome).map(|(status, _)| status);
+        let ready = Ready::of([&integration]);
+        let of = |outcome| selected(&ready, &integration, outcome).map(|(status, _)| status);
         assert_eq!(of(None), Some("200"));
         assert_eq!(of(Some("Error: 404")), Some("400"));
         assert_eq!(of(Some("an Error: 404")), Some("200"));

@@ -15,6 +15,7 @@ mod integrate;
 mod journal;
 pub mod lambda;
 pub mod log;
+mod ready;
 pub mod refusal;
 mod router;
 pub mod trial;
@@ -39,6 +40,7 @@ use crate::v2::Issuers;
 use address::Address;
 use hit::Hit;
 use journal::Journal;
+use ready::Ready;
 use refusal::Refusal;
 use router::Router;
 
@@ -59,6 +61,7 @@ pub struct Served {
     /// What its deployment froze.
     pub definition: Definition,
     router: Router,
+    ready: Ready,
     verdicts: Mutex<Verdicts>,
 }
 
@@ -148,15 +151,15 @@ impl Plane {
         };
         let Some(found) = api.stages.get(stage).cloned() else { return Ok(None) };
         let definition = self.gateway.snapshot(trace, &name, &found.deployment).await?;
-        let router = Router::new(&definition);
         access::know_policy(cx, &name, stage, definition.policy.as_deref());
         let served = Arc::new(Served {
             name,
             settings: api.settings,
             stage_name: stage.to_owned(),
             stage: found,
+            router: Router::new(&definition),
+            ready: Ready::new(&definition),
             definition,
-            router,
             verdicts: Mutex::default(),
         });
         self.gateway.live.keep(id, stage, epoch, Arc::clone(&served));

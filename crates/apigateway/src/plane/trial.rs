@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::hit::{Hit, Pairs};
 use super::journal::Journal;
+use super::ready::Ready;
 use super::router::Router;
 use super::{Plane, Served, address, answer, validate};
 use crate::model::{Api, Authorizer, Stage, Texts};
@@ -143,8 +144,9 @@ fn made(cx: &Cx, api: Api, trial: &Trial) -> (SiteRequest, Served) {
         settings: api.settings,
         stage_name: STAGE.to_owned(),
         stage,
-        definition: api.definition,
         router: Router::default(),
+        ready: Ready::new(&api.definition),
+        definition: api.definition,
         verdicts: Mutex::default(),
     };
     (request, served)

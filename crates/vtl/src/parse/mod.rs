@@ -13,7 +13,7 @@ mod text;
 use std::sync::Arc;
 
 use crate::Dialect;
-use crate::ast::{Block, Macros};
+use crate::ast::{Block, Macros, Names};
 use crate::error::ParseError;
 
 /// Blocks, expressions and strings within each other, at most: each is a few frames of the stack.
@@ -22,8 +22,13 @@ const MAX_DEPTH: usize = 48;
 pub(crate) type Result<T> = std::result::Result<T, ParseError>;
 
 /// Reads a whole template.
-pub(crate) fn template(source: &str, dialect: &Dialect, macros: &mut Macros) -> Result<Block> {
-    Parser { source, pos: 0, depth: 0, at: None, dialect, macros }.whole()
+pub(crate) fn template(
+    source: &str,
+    dialect: &Dialect,
+    macros: &mut Macros,
+    names: &mut Names,
+) -> Result<Block> {
+    Parser { source, pos: 0, depth: 0, at: None, dialect, macros, names }.whole()
 }
 
 pub(crate) struct Parser<'a> {
@@ -34,6 +39,7 @@ pub(crate) struct Parser<'a> {
     at: Option<(usize, usize)>,
     dialect: &'a Dialect,
     macros: &'a mut Macros,
+    names: &'a mut Names,
 }
 
 /// What ended a block.

@@ -109,6 +109,7 @@ impl Parser<'_> {
             let backslashes = "\\".repeat(lead.between - 1);
             Root::Never(format!("${backslashes}!{braces}{root}").into())
         } else {
+            self.names.insert(root.clone());
             Root::Variable(root)
         };
         Ok(Reference {

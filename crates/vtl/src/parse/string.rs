@@ -31,6 +31,7 @@ impl Parser<'_> {
             at: Some(at),
             dialect: self.dialect,
             macros: self.macros,
+            names: self.names,
         };
         Ok(Expr::Interpolated { body: inner.whole()?, trim })
     }

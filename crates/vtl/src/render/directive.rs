@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Frame, Halt, Machine, Result};
-use crate::ast::{Block, Call, Expr, Macros, Reference, Root, Step};
+use crate::ast::{Block, Call, Expr, Macros, Names, Reference, Root, Step};
 use crate::error::RenderError;
 use crate::value::{BlockValue, Scope, Value};
 
@@ -164,8 +164,8 @@ impl Machine<'_> {
         };
         self.heap.steps(text.len() as u64)?;
         let mut macros = Macros::new();
-        let body =
-            crate::parse::template(&text, &self.dialect, &mut macros).map_err(RenderError::Evaluate)?;
+        let body = crate::parse::template(&text, &self.dialect, &mut macros, &mut Names::new())
+            .map_err(RenderError::Evaluate)?;
         self.macros.push(Arc::new(macros));
         let outcome = self.block(&body);
         self.macros.pop();
