@@ -87,7 +87,6 @@ pub static SERVICE: Service = Service {
         RefusedOperation { name: "SetAlias", method: "POST", uri: "/" },
         RefusedOperation { name: "SetTypeConfiguration", method: "POST", uri: "/" },
         RefusedOperation { name: "SetTypeDefaultVersion", method: "POST", uri: "/" },
-        RefusedOperation { name: "SignalResource", method: "POST", uri: "/" },
         RefusedOperation { name: "StartResourceScan", method: "POST", uri: "/" },
         RefusedOperation { name: "StopStackSetOperation", method: "POST", uri: "/" },
         RefusedOperation { name: "TestType", method: "POST", uri: "/" },
@@ -330,6 +329,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "SignalResource",
+        method: "POST",
+        uri: "/",
+        status: 200,
+        input: Member::new("SignalResourceInput", &schemas::SIGNAL_RESOURCE_INPUT),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("cloudformation:SignalResource"),
+        checksum_required: false,
+    },
+    Operation {
         name: "UpdateStack",
         method: "POST",
         uri: "/",
@@ -474,6 +484,11 @@ pub trait Cloudformation: Send + Sync + 'static {
         cx: &Cx,
         input: SetStackPolicyInput,
     ) -> impl Future<Output = Result<SetStackPolicyOutput, ropeway_wire::Error>> + Send;
+    fn signal_resource(
+        &self,
+        cx: &Cx,
+        input: SignalResourceInput,
+    ) -> impl Future<Output = Result<SignalResourceOutput, ropeway_wire::Error>> + Send;
     fn update_stack(
         &self,
         cx: &Cx,
@@ -605,6 +620,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
             "SetStackPolicy" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: SetStackPolicyInput| async move {
                     service.set_stack_policy(&cx, input).await
+                }))
+            }
+            "SignalResource" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: SignalResourceInput| async move {
+                    service.signal_resource(&cx, input).await
                 }))
             }
             "UpdateStack" => {
@@ -741,6 +761,11 @@ impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
             "SetStackPolicy" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: SetStackPolicyInput| async move {
                     service.set_stack_policy(&cx, input).await
+                }))
+            }
+            "SignalResource" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SignalResourceInput| async move {
+                    service.signal_resource(&cx, input).await
                 }))
             }
             "UpdateStack" => {
@@ -2817,6 +2842,42 @@ impl Encode for SetStackPolicyInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct SignalResourceInput {
+    pub stack_name: String,
+    pub logical_resource_id: String,
+    pub unique_id: String,
+    pub status: String,
+}
+
+impl Decode for SignalResourceInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.stack_name = Decode::decode(d)?,
+                1 => out.logical_resource_id = Decode::decode(d)?,
+                2 => out.unique_id = Decode::decode(d)?,
+                3 => out.status = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for SignalResourceInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.stack_name),
+            Some(&self.logical_resource_id),
+            Some(&self.unique_id),
+            Some(&self.status),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Stack {
     pub stack_id: Option<String>,
     pub stack_name: String,
@@ -3983,6 +4044,33 @@ impl Input for SetStackPolicyInput {
     fn keys(&self, keys: &mut Keys) {
         keys.add("cloudformation:StackPolicyUrl", self.stack_policy_url.as_deref().unwrap_or_default());
     }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SignalResourceOutput {}
+impl Decode for SignalResourceOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for SignalResourceOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for SignalResourceInput {
+    type Output = SignalResourceOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "SignalResource";
+
+    fn resources(&self, cx: &Cx) -> Vec<String> {
+        vec![format!("{}", resource::stack(self.stack_name.as_str(), cx))]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
 }
 
 impl Input for UpdateStackInput {
@@ -5259,6 +5347,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static RESOURCE_SIGNAL_STATUS: Schema = Schema {
+        name: "ResourceSignalStatus",
+        kind: Kind::String,
+        constraints: Constraints { min: None, max: None, pattern: None, values: &["SUCCESS", "FAILURE"] },
+    };
+
+    pub static RESOURCE_SIGNAL_UNIQUE_ID: Schema = Schema {
+        name: "ResourceSignalUniqueId",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(64), pattern: None, values: &[] },
+    };
+
     pub static RESOURCE_STATUS: Schema = Schema {
         name: "ResourceStatus",
         kind: Kind::String,
@@ -5422,6 +5522,20 @@ pub mod schemas {
                 Member::new("StackName", &schema::STRING).required(),
                 Member::new("StackPolicyBody", &schemas::STACK_POLICY_BODY),
                 Member::new("StackPolicyURL", &schemas::STACK_POLICY_URL),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static SIGNAL_RESOURCE_INPUT: Schema = Schema {
+        name: "SignalResourceInput",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("StackName", &schemas::STACK_NAME_OR_ID).required(),
+                Member::new("LogicalResourceId", &schema::STRING).required(),
+                Member::new("UniqueId", &schemas::RESOURCE_SIGNAL_UNIQUE_ID).required(),
+                Member::new("Status", &schemas::RESOURCE_SIGNAL_STATUS).required(),
             ],
             payload: None,
         },

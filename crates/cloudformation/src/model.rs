@@ -8,7 +8,7 @@ use ropeway_wire::{Principal, PrincipalKind, Session};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::keys::StackKey;
-use crate::template::{DeletionPolicy, ParameterValues};
+use crate::template::{Awaited, DeletionPolicy, ParameterValues};
 
 /// The slot of what a stack is made of.
 pub const DEPLOYED: &str = "deployed";
@@ -322,6 +322,9 @@ pub struct Resource {
     /// The sets of properties, as JSON, that may be in effect in part: those from before an update that is not
     /// over, and those of updates that failed. Empty when what is in effect is what the state says.
     pub in_effect: Vec<String>,
+    /// The signals that its creation waits for. (Rows from before there were any end here.)
+    #[serde(deserialize_with = "or_default")]
+    pub awaits: Option<Awaited>,
 }
 
 /// What a resource was when its stack was last whole.

@@ -163,7 +163,7 @@ fn sections_and_attributes_are_checked() {
         ("Resources: {B: {Type: X, Propertys: {}}}\n", "Invalid template resource property 'Propertys'"),
         (
             "Resources: {B: {Type: X, CreationPolicy: {}}}\n",
-            "Template format error: CreationPolicy of resource B is not supported",
+            "Template format error: CreationPolicy of resource B is not supported: resources of type X have none",
         ),
         (
             "Resources: {B: {Type: X, UpdatePolicy: {}}}\n",

@@ -5,10 +5,10 @@ use ropeway_wire::Error;
 use sha1::{Digest, Sha1};
 
 use super::Output;
-use super::record::stack as read_stack;
+use super::record::{put_event, stack as read_stack};
 use crate::keys::StackKey;
-use crate::model::{Answer, Ask, Signal, Signals};
-use crate::rows;
+use crate::model::{Answer, Ask, Event, Resource, Signal, Signals, Stack};
+use crate::{error, rows};
 
 /// Characters of a token: 160 bits.
 const TOKEN_LENGTH: usize = 32;
@@ -87,6 +87,84 @@ pub async fn handle(tx: &mut Tx, key: &StackKey, id: &str, name: String) -> Resu
     let made = Signals { name, token: tx.ids().text(ALPHABET, TOKEN_LENGTH), ..Signals::default() };
     rows::write(tx, &key.signals(id), &made).await?;
     Ok(Output::Signals(made))
+}
+
+/// The name of what a resource that waits is signalled by: another creation of it begins anew.
+pub fn signalled(operation: &str, name: &str) -> String {
+    format!("{operation}/{name}")
+}
+
+/// Takes a signal to a resource whose creation waits for it.
+///
+/// # Errors
+/// `ValidationError` for a stack or resource that waits for nothing, and for a signal that came before.
+pub async fn signal_resource(
+    tx: &mut Tx,
+    key: &StackKey,
+    id: &str,
+    unique: String,
+    success: bool,
+) -> Result<Output, Error> {
+    let mut stack = read_stack(tx, key).await?;
+    let found: Option<Resource> = rows::read(tx, &key.resource(id)).await?;
+    let resource = awaiting(&stack, id, found)?;
+    let name = signalled(&resource.operation, &resource.state.name);
+    let Output::Signals(mut signals) = handle(tx, key, id, name).await? else {
+        return Err(error::unexpected());
+    };
+    // Source: the error as users of `cfn-signal` report it.
+    if success && signals.received.contains_key(&unique) {
+        return Err(error::validation(format!(
+            "Signal with ID {unique} for resource {id} already exists. Signals may only be updated with a FAILURE status."
+        )));
+    }
+    if signals.received.len() >= MAX_SIGNALS && !signals.received.contains_key(&unique) {
+        return Err(error::validation(format!("Resource {id} takes no more than {MAX_SIGNALS} signals")));
+    }
+    if success {
+        let reason = format!("Received SUCCESS signal with UniqueId {unique}");
+        put_event(tx, &mut stack, progress(&resource, reason))?;
+        rows::write(tx, &key.stack(), &stack).await?;
+    }
+    signals.received.insert(unique, Signal { success, reason: String::new(), data: String::new() });
+    rows::write(tx, &key.signals(id), &signals).await?;
+    tx.wake(&key.wake_up(), 1);
+    Ok(Output::Done)
+}
+
+/// The resource, if it waits for signals.
+fn awaiting(stack: &Stack, id: &str, found: Option<Resource>) -> Result<Resource, Error> {
+    if !["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"].contains(&stack.status.as_str()) {
+        let (stack, status) = (stack.key.arn(), &stack.status);
+        return Err(error::validation(format!("Stack {stack} is in {status} state and cannot be signaled")));
+    }
+    let Some(resource) = found else {
+        let stack = &stack.key.name;
+        return Err(error::validation(format!("Resource {id} does not exist for stack {stack}")));
+    };
+    if resource.awaits.is_none() {
+        return Err(error::validation(format!("Resource {id} has no CreationPolicy and cannot be signaled")));
+    }
+    if resource.status != "CREATE_IN_PROGRESS" {
+        let status = &resource.status;
+        return Err(error::validation(format!("Resource {id} is in {status} state and cannot be signaled")));
+    }
+    Ok(resource)
+}
+
+/// An event of a creation that goes on.
+fn progress(resource: &Resource, reason: String) -> Event {
+    Event {
+        id: String::new(),
+        time: resource.updated,
+        logical_id: resource.logical_id.clone(),
+        physical_id: resource.state.physical_id.clone().unwrap_or_default(),
+        resource_type: resource.resource_type.clone(),
+        status: resource.status.clone(),
+        reason: Some(reason),
+        properties: None,
+        token: None,
+    }
 }
 
 /// Takes a signal; another one of the same unique id takes its place.

@@ -11,6 +11,7 @@ mod record;
 mod retention;
 mod stacks;
 
+pub use asks::signalled;
 pub use stacks::is_updatable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +110,8 @@ pub enum Command {
     SetMacro(StackKey, String, String, Option<String>),
     /// The function of a macro.
     Macro(Scope, String),
+    /// A signal to a resource (logical id): its unique id, and whether it tells of a success.
+    SignalResource(StackKey, String, String, bool),
 }
 
 /// Something that an operation did.
@@ -249,6 +252,9 @@ impl Machine for Stacks {
             Command::Handle(key, id, name) => asks::handle(tx, &key, &id, name).await,
             Command::Signal(key, id, token, unique, signal) => {
                 asks::signal(tx, &key, &id, &token, unique, signal).await
+            }
+            Command::SignalResource(key, id, unique, success) => {
+                asks::signal_resource(tx, &key, &id, unique, success).await
             }
             read => read::read(tx, read).await,
         }

@@ -132,7 +132,7 @@ pub fn set_status(
     put_event(tx, stack, event)
 }
 
-fn put_event(tx: &mut Tx, stack: &mut Stack, mut event: Event) -> Result<(), Error> {
+pub fn put_event(tx: &mut Tx, stack: &mut Stack, mut event: Event) -> Result<(), Error> {
     event.time = tx.now();
     if event.resource_type != STACK_TYPE || event.id.is_empty() {
         // The form that the service's own ids have.

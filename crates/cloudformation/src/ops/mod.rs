@@ -11,6 +11,7 @@ mod page;
 mod plan;
 mod policies;
 pub(crate) mod request;
+mod signals;
 pub(crate) mod source;
 pub(crate) mod stacks;
 mod templates;
@@ -237,6 +238,14 @@ impl Cloudformation for CloudFormation {
 
     async fn list_stacks(&self, cx: &Cx, input: ListStacksInput) -> Result<ListStacksOutput, Error> {
         describe::list_stacks(self, cx, input).await
+    }
+
+    async fn signal_resource(
+        &self,
+        cx: &Cx,
+        input: SignalResourceInput,
+    ) -> Result<SignalResourceOutput, Error> {
+        signals::signal_resource(self, cx, input).await
     }
 
     async fn update_stack(&self, cx: &Cx, input: UpdateStackInput) -> Result<UpdateStackOutput, Error> {

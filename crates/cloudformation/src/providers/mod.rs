@@ -47,7 +47,7 @@ use serde_json::Value as Json;
 use crate::commands::{Command, Output, Snapshot, Stacks};
 use crate::keys::StackKey;
 use crate::responses::Addresses;
-use crate::template::{CUSTOM, Kind, Property, ResourceType, Types, is_custom};
+use crate::template::{Awaited, CUSTOM, Kind, Property, ResourceType, Types, is_custom};
 
 /// A resource as its provider sees it.
 pub struct Subject<'a> {
@@ -75,6 +75,8 @@ pub struct Subject<'a> {
     pub whole: &'a Snapshot,
     /// The operation that the call belongs to: the resource's, and another one for each of its calls that is repeated.
     pub operation: &'a str,
+    /// The signals that its creation waits for.
+    pub awaits: Option<Awaited>,
 }
 
 impl Subject<'_> {

@@ -1,16 +1,16 @@
 //! `AWS::CloudFormation`: wait conditions and their handles; and `AWS::CDK::Metadata`.
 //!
 //! Source: the template reference, `AWS::CloudFormation::WaitCondition`; the user guide, "Create wait conditions in a
-//! CloudFormation template".
+//! CloudFormation template"; "CreationPolicy attribute".
 
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Failure, Made, Provider, Subject, text};
-use crate::commands::{Command, Output};
-use crate::model::Signals;
+use crate::commands::{Command, Output, signalled};
+use crate::model::{Ask, Phase, Signals};
 use crate::responses::handle_of;
-use crate::template::{Kind, Property, ResourceType};
+use crate::template::{Awaited, Kind, Property, ResourceType};
 
 /// Seconds that a condition may take, at most.
 const MAX_TIMEOUT: i64 = 43_200;
@@ -81,6 +81,39 @@ async fn signals(subject: &Subject<'_>) -> Result<Signals, Failure> {
     }
 }
 
+/// Notes when a condition began to wait, as for a question that somebody outside answers.
+async fn begin(subject: &Subject<'_>, seconds: i64) -> Result<Ask, Failure> {
+    let about = signalled(subject.operation, subject.name);
+    let id = subject.logical_id.to_owned();
+    match subject.submit(Command::Ask(subject.stack.clone(), id, about, seconds)).await? {
+        Output::Asked(ask) => Ok(*ask),
+        _ => Err(crate::error::unexpected().into()),
+    }
+}
+
+/// A condition that waits for signals to the resource itself.
+async fn be_signalled(subject: &Subject<'_>, awaited: Awaited) -> Result<Made, Failure> {
+    let ask = begin(subject, awaited.seconds).await?;
+    let name = signalled(subject.operation, subject.name);
+    let command = Command::Handle(subject.stack.clone(), subject.logical_id.to_owned(), name);
+    let Output::Signals(found) = subject.submit(command).await? else {
+        return Err(crate::error::unexpected().into());
+    };
+    if let Some((id, _)) = found.received.iter().find(|(_, signal)| !signal.success) {
+        return Err(Failure::Said(None, format!("Received FAILURE signal with UniqueId {id}")));
+    }
+    let received = u32::try_from(found.received.len()).unwrap_or(u32::MAX);
+    if received >= awaited.count {
+        return Ok(Made::new(subject.name, &[("Data", "{}")]));
+    }
+    if subject.core.clock().now() >= ask.deadline {
+        let missing = awaited.count - received;
+        let why = format!("Failed to receive {missing} resource signal(s) within the specified duration");
+        return Err(Failure::Said(None, why));
+    }
+    Err(Failure::Waiting(ask.deadline))
+}
+
 impl Provider for WaitCondition {
     fn resource_type(&self) -> &'static ResourceType {
         &CONDITION
@@ -88,19 +121,19 @@ impl Provider for WaitCondition {
 
     fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
+            // A deletion does not wait for what it deletes to be made: nothing has been.
+            if subject.whole.operation.phase != Phase::Forward {
+                return Err(Failure::Said(None, "Resource creation cancelled".to_owned()));
+            }
+            if let Some(awaited) = subject.awaits {
+                return be_signalled(subject, awaited).await;
+            }
             let timeout = number(subject, "Timeout", 0);
             if !(0..=MAX_TIMEOUT).contains(&timeout) {
                 let why = format!("Timeout must be between 0 and {MAX_TIMEOUT} seconds.");
                 return Err(Failure::Said(None, why));
             }
-            // When it began is noted as for a question that somebody outside answers.
-            let about = format!("{}/{}", subject.operation, subject.name);
-            let id = subject.logical_id.to_owned();
-            let Output::Asked(ask) =
-                subject.submit(Command::Ask(subject.stack.clone(), id, about, timeout)).await?
-            else {
-                return Err(crate::error::unexpected().into());
-            };
+            let ask = begin(subject, timeout).await?;
             let (count, found) = (number(subject, "Count", 1), signals(subject).await?.received);
             if let Some((id, failure)) = found.iter().find(|(_, signal)| !signal.success) {
                 let why =

@@ -10,7 +10,7 @@ use crate::commands::{Change, Command};
 use crate::model::{Baseline, OnFailure, OperationKind, Output, Phase, Resource, State};
 use crate::policy::{Action, StackPolicy};
 use crate::providers::Made;
-use crate::template::{Evaluation, RANDOM_LENGTH, Recreation, Template, Value, coerce, recreation};
+use crate::template::{Awaited, Evaluation, RANDOM_LENGTH, Recreation, Template, Value, coerce, recreation};
 
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 /// The longest generated name of a type that has no names of its own.
@@ -26,6 +26,8 @@ pub(super) struct Wanted {
     pub state: State,
     /// The template gives it its name.
     named: bool,
+    /// What its creation waits for.
+    awaits: Option<Awaited>,
 }
 
 impl Wanted {
@@ -97,6 +99,7 @@ impl Run<'_> {
         let state = State { name: found.state.name.clone(), ..wanted.state };
         let resource = Resource {
             state,
+            awaits: wanted.awaits,
             status: "CREATE_IN_PROGRESS".to_owned(),
             operation: self.snapshot.operation.id.clone(),
             attempts: 0,
@@ -135,9 +138,11 @@ impl Run<'_> {
         let provider = provider(&resource.resource_type)?;
         let evaluated = self.evaluate(|lookup| evaluation.properties(id, lookup)).await;
         let metadata = self.evaluate(|lookup| evaluation.metadata(id, lookup)).await?;
-        let coerced = evaluated.and_then(|map| Ok(coerce(provider.resource_type(), id, &map)?));
-        let mut properties = match coerced {
-            Ok(map) => Value::Map(map).to_json(),
+        let awaits = self.evaluate(|lookup| evaluation.awaited(id, lookup)).await;
+        let described = resource.described(provider.resource_type());
+        let coerced = evaluated.and_then(|map| Ok((coerce(&described, id, &map)?, awaits?)));
+        let (mut properties, awaits) = match coerced {
+            Ok((map, awaits)) => (Value::Map(map).to_json(), awaits),
             Err(Stop::Failed(failed)) => {
                 return Err(self.invalid(id, &resource.resource_type, failed).await?);
             }
@@ -159,7 +164,7 @@ impl Run<'_> {
             metadata: metadata.map(|metadata| metadata.to_json().to_string()),
             ..State::default()
         };
-        Ok(Wanted { resource_type: resource.resource_type.clone(), state, named })
+        Ok(Wanted { resource_type: resource.resource_type.clone(), state, named, awaits })
     }
 
     fn make_name(&self, id: &str, provider: &dyn crate::providers::Provider, properties: &Json) -> String {
@@ -189,6 +194,7 @@ impl Run<'_> {
             operation: String::new(),
             attempts: 0,
             in_effect: Vec::new(),
+            awaits: None,
         }
     }
 
@@ -198,6 +204,7 @@ impl Run<'_> {
         let baseline = before.filter(|before| *before != Baseline::Same).unwrap_or(blank.baseline.clone());
         let resource = Resource {
             state: wanted.state,
+            awaits: wanted.awaits,
             baseline,
             status: "CREATE_IN_PROGRESS".to_owned(),
             operation: self.snapshot.operation.id.clone(),
@@ -371,7 +378,8 @@ impl Run<'_> {
             return Err(self.break_off(found, "UPDATE", &reason).await?);
         }
         let old = found.state.clone();
-        let replaced = Resource { state: wanted.state, in_effect: Vec::new(), ..found.clone() };
+        let (state, awaits) = (wanted.state, wanted.awaits);
+        let replaced = Resource { state, awaits, in_effect: Vec::new(), ..found.clone() };
         let mut resource = self.begun(replaced, old.clone());
         if found.baseline != Baseline::Same {
             // Made by an update that failed: nothing goes back to it.

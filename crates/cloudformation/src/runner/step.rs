@@ -70,6 +70,7 @@ fn subject<'a>(
         addresses: &run.deployer.addresses,
         resource_type: &resource.resource_type,
         operation: &resource.operation,
+        awaits: resource.awaits,
         services: &run.deployer.services,
         cx: &run.cx,
         stack: &run.key,

@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
             let named = resource.depends_on.iter().map(String::as_str);
             unresolved.extend(named.filter(|id| !self.template.resources.contains_key(*id)));
             self.condition(resource.condition.as_deref(), "Resources");
-            for value in resource.properties.values().chain(&resource.metadata) {
+            for value in resource.expressions() {
                 self.value(value, &mut unresolved);
             }
         }
@@ -180,7 +180,7 @@ impl<'a> Checker<'a> {
         let mut problems = Vec::new();
         for (id, resource) in &self.template.resources {
             if let Some(resource_type) = self.types.resource_type(&resource.resource_type) {
-                problems.extend(properties::check_template(id, resource, resource_type));
+                problems.extend(properties::check_template(id, resource, &resource.described(resource_type)));
             }
         }
         if !problems.is_empty() {

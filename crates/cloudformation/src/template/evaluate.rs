@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::creation::{self, Awaited};
 use super::graph::{self, Graph};
 use super::model::{OutputDefinition, Resource, Template};
 use super::parameters::{ParameterValues, bind};
@@ -139,7 +140,7 @@ impl<'t> Evaluation<'t> {
         let named = resource.depends_on.iter().map(String::as_str).filter(|id| self.resource(id).is_some());
         let mut needs: BTreeSet<&str> = named.collect();
         let mut missing = BTreeSet::new();
-        for value in resource.properties.values().chain(&resource.metadata) {
+        for value in resource.expressions() {
             uses(value, Some(&self.conditions), &mut |found| match found {
                 Use::Ref(id) | Use::GetAtt(id, _) if self.template.resources.contains_key(id) => {
                     let set = if self.resource(id).is_some() { &mut needs } else { &mut missing };
@@ -168,6 +169,16 @@ impl<'t> Evaluation<'t> {
             Some(metadata) => self.value(metadata, lookup),
             None => Ok(None),
         }
+    }
+
+    /// What the creation of a resource waits for; none: for nothing.
+    pub fn awaited(&self, logical_id: &str, lookup: &dyn Lookup) -> Result<Option<Awaited>> {
+        let Some(policy) = self.resource(logical_id).and_then(|resource| resource.creation_policy.as_ref())
+        else {
+            return Ok(None);
+        };
+        let policy = self.value(policy, lookup)?.unwrap_or(Value::Null);
+        creation::evaluated(logical_id, &policy).map(Some)
     }
 
     /// Any value of the template, evaluated; none if it is `AWS::NoValue`.

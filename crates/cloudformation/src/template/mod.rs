@@ -14,6 +14,7 @@
 mod check;
 mod cidr;
 mod conditions;
+mod creation;
 mod diff;
 mod evaluate;
 mod for_each;
@@ -37,6 +38,7 @@ mod yaml;
 use std::fmt;
 
 pub use check::check;
+pub use creation::Awaited;
 pub(crate) use diff::recreation;
 pub use diff::{
     Action, ChangeSource, ChangedAttribute, Detail, EvaluationKind, KNOWN_AFTER_APPLY, Recreation,

@@ -2,9 +2,11 @@
 
 use indexmap::IndexMap;
 
+use super::creation;
 use super::for_each::LANGUAGE_EXTENSIONS;
 use super::parameters::Parameter;
 use super::rules::Rule;
+use super::types::ResourceType;
 use super::value::{Map, Value};
 use super::{Result, TemplateError, parse};
 
@@ -61,6 +63,8 @@ pub struct Resource {
     pub update_replace_policy: DeletionPolicy,
     /// Anything, not evaluated.
     pub metadata: Option<Value>,
+    /// What its creation waits for, not evaluated.
+    pub creation_policy: Option<Value>,
 }
 
 /// What becomes of a resource that its stack no longer has.
@@ -291,8 +295,19 @@ impl Resource {
         is_custom(&self.resource_type)
     }
 
+    /// All that is evaluated of it.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Value> {
+        self.properties.values().chain(&self.metadata).chain(&self.creation_policy)
+    }
+
+    /// What its type takes here: a creation policy says all that a wait condition's properties say otherwise.
+    pub fn described(&self, resource_type: &ResourceType) -> ResourceType {
+        let properties = if self.creation_policy.is_some() { &[] } else { resource_type.properties };
+        ResourceType { properties, ..*resource_type }
+    }
+
     fn parse(id: &str, value: &Value) -> Result<Self> {
-        const KNOWN: [&str; 7] = [
+        const KNOWN: [&str; 8] = [
             "Type",
             "Properties",
             "DependsOn",
@@ -300,6 +315,7 @@ impl Resource {
             "DeletionPolicy",
             "UpdateReplacePolicy",
             "Metadata",
+            "CreationPolicy",
         ];
         let Value::Map(map) = value else {
             return format_error(format!("[/Resources/{id}] Every Resources object must be an object."));
@@ -317,8 +333,8 @@ impl Resource {
         };
         match map.keys().find(|key| !KNOWN.contains(&key.as_str())).map(String::as_str) {
             None => {}
-            Some(key @ ("CreationPolicy" | "UpdatePolicy")) => {
-                return format_error(format!("{key} of resource {id} is not supported"));
+            Some("UpdatePolicy") => {
+                return format_error(format!("UpdatePolicy of resource {id} is not supported"));
             }
             Some(key) => {
                 return Err(TemplateError::new(format!("Invalid template resource property '{key}'")));
@@ -335,6 +351,7 @@ impl Resource {
             says_deletion_policy: map.contains_key("DeletionPolicy"),
             deletion_policy: policy(id, &resource_type, map, "DeletionPolicy")?,
             update_replace_policy: policy(id, &resource_type, map, "UpdateReplacePolicy")?,
+            creation_policy: creation::declared(id, &resource_type, map)?,
             resource_type,
             properties,
             depends_on: depends_on(map)?,
