@@ -112,6 +112,7 @@ class Application:
 
     def __init__(self, server, folder):
         self.server, self.folder, self.stack, self.bucket = server, folder, unique("sam"), unique("sam-code")
+        self.surroundings = {}
         server.client("s3").create_bucket(Bucket=self.bucket)
         self.write("template.yaml", TEMPLATE)
         self.write("api.json", document("one"))
@@ -129,7 +130,7 @@ class Application:
 
     def environment(self):
         trusted = {name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ}
-        return {**self.server.environment(**trusted), "SAM_CLI_TELEMETRY": "0", "HOME": str(self.folder / "home"), "NO_COLOR": "1"}
+        return {**self.server.environment(**trusted), **self.surroundings, "SAM_CLI_TELEMETRY": "0", "HOME": str(self.folder / "home"), "NO_COLOR": "1"}
 
     def sam(self, *words, check=True, answer=""):
         """What a command printed; the output of one that must fail tells why."""
@@ -292,3 +293,34 @@ def test_the_managed_bucket(encrypted, tmp_path):
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] > 0
     application.sam("delete", "--stack-name", application.stack, "--no-prompts")
     assert not application.exists()
+
+
+# Names below `localhost` lead to this machine (RFC 6761); not every resolver knows.
+RESOLVER = """
+import socket
+lookup = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: lookup("127.0.0.1" if host == "s3.localhost" else host, *rest, **more)
+"""
+
+
+def test_nested_applications_are_deleted(encrypted, tmp_path):
+    """The CLI reads the URL of a template that it uploaded only if that begins with `https://s3`."""
+    application = Application(encrypted, tmp_path / "application")
+    application.write("resolver/sitecustomize.py", RESOLVER)
+    port = encrypted.listen.rpartition(":")[2]
+    application.surroundings = {"PYTHONPATH": str(application.folder / "resolver"),
+                                "AWS_ENDPOINT_URL_S3": f"https://s3.localhost:{port}"}
+    application.write("template.yaml", NESTING)
+    application.write("inner.yaml", INNER)
+    application.sam("build")
+    application.deploy()
+    assert [o["OutputValue"] for o in application.listed("stack-outputs")] == ["3 4"]
+    s3 = encrypted.client("s3")
+
+    def templates():
+        return [item["Key"] for item in s3.list_objects_v2(Bucket=application.bucket).get("Contents", [])
+                if item["Key"].endswith(".template")]
+
+    assert templates()
+    application.sam("delete", "--stack-name", application.stack, "--s3-bucket", application.bucket, "--no-prompts")
+    assert not application.exists() and templates() == []

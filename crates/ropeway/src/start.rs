@@ -109,7 +109,8 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {
             Ok(Some(Tls::from_pem(&std::fs::read(cert)?, &std::fs::read(key)?)?))
         }
         TlsSetting::LocalAuthority => {
-            let mut names = ["localhost", "*.s3.localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+            let names = ["localhost", "s3.localhost", "*.s3.localhost", "127.0.0.1", "::1"];
+            let mut names = names.map(str::to_owned).to_vec();
             names.extend(settings.public_host().into_iter().flat_map(|host| {
                 // Below an address there are no names.
                 let below = host.parse::<std::net::IpAddr>().is_err().then(|| format!("*.{host}"));
