@@ -116,9 +116,9 @@ def test_operations_and_services_that_are_not_implemented_are_named(server):
 
 
 @pytest.mark.parametrize("service, call, arguments, named", [
-    ("s3", "put_object", {"Bucket": "some-bucket", "Key": "k", "Body": b"", "SSECustomerAlgorithm": "AES256",
-                          "SSECustomerKey": "k" * 32}, "SSECustomer|customer-algorithm|server-side-encryption-customer"),
-    ("s3", "create_bucket", {"Bucket": "some-bucket", "ObjectLockEnabledForBucket": True}, "(?i)object.?lock"),
+    ("s3", "put_object", {"Bucket": "some-bucket", "Key": "k", "Body": b"", "ServerSideEncryption": "aws:kms",
+                          "SSEKMSKeyId": "alias/k"}, "SSEKMSKeyId|aws-kms-key-id"),
+    ("s3", "create_bucket", {"Bucket": "some-bucket", "BucketNamespace": "account-regional"}, "(?i)namespace"),
     ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "RoleSessionName": "ss",
                             "Tags": [{"Key": "a", "Value": "b"}]}, "Tags"),
     ("cloudformation", "create_stack",

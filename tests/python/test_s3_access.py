@@ -81,8 +81,6 @@ def test_access_control_lists_are_disabled(s3, bucket):
             call()
     with refused("MissingSecurityHeader", 400):
         s3.put_bucket_acl(Bucket=bucket)
-    with refused("NotImplemented", 501, "ObjectWriter"):
-        s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
 
 
 def test_the_key_of_the_service_is_for_its_account(server, s3, bucket):

@@ -368,7 +368,7 @@ def test_configurations_that_do_not_overlap(s3, bucket, arn):
     (["s3:ObjectCreated:Everything"], "InvalidArgument", "A specified event is not supported for notifications."),
     (["s3:ObjectCreated:Post"], "NotImplemented", "s3:ObjectCreated:Post"),
     (["s3:Replication:*"], "NotImplemented", "s3:Replication:*"),
-    (["s3:ObjectAcl:Put"], "NotImplemented", "s3:ObjectAcl:Put"),
+    (["s3:ObjectRestore:Post"], "NotImplemented", "s3:ObjectRestore:Post"),
 ])
 def test_events_that_are_refused(s3, bucket, arn, events_, code, message):
     with refused(code, text=message):

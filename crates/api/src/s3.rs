@@ -2638,6 +2638,31 @@ impl Encode for AnalyticsS3BucketDestination {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct BlockedEncryptionTypes {
+    pub encryption_type: Option<Vec<String>>,
+}
+
+impl Decode for BlockedEncryptionTypes {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.encryption_type = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for BlockedEncryptionTypes {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.encryption_type.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub name: Option<String>,
     pub creation_date: Option<ropeway_core::Time>,
@@ -2884,6 +2909,9 @@ pub struct CompleteMultipartUploadInput {
     pub expected_bucket_owner: Option<String>,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
 }
 
 impl Decode for CompleteMultipartUploadInput {
@@ -2906,6 +2934,9 @@ impl Decode for CompleteMultipartUploadInput {
                 17 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 18 => out.if_match = Some(Decode::decode(d)?),
                 19 => out.if_none_match = Some(Decode::decode(d)?),
+                20 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                21 => out.sse_customer_key = Some(Decode::decode(d)?),
+                22 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -2937,9 +2968,9 @@ impl Encode for CompleteMultipartUploadInput {
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
             self.if_none_match.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3122,6 +3153,10 @@ pub struct CopyObjectInput {
     pub copy_source_if_none_match: Option<String>,
     pub copy_source_if_unmodified_since: Option<ropeway_core::Time>,
     pub expires: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write_acp: Option<String>,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
     pub key: String,
@@ -3130,6 +3165,13 @@ pub struct CopyObjectInput {
     pub tagging_directive: Option<String>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
+    pub bucket_key_enabled: Option<bool>,
+    pub copy_source_sse_customer_algorithm: Option<String>,
+    pub copy_source_sse_customer_key: Option<String>,
+    pub copy_source_sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub object_lock_mode: Option<String>,
@@ -3158,6 +3200,10 @@ impl Decode for CopyObjectInput {
                 11 => out.copy_source_if_none_match = Some(Decode::decode(d)?),
                 12 => out.copy_source_if_unmodified_since = Some(Decode::decode(d)?),
                 13 => out.expires = Some(Decode::decode(d)?),
+                14 => out.grant_full_control = Some(Decode::decode(d)?),
+                15 => out.grant_read = Some(Decode::decode(d)?),
+                16 => out.grant_read_acp = Some(Decode::decode(d)?),
+                17 => out.grant_write_acp = Some(Decode::decode(d)?),
                 18 => out.if_match = Some(Decode::decode(d)?),
                 19 => out.if_none_match = Some(Decode::decode(d)?),
                 20 => out.key = Decode::decode(d)?,
@@ -3166,6 +3212,13 @@ impl Decode for CopyObjectInput {
                 23 => out.tagging_directive = Some(Decode::decode(d)?),
                 25 => out.server_side_encryption = Some(Decode::decode(d)?),
                 26 => out.storage_class = Some(Decode::decode(d)?),
+                28 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                29 => out.sse_customer_key = Some(Decode::decode(d)?),
+                30 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
+                33 => out.bucket_key_enabled = Some(Decode::decode(d)?),
+                34 => out.copy_source_sse_customer_algorithm = Some(Decode::decode(d)?),
+                35 => out.copy_source_sse_customer_key = Some(Decode::decode(d)?),
+                36 => out.copy_source_sse_customer_key_md5 = Some(Decode::decode(d)?),
                 37 => out.request_payer = Some(Decode::decode(d)?),
                 38 => out.tagging = Some(Decode::decode(d)?),
                 39 => out.object_lock_mode = Some(Decode::decode(d)?),
@@ -3198,10 +3251,10 @@ impl Encode for CopyObjectInput {
             self.copy_source_if_none_match.as_ref().map(|v| v as &dyn Encode),
             self.copy_source_if_unmodified_since.as_ref().map(|v| v as &dyn Encode),
             self.expires.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            None,
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
             self.if_none_match.as_ref().map(|v| v as &dyn Encode),
             Some(&self.key),
@@ -3212,15 +3265,15 @@ impl Encode for CopyObjectInput {
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
             None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
+            self.bucket_key_enabled.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
@@ -3425,6 +3478,11 @@ pub struct CreateBucketInput {
     pub acl: Option<String>,
     pub bucket: String,
     pub create_bucket_configuration: Option<CreateBucketConfiguration>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write: Option<String>,
+    pub grant_write_acp: Option<String>,
     pub object_lock_enabled_for_bucket: Option<bool>,
     pub object_ownership: Option<String>,
 }
@@ -3437,6 +3495,11 @@ impl Decode for CreateBucketInput {
                 0 => out.acl = Some(Decode::decode(d)?),
                 1 => out.bucket = Decode::decode(d)?,
                 2 => out.create_bucket_configuration = Some(Decode::decode(d)?),
+                3 => out.grant_full_control = Some(Decode::decode(d)?),
+                4 => out.grant_read = Some(Decode::decode(d)?),
+                5 => out.grant_read_acp = Some(Decode::decode(d)?),
+                6 => out.grant_write = Some(Decode::decode(d)?),
+                7 => out.grant_write_acp = Some(Decode::decode(d)?),
                 8 => out.object_lock_enabled_for_bucket = Some(Decode::decode(d)?),
                 9 => out.object_ownership = Some(Decode::decode(d)?),
                 _ => {}
@@ -3453,11 +3516,11 @@ impl Encode for CreateBucketInput {
             self.acl.as_ref().map(|v| v as &dyn Encode),
             Some(&self.bucket),
             self.create_bucket_configuration.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            None,
-            None,
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
             self.object_lock_enabled_for_bucket.as_ref().map(|v| v as &dyn Encode),
             self.object_ownership.as_ref().map(|v| v as &dyn Encode),
             None,
@@ -3544,10 +3607,18 @@ pub struct CreateMultipartUploadInput {
     pub content_language: Option<String>,
     pub content_type: Option<String>,
     pub expires: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write_acp: Option<String>,
     pub key: String,
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
+    pub bucket_key_enabled: Option<bool>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub object_lock_mode: Option<String>,
@@ -3571,10 +3642,18 @@ impl Decode for CreateMultipartUploadInput {
                 5 => out.content_language = Some(Decode::decode(d)?),
                 6 => out.content_type = Some(Decode::decode(d)?),
                 7 => out.expires = Some(Decode::decode(d)?),
+                8 => out.grant_full_control = Some(Decode::decode(d)?),
+                9 => out.grant_read = Some(Decode::decode(d)?),
+                10 => out.grant_read_acp = Some(Decode::decode(d)?),
+                11 => out.grant_write_acp = Some(Decode::decode(d)?),
                 12 => out.key = Decode::decode(d)?,
                 13 => out.metadata = Some(Decode::decode(d)?),
                 14 => out.server_side_encryption = Some(Decode::decode(d)?),
                 15 => out.storage_class = Some(Decode::decode(d)?),
+                17 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                18 => out.sse_customer_key = Some(Decode::decode(d)?),
+                19 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
+                22 => out.bucket_key_enabled = Some(Decode::decode(d)?),
                 23 => out.request_payer = Some(Decode::decode(d)?),
                 24 => out.tagging = Some(Decode::decode(d)?),
                 25 => out.object_lock_mode = Some(Decode::decode(d)?),
@@ -3602,21 +3681,21 @@ impl Encode for CreateMultipartUploadInput {
             self.content_language.as_ref().map(|v| v as &dyn Encode),
             self.content_type.as_ref().map(|v| v as &dyn Encode),
             self.expires.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            None,
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
             Some(&self.key),
             self.metadata.as_ref().map(|v| v as &dyn Encode),
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
             None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
-            None,
-            None,
-            None,
-            None,
+            self.bucket_key_enabled.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
@@ -5636,6 +5715,9 @@ pub struct GetObjectAttributesInput {
     pub version_id: Option<String>,
     pub max_parts: Option<i64>,
     pub part_number_marker: Option<i64>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub object_attributes: Vec<String>,
@@ -5651,6 +5733,9 @@ impl Decode for GetObjectAttributesInput {
                 2 => out.version_id = Some(Decode::decode(d)?),
                 3 => out.max_parts = Some(Decode::decode(d)?),
                 4 => out.part_number_marker = Some(Decode::decode(d)?),
+                5 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                6 => out.sse_customer_key = Some(Decode::decode(d)?),
+                7 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 8 => out.request_payer = Some(Decode::decode(d)?),
                 9 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 10 => out.object_attributes = Decode::decode(d)?,
@@ -5670,9 +5755,9 @@ impl Encode for GetObjectAttributesInput {
             self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.max_parts.as_ref().map(|v| v as &dyn Encode),
             self.part_number_marker.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             Some(&self.object_attributes),
@@ -5974,6 +6059,9 @@ pub struct GetObjectInput {
     pub response_content_type: Option<String>,
     pub response_expires: Option<ropeway_core::Time>,
     pub version_id: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub part_number: Option<i64>,
     pub expected_bucket_owner: Option<String>,
@@ -6000,6 +6088,9 @@ impl Decode for GetObjectInput {
                 11 => out.response_content_type = Some(Decode::decode(d)?),
                 12 => out.response_expires = Some(Decode::decode(d)?),
                 13 => out.version_id = Some(Decode::decode(d)?),
+                14 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                15 => out.sse_customer_key = Some(Decode::decode(d)?),
+                16 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 17 => out.request_payer = Some(Decode::decode(d)?),
                 18 => out.part_number = Some(Decode::decode(d)?),
                 19 => out.expected_bucket_owner = Some(Decode::decode(d)?),
@@ -6030,9 +6121,9 @@ impl Encode for GetObjectInput {
             self.response_content_type.as_ref().map(|v| v as &dyn Encode),
             self.response_expires.as_ref().map(|v| v as &dyn Encode),
             self.version_id.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.part_number.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
@@ -6537,6 +6628,9 @@ pub struct HeadObjectInput {
     pub response_content_type: Option<String>,
     pub response_expires: Option<ropeway_core::Time>,
     pub version_id: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub part_number: Option<i64>,
     pub expected_bucket_owner: Option<String>,
@@ -6562,6 +6656,9 @@ impl Decode for HeadObjectInput {
                 11 => out.response_content_type = Some(Decode::decode(d)?),
                 12 => out.response_expires = Some(Decode::decode(d)?),
                 13 => out.version_id = Some(Decode::decode(d)?),
+                14 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                15 => out.sse_customer_key = Some(Decode::decode(d)?),
+                16 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 17 => out.request_payer = Some(Decode::decode(d)?),
                 18 => out.part_number = Some(Decode::decode(d)?),
                 19 => out.expected_bucket_owner = Some(Decode::decode(d)?),
@@ -6591,9 +6688,9 @@ impl Encode for HeadObjectInput {
             self.response_content_type.as_ref().map(|v| v as &dyn Encode),
             self.response_expires.as_ref().map(|v| v as &dyn Encode),
             self.version_id.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.part_number.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
@@ -8024,6 +8121,9 @@ pub struct ListPartsInput {
     pub upload_id: String,
     pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
 }
 
 impl Decode for ListPartsInput {
@@ -8038,6 +8138,9 @@ impl Decode for ListPartsInput {
                 4 => out.upload_id = Decode::decode(d)?,
                 5 => out.request_payer = Some(Decode::decode(d)?),
                 6 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                7 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                8 => out.sse_customer_key = Some(Decode::decode(d)?),
+                9 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -8056,9 +8159,9 @@ impl Encode for ListPartsInput {
             Some(&self.upload_id),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -9647,10 +9750,18 @@ pub struct PutObjectInput {
     pub expires: Option<String>,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write_acp: Option<String>,
     pub key: String,
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
+    pub bucket_key_enabled: Option<bool>,
     pub request_payer: Option<String>,
     pub tagging: Option<String>,
     pub object_lock_mode: Option<String>,
@@ -9683,10 +9794,18 @@ impl Decode for PutObjectInput {
                 21 => out.expires = Some(Decode::decode(d)?),
                 22 => out.if_match = Some(Decode::decode(d)?),
                 23 => out.if_none_match = Some(Decode::decode(d)?),
+                24 => out.grant_full_control = Some(Decode::decode(d)?),
+                25 => out.grant_read = Some(Decode::decode(d)?),
+                26 => out.grant_read_acp = Some(Decode::decode(d)?),
+                27 => out.grant_write_acp = Some(Decode::decode(d)?),
                 28 => out.key = Decode::decode(d)?,
                 30 => out.metadata = Some(Decode::decode(d)?),
                 31 => out.server_side_encryption = Some(Decode::decode(d)?),
                 32 => out.storage_class = Some(Decode::decode(d)?),
+                34 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                35 => out.sse_customer_key = Some(Decode::decode(d)?),
+                36 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
+                39 => out.bucket_key_enabled = Some(Decode::decode(d)?),
                 40 => out.request_payer = Some(Decode::decode(d)?),
                 41 => out.tagging = Some(Decode::decode(d)?),
                 42 => out.object_lock_mode = Some(Decode::decode(d)?),
@@ -9728,22 +9847,22 @@ impl Encode for PutObjectInput {
             self.expires.as_ref().map(|v| v as &dyn Encode),
             self.if_match.as_ref().map(|v| v as &dyn Encode),
             self.if_none_match.as_ref().map(|v| v as &dyn Encode),
-            None,
-            None,
-            None,
-            None,
+            self.grant_full_control.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read.as_ref().map(|v| v as &dyn Encode),
+            self.grant_read_acp.as_ref().map(|v| v as &dyn Encode),
+            self.grant_write_acp.as_ref().map(|v| v as &dyn Encode),
             Some(&self.key),
             None,
             self.metadata.as_ref().map(|v| v as &dyn Encode),
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
             None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
-            None,
-            None,
-            None,
-            None,
+            self.bucket_key_enabled.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.tagging.as_ref().map(|v| v as &dyn Encode),
             self.object_lock_mode.as_ref().map(|v| v as &dyn Encode),
@@ -10466,6 +10585,7 @@ impl Encode for ServerSideEncryptionConfiguration {
 pub struct ServerSideEncryptionRule {
     pub apply_server_side_encryption_by_default: Option<ServerSideEncryptionByDefault>,
     pub bucket_key_enabled: Option<bool>,
+    pub blocked_encryption_types: Option<BlockedEncryptionTypes>,
 }
 
 impl Decode for ServerSideEncryptionRule {
@@ -10475,6 +10595,7 @@ impl Decode for ServerSideEncryptionRule {
             match index {
                 0 => out.apply_server_side_encryption_by_default = Some(Decode::decode(d)?),
                 1 => out.bucket_key_enabled = Some(Decode::decode(d)?),
+                2 => out.blocked_encryption_types = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -10488,7 +10609,7 @@ impl Encode for ServerSideEncryptionRule {
         e.structure(&[
             self.apply_server_side_encryption_by_default.as_ref().map(|v| v as &dyn Encode),
             self.bucket_key_enabled.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.blocked_encryption_types.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -10853,6 +10974,12 @@ pub struct UploadPartCopyInput {
     pub key: String,
     pub part_number: i64,
     pub upload_id: String,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
+    pub copy_source_sse_customer_algorithm: Option<String>,
+    pub copy_source_sse_customer_key: Option<String>,
+    pub copy_source_sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
     pub expected_source_bucket_owner: Option<String>,
@@ -10873,6 +11000,12 @@ impl Decode for UploadPartCopyInput {
                 7 => out.key = Decode::decode(d)?,
                 8 => out.part_number = Decode::decode(d)?,
                 9 => out.upload_id = Decode::decode(d)?,
+                10 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                11 => out.sse_customer_key = Some(Decode::decode(d)?),
+                12 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
+                13 => out.copy_source_sse_customer_algorithm = Some(Decode::decode(d)?),
+                14 => out.copy_source_sse_customer_key = Some(Decode::decode(d)?),
+                15 => out.copy_source_sse_customer_key_md5 = Some(Decode::decode(d)?),
                 16 => out.request_payer = Some(Decode::decode(d)?),
                 17 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 18 => out.expected_source_bucket_owner = Some(Decode::decode(d)?),
@@ -10897,12 +11030,12 @@ impl Encode for UploadPartCopyInput {
             Some(&self.key),
             Some(&self.part_number),
             Some(&self.upload_id),
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.copy_source_sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.expected_source_bucket_owner.as_ref().map(|v| v as &dyn Encode),
@@ -11003,6 +11136,9 @@ pub struct UploadPartInput {
     pub key: String,
     pub part_number: i64,
     pub upload_id: String,
+    pub sse_customer_algorithm: Option<String>,
+    pub sse_customer_key: Option<String>,
+    pub sse_customer_key_md5: Option<String>,
     pub request_payer: Option<String>,
     pub expected_bucket_owner: Option<String>,
 }
@@ -11025,6 +11161,9 @@ impl Decode for UploadPartInput {
                 15 => out.key = Decode::decode(d)?,
                 16 => out.part_number = Decode::decode(d)?,
                 17 => out.upload_id = Decode::decode(d)?,
+                18 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
+                19 => out.sse_customer_key = Some(Decode::decode(d)?),
+                20 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
                 21 => out.request_payer = Some(Decode::decode(d)?),
                 22 => out.expected_bucket_owner = Some(Decode::decode(d)?),
                 _ => {}
@@ -11056,9 +11195,9 @@ impl Encode for UploadPartInput {
             Some(&self.key),
             Some(&self.part_number),
             Some(&self.upload_id),
-            None,
-            None,
-            None,
+            self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
+            self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
             self.request_payer.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
@@ -11116,7 +11255,15 @@ impl Input for CompleteMultipartUploadInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "true");
+        keys.add("s3:if-match", self.if_match.as_deref().unwrap_or_default());
+        keys.add("s3:if-none-match", self.if_none_match.as_deref().unwrap_or_default());
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
+        );
+    }
 }
 
 impl Input for CopyObjectInput {
@@ -11129,12 +11276,23 @@ impl Input for CopyObjectInput {
     }
 
     fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "true");
+        keys.add("s3:if-match", self.if_match.as_deref().unwrap_or_default());
+        keys.add("s3:if-none-match", self.if_none_match.as_deref().unwrap_or_default());
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
         keys.add("s3:x-amz-copy-source", self.copy_source.as_str());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
         keys.add("s3:x-amz-metadata-directive", self.metadata_directive.as_deref().unwrap_or_default());
         keys.add(
             "s3:x-amz-server-side-encryption",
             self.server_side_encryption.as_deref().unwrap_or_default(),
+        );
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
         );
         keys.add("s3:x-amz-storage-class", self.storage_class.as_deref().unwrap_or_default());
     }
@@ -11151,6 +11309,11 @@ impl Input for CreateBucketInput {
 
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write", self.grant_write.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
         keys.add("s3:x-amz-object-ownership", self.object_ownership.as_deref().unwrap_or_default());
     }
 }
@@ -11165,10 +11328,19 @@ impl Input for CreateMultipartUploadInput {
     }
 
     fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "false");
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
         keys.add(
             "s3:x-amz-server-side-encryption",
             self.server_side_encryption.as_deref().unwrap_or_default(),
+        );
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
         );
         keys.add("s3:x-amz-storage-class", self.storage_class.as_deref().unwrap_or_default());
     }
@@ -11407,6 +11579,7 @@ impl Input for DeleteObjectInput {
     }
 
     fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:if-match", self.if_match.as_deref().unwrap_or_default());
         keys.add("s3:versionid", self.version_id.as_deref().unwrap_or_default());
     }
 }
@@ -11703,6 +11876,7 @@ impl Input for GetObjectInput {
     type Output = GetObjectOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetObject";
+    const ASKS_ITSELF: bool = true;
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
@@ -11724,6 +11898,7 @@ impl Input for GetObjectAclInput {
     type Output = GetObjectAclOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetObjectAcl";
+    const ASKS_ITSELF: bool = true;
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
@@ -11845,6 +12020,7 @@ impl Input for HeadObjectInput {
     type Output = HeadObjectOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "HeadObject";
+    const ASKS_ITSELF: bool = true;
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
@@ -12020,6 +12196,11 @@ impl Input for PutBucketAclInput {
 
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write", self.grant_write.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
     }
 }
 
@@ -12234,10 +12415,21 @@ impl Input for PutObjectInput {
     }
 
     fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "true");
+        keys.add("s3:if-match", self.if_match.as_deref().unwrap_or_default());
+        keys.add("s3:if-none-match", self.if_none_match.as_deref().unwrap_or_default());
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
         keys.add(
             "s3:x-amz-server-side-encryption",
             self.server_side_encryption.as_deref().unwrap_or_default(),
+        );
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
         );
         keys.add("s3:x-amz-storage-class", self.storage_class.as_deref().unwrap_or_default());
     }
@@ -12247,6 +12439,7 @@ impl Input for PutObjectAclInput {
     type Output = PutObjectAclOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutObjectAcl";
+    const ASKS_ITSELF: bool = true;
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
@@ -12261,6 +12454,11 @@ impl Input for PutObjectAclInput {
 
     fn keys(&self, keys: &mut Keys) {
         keys.add("s3:x-amz-acl", self.acl.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-full-control", self.grant_full_control.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read", self.grant_read.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-read-acp", self.grant_read_acp.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write", self.grant_write.as_deref().unwrap_or_default());
+        keys.add("s3:x-amz-grant-write-acp", self.grant_write_acp.as_deref().unwrap_or_default());
     }
 }
 
@@ -12359,7 +12557,13 @@ impl Input for UploadPartInput {
         vec![format!("arn:aws:s3:::{}/{}", self.bucket.as_str(), self.key.as_str())]
     }
 
-    fn keys(&self, _keys: &mut Keys) {}
+    fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "false");
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
+        );
+    }
 }
 
 impl Input for UploadPartCopyInput {
@@ -12372,7 +12576,12 @@ impl Input for UploadPartCopyInput {
     }
 
     fn keys(&self, keys: &mut Keys) {
+        keys.add("s3:ObjectCreationOperation", "false");
         keys.add("s3:x-amz-copy-source", self.copy_source.as_str());
+        keys.add(
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+            self.sse_customer_algorithm.as_deref().unwrap_or_default(),
+        );
     }
 }
 
@@ -12502,6 +12711,15 @@ pub mod schemas {
                 Member::new("Bucket", &schema::STRING).required(),
                 Member::new("Prefix", &schema::STRING),
             ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static BLOCKED_ENCRYPTION_TYPES: Schema = Schema {
+        name: "BlockedEncryptionTypes",
+        kind: Kind::Structure {
+            members: &[Member::new("EncryptionType", &schemas::ENCRYPTION_TYPE_LIST).flattened()],
             payload: None,
         },
         constraints: Constraints::NONE,
@@ -12655,13 +12873,10 @@ pub mod schemas {
                 Member::new("IfMatch", &schema::STRING).at(Location::Header("if-match")),
                 Member::new("IfNoneMatch", &schema::STRING).at(Location::Header("if-none-match")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
             ],
             payload: Some(2),
@@ -12776,15 +12991,10 @@ pub mod schemas {
                     .at(Location::Header("x-amz-copy-source-if-unmodified-since")),
                 Member::new("Expires", &schema::STRING).at(Location::Header("expires")),
                 Member::new("GrantFullControl", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-grant-full-control")),
-                Member::new("GrantRead", &schema::STRING).refused().at(Location::Header("x-amz-grant-read")),
-                Member::new("GrantReadACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-read-acp")),
-                Member::new("GrantWriteACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
                 Member::new("IfMatch", &schema::STRING).at(Location::Header("if-match")),
                 Member::new("IfNoneMatch", &schema::STRING).at(Location::Header("if-none-match")),
                 Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
@@ -12803,13 +13013,10 @@ pub mod schemas {
                     .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("SSEKMSKeyId", &schema::STRING)
                     .refused()
@@ -12817,17 +13024,13 @@ pub mod schemas {
                 Member::new("SSEKMSEncryptionContext", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-context")),
-                Member::new("BucketKeyEnabled", &schema::STRING)
-                    .refused()
+                Member::new("BucketKeyEnabled", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
                 Member::new("CopySourceSSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-algorithm")),
                 Member::new("CopySourceSSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key")),
                 Member::new("CopySourceSSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
@@ -12944,18 +13147,11 @@ pub mod schemas {
                     .json("CreateBucketConfiguration")
                     .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
                 Member::new("GrantFullControl", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-grant-full-control")),
-                Member::new("GrantRead", &schema::STRING).refused().at(Location::Header("x-amz-grant-read")),
-                Member::new("GrantReadACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-read-acp")),
-                Member::new("GrantWrite", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-write")),
-                Member::new("GrantWriteACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWrite", &schema::STRING).at(Location::Header("x-amz-grant-write")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
                 Member::new("ObjectLockEnabledForBucket", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-bucket-object-lock-enabled")),
                 Member::new("ObjectOwnership", &schema::STRING)
@@ -13015,15 +13211,10 @@ pub mod schemas {
                 Member::new("ContentType", &schema::STRING).at(Location::Header("content-type")),
                 Member::new("Expires", &schema::STRING).at(Location::Header("expires")),
                 Member::new("GrantFullControl", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-grant-full-control")),
-                Member::new("GrantRead", &schema::STRING).refused().at(Location::Header("x-amz-grant-read")),
-                Member::new("GrantReadACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-read-acp")),
-                Member::new("GrantWriteACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
                 Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
                 Member::new("Metadata", &schemas::METADATA).at(Location::PrefixHeaders("x-amz-meta-")),
                 Member::new("ServerSideEncryption", &schema::STRING)
@@ -13033,13 +13224,10 @@ pub mod schemas {
                     .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("SSEKMSKeyId", &schema::STRING)
                     .refused()
@@ -13047,8 +13235,7 @@ pub mod schemas {
                 Member::new("SSEKMSEncryptionContext", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-context")),
-                Member::new("BucketKeyEnabled", &schema::STRING)
-                    .refused()
+                Member::new("BucketKeyEnabled", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
@@ -13391,6 +13578,17 @@ pub mod schemas {
     pub static ENCRYPTION_CONFIGURATION: Schema = Schema {
         name: "EncryptionConfiguration",
         kind: Kind::Structure { members: &[Member::new("ReplicaKmsKeyID", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ENCRYPTION_TYPE_LIST: Schema = Schema {
+        name: "EncryptionTypeList",
+        kind: Kind::List {
+            element: Member::new("member", &schema::STRING)
+                .json("EncryptionType")
+                .xml("EncryptionType")
+                .json("member"),
+        },
         constraints: Constraints::NONE,
     };
 
@@ -13960,13 +14158,10 @@ pub mod schemas {
                 Member::new("PartNumberMarker", &schema::INTEGER)
                     .at(Location::Header("x-amz-part-number-marker")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
@@ -14128,13 +14323,10 @@ pub mod schemas {
                     .format(TimestampFormat::Rfc822),
                 Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("PartNumber", &schema::INTEGER).at(Location::Query("partNumber")),
@@ -14399,13 +14591,10 @@ pub mod schemas {
                     .format(TimestampFormat::Rfc822),
                 Member::new("VersionId", &schema::STRING).at(Location::Query("versionId")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("PartNumber", &schema::INTEGER).at(Location::Query("partNumber")),
@@ -15049,13 +15238,10 @@ pub mod schemas {
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
             ],
             payload: None,
@@ -15861,15 +16047,10 @@ pub mod schemas {
                 Member::new("IfMatch", &schema::STRING).at(Location::Header("if-match")),
                 Member::new("IfNoneMatch", &schema::STRING).at(Location::Header("if-none-match")),
                 Member::new("GrantFullControl", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-grant-full-control")),
-                Member::new("GrantRead", &schema::STRING).refused().at(Location::Header("x-amz-grant-read")),
-                Member::new("GrantReadACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-read-acp")),
-                Member::new("GrantWriteACP", &schema::STRING)
-                    .refused()
-                    .at(Location::Header("x-amz-grant-write-acp")),
+                Member::new("GrantRead", &schema::STRING).at(Location::Header("x-amz-grant-read")),
+                Member::new("GrantReadACP", &schema::STRING).at(Location::Header("x-amz-grant-read-acp")),
+                Member::new("GrantWriteACP", &schema::STRING).at(Location::Header("x-amz-grant-write-acp")),
                 Member::new("Key", &schemas::OBJECT_KEY).required().at(Location::Label("Key")),
                 Member::new("WriteOffsetBytes", &schema::STRING)
                     .refused()
@@ -15882,13 +16063,10 @@ pub mod schemas {
                     .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("SSEKMSKeyId", &schema::STRING)
                     .refused()
@@ -15896,8 +16074,7 @@ pub mod schemas {
                 Member::new("SSEKMSEncryptionContext", &schema::STRING)
                     .refused()
                     .at(Location::Header("x-amz-server-side-encryption-context")),
-                Member::new("BucketKeyEnabled", &schema::STRING)
-                    .refused()
+                Member::new("BucketKeyEnabled", &schema::BOOLEAN)
                     .at(Location::Header("x-amz-server-side-encryption-bucket-key-enabled")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("Tagging", &schema::STRING).at(Location::Header("x-amz-tagging")),
@@ -16267,7 +16444,7 @@ pub mod schemas {
                     &schemas::SERVER_SIDE_ENCRYPTION_BY_DEFAULT,
                 ),
                 Member::new("BucketKeyEnabled", &schema::BOOLEAN),
-                Member::new("BlockedEncryptionTypes", &schema::STRING).refused(),
+                Member::new("BlockedEncryptionTypes", &schemas::BLOCKED_ENCRYPTION_TYPES),
             ],
             payload: None,
         },
@@ -16475,22 +16652,16 @@ pub mod schemas {
                 Member::new("PartNumber", &schema::INTEGER).required().at(Location::Query("partNumber")),
                 Member::new("UploadId", &schema::STRING).required().at(Location::Query("uploadId")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("CopySourceSSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-algorithm")),
                 Member::new("CopySourceSSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key")),
                 Member::new("CopySourceSSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-copy-source-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
@@ -16575,13 +16746,10 @@ pub mod schemas {
                 Member::new("PartNumber", &schema::INTEGER).required().at(Location::Query("partNumber")),
                 Member::new("UploadId", &schema::STRING).required().at(Location::Query("uploadId")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
                 Member::new("SSECustomerKey", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key")),
                 Member::new("SSECustomerKeyMD5", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-server-side-encryption-customer-key-md5")),
                 Member::new("RequestPayer", &schema::STRING).at(Location::Header("x-amz-request-payer")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)

@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub threads: usize,
     pub reserve_bytes: u64,
     pub api_limits: ropeway_apigateway::Limits,
+    pub s3_classic_buckets: bool,
     pub require_sandbox: bool,
     pub runtimes: runtimes::Settings,
 }
@@ -58,6 +59,7 @@ struct File {
     threads: Option<usize>,
     reserve_mib: Option<u64>,
     api_requests_per_second: Option<u32>,
+    s3_classic_buckets: Option<bool>,
     require_sandbox: Option<bool>,
     runtimes_dir: Option<PathBuf>,
     stand_in: Option<BTreeMap<String, String>>,
@@ -83,6 +85,7 @@ impl Settings {
         let settings = Settings {
             listen: arguments.listen.or(file.listen).unwrap_or(default_listen),
             account: arguments.account.or(file.account).unwrap_or_else(|| "000000000000".to_owned()),
+            s3_classic_buckets: arguments.s3_classic_buckets.or(file.s3_classic_buckets).unwrap_or(false),
             require_sandbox: arguments.require_sandbox.or(file.require_sandbox).unwrap_or(false),
             dev: arguments.dev.or(file.dev).unwrap_or(false),
             master_key: arguments

@@ -179,8 +179,10 @@ fn make_services(
     let settings = switch.settings();
     let gate: Arc<dyn Gate> = access.clone();
     let roles: Arc<dyn Roles> = access.clone();
+    let options = ropeway_s3::Options { dev: settings.dev, classic_buckets: settings.s3_classic_buckets };
+    let blobs_of_s3 = Arc::clone(blobs);
     let s3_service =
-        ropeway_s3::S3Service::new(core.clone(), Arc::clone(blobs), master, Arc::clone(services));
+        ropeway_s3::S3Service::new(core.clone(), blobs_of_s3, master, Arc::clone(services), options);
     let s3_service = Arc::new(s3_service);
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));

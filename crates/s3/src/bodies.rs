@@ -9,6 +9,7 @@ use ropeway_core::{Core, ShardId, Trace};
 use ropeway_wire::{ByteStream, Error};
 
 use crate::commands::{Command, Output, S3Machine};
+use crate::customer::CustomerKey;
 use crate::error;
 use crate::model::{Body, ManifestPart, Object, Parts, Sealed};
 use crate::vault::{ReadFailure, Vault};
@@ -22,6 +23,8 @@ pub struct Reader {
     pub vault: Vault,
     pub shard: ShardId,
     pub trace: Trace,
+    /// The customer's key that they are encrypted under.
+    pub customer: Option<CustomerKey>,
 }
 
 impl Reader {
@@ -61,7 +64,7 @@ impl Reader {
         range: Range<u64>,
     ) -> Result<Plain, ReadFailure> {
         if !sealed.inline {
-            return Ok(self.vault.open_blob(sealed, range).await?.boxed());
+            return Ok(self.vault.open_blob(sealed, range, self.customer.as_ref()).await?.boxed());
         }
         let bytes = match inline {
             Some(bytes) => bytes,
@@ -70,7 +73,7 @@ impl Reader {
                 _ => return Err(ReadFailure::Gone),
             },
         };
-        let plain = self.vault.open_inline(sealed, &bytes, range)?;
+        let plain = self.vault.open_inline(sealed, &bytes, range, self.customer.as_ref())?;
         Ok(stream::once(std::future::ready(Ok(plain))).boxed())
     }
 

@@ -169,6 +169,8 @@ mod tests {
             version: None,
             sse: Default::default(),
             lock: Default::default(),
+            owner: None,
+            acl: None,
         };
         for good in [None, Some("\"abc\""), Some("Sun, 25 Jan 2015 08:00:00 GMT")] {
             assert!(is_unchanged(good, &object), "{good:?}");

@@ -123,6 +123,17 @@ pub(crate) fn blocked_policy(arn: &str) -> Error {
     Error::new(403, "AccessDenied", message)
 }
 
+/// An access control list where there are none.
+pub(crate) fn no_lists() -> Error {
+    Error::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+}
+
+/// A bucket's list that grants something to others, where its owner is to own all objects.
+pub(crate) fn lists_stand() -> Error {
+    let message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+    Error::new(400, "InvalidBucketAclWithObjectOwnership", message)
+}
+
 /// A lock where objects cannot be locked.
 pub(crate) fn no_lock() -> Error {
     invalid_request("Bucket is missing Object Lock Configuration")

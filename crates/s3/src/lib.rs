@@ -1,4 +1,4 @@
-//! Amazon S3: general purpose buckets, owner-enforced, encrypted with SSE-S3 or under the key `aws/s3`.
+//! Amazon S3: general purpose buckets, encrypted with SSE-S3, under the key `aws/s3` or under customers' keys.
 //!
 //! What the service promises:
 //! - A success answer means that the object is on disk: its body first, then the row that names it.
@@ -16,11 +16,13 @@
 #[macro_use]
 mod macros;
 
+mod acl;
 mod bodies;
 mod checksum;
 mod collect;
 mod commands;
 mod conditions;
+mod customer;
 mod error;
 mod keys;
 mod lifecycle;
@@ -50,6 +52,17 @@ pub struct S3Service {
     core: Core,
     vault: Vault,
     services: Arc<Services>,
+    options: Options,
+}
+
+/// What the operator chose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The server is for development, reached by loopback alone: customers' keys may come without TLS.
+    pub dev: bool,
+    /// New buckets are as Amazon S3 made them before April 2023: with access control lists, without a block
+    /// of public access or of customers' keys.
+    pub classic_buckets: bool,
 }
 
 /// The machine of a shard, for [`ropeway_core::Builder::machine`].
@@ -60,9 +73,15 @@ pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> S3Machine + Send + Sy
 impl S3Service {
     /// The service over a core that has its [`machine`]s. Deletions of bodies wait until the core has
     /// started with its [`S3Actor`]. Destinations of notifications are looked for in `services`.
-    pub fn new(core: Core, blobs: Arc<BlobStore>, master: &MasterKey, services: Arc<Services>) -> Self {
+    pub fn new(
+        core: Core,
+        blobs: Arc<BlobStore>,
+        master: &MasterKey,
+        services: Arc<Services>,
+        options: Options,
+    ) -> Self {
         let vault = Vault::new(blobs, master, core.ids().clone());
-        S3Service { core, vault, services }
+        S3Service { core, vault, services, options }
     }
 
     fn shard(&self, bucket: &str) -> ShardId {

@@ -25,15 +25,74 @@ macro_rules! attributes {
     };
 }
 
-/// Says in an answer how an object is encrypted.
-macro_rules! show_encryption {
+/// Says in an answer how an object is encrypted under a key that the service keeps.
+macro_rules! show_managed {
     ($output:expr, $sse:expr, $bucket:expr) => {{
         let (sse, bucket): ($crate::model::Sse, &$crate::model::Bucket) = ($sse, $bucket);
         let algorithm = if sse.kms { $crate::ops::KMS } else { $crate::ops::AES256 };
-        $output.server_side_encryption = Some(algorithm.to_owned());
+        if sse.customer.is_none() {
+            $output.server_side_encryption = Some(algorithm.to_owned());
+        }
         $output.ssekms_key_id = sse.kms.then(|| bucket.managed_key());
         $output.bucket_key_enabled = sse.bucket_key.then_some(true);
     }};
+}
+
+/// Says in an answer how an object is encrypted, and under which customer's key.
+macro_rules! show_encryption {
+    ($output:expr, $sse:expr, $bucket:expr, $customer:expr) => {{
+        let customer: Option<&$crate::customer::CustomerKey> = $customer;
+        show_managed!($output, $sse, $bucket);
+        $output.sse_customer_algorithm = customer.map(|_| $crate::ops::AES256.to_owned());
+        $output.sse_customer_key_md5 = customer.map(|key| key.md5().to_owned());
+    }};
+}
+
+/// The headers of a customer's key.
+macro_rules! customer_headers {
+    ($input:expr) => {
+        $crate::customer::Headers {
+            algorithm: $input.sse_customer_algorithm.as_deref(),
+            key: $input.sse_customer_key.as_deref(),
+            md5: $input.sse_customer_key_md5.as_deref(),
+        }
+    };
+}
+
+/// The headers of the customer's key of a copy's source.
+macro_rules! source_headers {
+    ($input:expr) => {
+        $crate::customer::Headers {
+            algorithm: $input.copy_source_sse_customer_algorithm.as_deref(),
+            key: $input.copy_source_sse_customer_key.as_deref(),
+            md5: $input.copy_source_sse_customer_key_md5.as_deref(),
+        }
+    };
+}
+
+/// The access control list that a new object is to have; who asks for one must be allowed to set it.
+macro_rules! acl_of_object {
+    ($cx:expr, $input:expr) => {
+        $crate::ops::access::asked_of_object(
+            $cx,
+            (&$input.bucket, &$input.key),
+            $input.acl.as_deref(),
+            &grants!($input, None),
+        )
+    };
+}
+
+/// The `x-amz-grant-*` headers.
+macro_rules! grants {
+    ($input:expr, $write:expr) => {
+        [
+            ($crate::acl::Permission::FullControl, $input.grant_full_control.as_deref()),
+            ($crate::acl::Permission::Read, $input.grant_read.as_deref()),
+            ($crate::acl::Permission::Write, $write),
+            ($crate::acl::Permission::ReadAcp, $input.grant_read_acp.as_deref()),
+            ($crate::acl::Permission::WriteAcp, $input.grant_write_acp.as_deref()),
+        ]
+    };
 }
 
 /// What a request asks the object that it writes to be locked by.

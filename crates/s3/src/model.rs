@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use md5::Md5;
 use ropeway_core::Time;
 use ropeway_wire::Error;
+use ropeway_wire::canonical_id;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::acl::{Acl, Asked};
 use crate::checksum::{Algorithm, Checksum, Span};
+use crate::customer::KeyCheck;
 use crate::error;
 use crate::lock::{ByDefault, Lock};
 
@@ -28,6 +32,41 @@ pub struct Bucket {
     pub block: Option<Block>,
     /// Whether versions can be locked, and what they are retained by if nothing else is said.
     pub lock: Option<Option<ByDefault>>,
+    /// Who owns its objects; `None` is as [`Ownership::Writer`].
+    pub ownership: Option<Ownership>,
+    /// Its access control list, if it is not the one that grants its owner everything.
+    pub acl: Option<Acl>,
+    /// Objects may be encrypted under keys that customers keep.
+    pub customer_keys: bool,
+}
+
+/// `ObjectOwnership`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ownership {
+    /// The bucket's owner owns all objects: there are no access control lists.
+    Enforced,
+    /// The bucket's owner owns what is written for it.
+    Preferred,
+    /// Who writes an object owns it.
+    Writer,
+}
+
+impl Ownership {
+    const ALL: [Ownership; 3] = [Ownership::Enforced, Ownership::Preferred, Ownership::Writer];
+
+    /// The name in requests and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ownership::Enforced => "BucketOwnerEnforced",
+            Ownership::Preferred => "BucketOwnerPreferred",
+            Ownership::Writer => "ObjectWriter",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Ownership> {
+        Ownership::ALL.into_iter().find(|ownership| ownership.name() == name)
+    }
 }
 
 /// `PublicAccessBlockConfiguration`
@@ -69,11 +108,73 @@ impl Bucket {
         }
     }
 
-    /// How a new object is encrypted whose writer asks for KMS, or against it, or says nothing.
-    pub fn sse(&self, kms: Option<bool>) -> Sse {
+    /// How a new object is encrypted of which this is asked.
+    pub fn sse(&self, asked: &AskedSse) -> Sse {
+        if asked.customer.is_some() {
+            return Sse { customer: asked.customer, ..Sse::default() };
+        }
         let rule = self.encryption.unwrap_or_default();
-        let kms = kms.unwrap_or(rule.kms);
-        Sse { kms, bucket_key: kms && rule.bucket_key.unwrap_or(false) }
+        let kms = asked.kms.unwrap_or(rule.kms);
+        let bucket_key = asked.bucket_key.or(rule.bucket_key).unwrap_or(false);
+        Sse { kms, bucket_key: kms && bucket_key, customer: None }
+    }
+
+    /// Whether there are access control lists.
+    pub fn has_lists(&self) -> bool {
+        self.ownership != Some(Ownership::Enforced)
+    }
+
+    /// The account that owns an object.
+    pub fn owner_of<'b>(&'b self, object: &'b Object) -> &'b str {
+        object.owner.as_deref().filter(|_| self.has_lists()).unwrap_or(&self.account)
+    }
+
+    /// An object's access control list.
+    pub fn acl_of(&self, object: &Object) -> Acl {
+        let kept = object.acl.clone().filter(|_| self.has_lists());
+        kept.unwrap_or_else(|| Acl::private(&canonical_id(self.owner_of(object))))
+    }
+
+    /// The bucket's own access control list.
+    pub fn own_acl(&self) -> Acl {
+        let kept = self.acl.clone().filter(|_| self.has_lists());
+        kept.unwrap_or_else(|| Acl::private(&canonical_id(&self.account)))
+    }
+
+    /// The owner of a new object, if it is not the bucket's, and its list, if it is not the private one:
+    /// of what an account writes that asks for this.
+    ///
+    /// # Errors
+    /// 400 `AccessControlListNotSupported` where there are none; 403 `AccessDenied` for a public list where
+    /// those are blocked.
+    pub fn owned(&self, asked: &Asked, writer: &str) -> Result<(Option<String>, Option<Acl>), Error> {
+        let own_id = canonical_id(&self.account);
+        if !self.has_lists() {
+            return if asked.fits_no_lists(&own_id) { Ok((None, None)) } else { Err(error::no_lists()) };
+        }
+        let given = self.ownership == Some(Ownership::Preferred) && asked.is_bucket_owner_full_control();
+        let owner = (writer != self.account && !given).then(|| writer.to_owned());
+        let id = owner.as_deref().map_or_else(|| own_id.clone(), canonical_id);
+        let acl = asked.list(&id, &own_id);
+        self.check_public(&acl)?;
+        Ok((owner, (acl != Acl::private(&id)).then_some(acl)))
+    }
+
+    /// # Errors
+    /// 403 `AccessDenied` for a public list where those are blocked.
+    pub fn check_public(&self, acl: &Acl) -> Result<(), Error> {
+        let blocked = self.block.is_some_and(|block| block.acls);
+        if blocked && acl.is_public() { Err(error::access_denied()) } else { Ok(()) }
+    }
+
+    /// Whether the bucket's list grants anything to others than its owner.
+    pub fn grants_others(&self) -> bool {
+        self.own_acl().is_of_others(&canonical_id(&self.account))
+    }
+
+    /// Whether what lists grant to the public counts.
+    pub fn counts_public(&self) -> bool {
+        !self.block.is_some_and(|block| block.ignore_acls)
     }
 
     /// The service's own key is for principals of its account: KMS developer guide, "AWS managed keys".
@@ -153,6 +254,35 @@ pub struct Sse {
     pub kms: bool,
     /// With a key of the bucket's between.
     pub bucket_key: bool,
+    /// Under a key that the customer keeps (SSE-C).
+    pub customer: Option<KeyCheck>,
+}
+
+impl Sse {
+    /// The ETag's bytes of a body of this MD5 and id. Under keys of KMS or of customers it is no MD5 of the
+    /// object, and tells nothing of it: API reference, `Object`.
+    pub fn etag(&self, md5: [u8; 16], id: u128) -> [u8; 16] {
+        if !self.is_opaque() {
+            return md5;
+        }
+        Md5::new().chain_update(id.to_be_bytes()).chain_update(md5).finalize().into()
+    }
+
+    /// Whether ETags are no MD5s.
+    pub fn is_opaque(&self) -> bool {
+        self.kms || self.customer.is_some()
+    }
+}
+
+/// How the writer of an object asks for it to be encrypted.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct AskedSse {
+    /// Under a key of KMS, or not; otherwise as the bucket's rule says.
+    pub kms: Option<bool>,
+    /// With a key of the bucket's between, or not; otherwise as the bucket's rule says.
+    pub bucket_key: Option<bool>,
+    /// Under a key that the customer keeps.
+    pub customer: Option<KeyCheck>,
 }
 
 /// A bucket's encryption rule.
@@ -215,6 +345,10 @@ pub struct Object {
     pub sse: Sse,
     /// What it is locked by.
     pub lock: Lock,
+    /// The account that owns it, if it is not the bucket's.
+    pub owner: Option<String>,
+    /// Its access control list, if it is not the one that grants its owner everything.
+    pub acl: Option<Acl>,
 }
 
 /// A version of an object that is not current, or a delete marker, which may be.
@@ -306,6 +440,12 @@ pub struct Upload {
     pub sse: Sse,
     /// What it will be locked by.
     pub lock: Lock,
+    /// The account that will own the object, if it is not the bucket's.
+    pub owner: Option<String>,
+    /// Its access control list.
+    pub acl: Option<Acl>,
+    /// There was an object under its key when it began.
+    pub existed: bool,
 }
 
 impl Upload {

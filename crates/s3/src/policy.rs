@@ -90,15 +90,37 @@ fn check_statement(statement: &Map<String, Value>, bucket: &str) -> Result<(), E
     Ok(())
 }
 
-/// The policy that decides: the one that was set, and what `RestrictPublicBuckets` adds to it. Blocking
-/// public access, user guide: with a public policy, only principals of the bucket's account and services
-/// get in.
-pub fn effective(policy: &str, name: &str, bucket: &Bucket) -> String {
-    if !bucket.block.is_some_and(|block| block.restrict) || !is_public(policy) {
-        return policy.to_owned();
+/// The policy that decides: the one that was set, what the access control list grants beside it, and what
+/// `RestrictPublicBuckets` adds to it. `None` where nothing of it is there.
+pub fn effective(policy: Option<&str>, name: &str, bucket: &Bucket) -> Option<String> {
+    let mut more = match bucket.grants_others() {
+        true => bucket.own_acl().statements(name, bucket.counts_public()),
+        false => Vec::new(),
+    };
+    if bucket.block.is_some_and(|block| block.restrict) && policy.is_some_and(is_public) {
+        more.push(restriction(name, bucket));
     }
+    if more.is_empty() {
+        return policy.map(str::to_owned);
+    }
+    let document: Option<Map<String, Value>> = policy.and_then(|policy| serde_json::from_str(policy).ok());
+    let mut document = document.unwrap_or_default();
+    let mut statements = match document.remove("Statement") {
+        Some(Value::Array(statements)) => statements,
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    statements.append(&mut more);
+    document.insert("Statement".to_owned(), Value::Array(statements));
+    document.entry("Version").or_insert_with(|| json!("2012-10-17"));
+    Some(Value::Object(document).to_string())
+}
+
+/// Blocking public access, user guide: with a public policy, only principals of the bucket's account and
+/// services get in.
+fn restriction(name: &str, bucket: &Bucket) -> Value {
     let arn = bucket_arn(name);
-    let restriction = json!({
+    json!({
         "Sid": "RestrictPublicBuckets",
         "Effect": "Deny",
         "Principal": "*",
@@ -108,16 +130,7 @@ pub fn effective(policy: &str, name: &str, bucket: &Bucket) -> String {
             "StringNotEquals": { "aws:PrincipalAccount": bucket.account },
             "BoolIfExists": { "aws:PrincipalIsAWSService": "false" },
         },
-    });
-    let Ok(Value::Object(mut document)) = serde_json::from_str(policy) else { return policy.to_owned() };
-    let mut statements = match document.remove("Statement") {
-        Some(Value::Array(statements)) => statements,
-        Some(one) => vec![one],
-        None => Vec::new(),
-    };
-    statements.push(restriction);
-    document.insert("Statement".to_owned(), Value::Array(statements));
-    Value::Object(document).to_string()
+    })
 }
 
 /// Whether a policy lets in whom it does not name: user guide, "The meaning of 'public'".

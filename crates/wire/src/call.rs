@@ -26,6 +26,8 @@ pub trait Input: Decode + Encode + Send + 'static {
     const SERVICE: &'static Service;
     /// The operation's name.
     const OPERATION: &'static str;
+    /// The operation asks the gate itself: what is to be decided shows only once it has looked.
+    const ASKS_ITSELF: bool = false;
     /// ARNs of the resources that the operation's action is asked for.
     fn resources(&self, cx: &Cx) -> Vec<String>;
     /// The IAM action, where what the input says makes it another one than the operation's.
@@ -155,18 +157,42 @@ where
     }
 }
 
+/// What a call asks the gate.
+pub struct Question {
+    /// The action.
+    pub action: &'static str,
+    /// ARNs of the resources.
+    pub resources: Vec<String>,
+    /// The operation's condition keys.
+    pub keys: Keys,
+}
+
+impl Question {
+    /// What an input asks; `None` where anyone may call its operation.
+    pub fn of<I: Input>(cx: &Cx, input: &I) -> Option<Self> {
+        let operation = I::SERVICE.operations.iter().find(|operation| operation.name == I::OPERATION)?;
+        Self::new(operation, cx, input)
+    }
+
+    fn new<I: Input>(operation: &Operation, cx: &Cx, input: &I) -> Option<Self> {
+        let action = input.action().or(operation.action)?;
+        let mut keys = Keys::default();
+        input.keys(&mut keys);
+        if let Some(source) = &cx.source {
+            keys.add("aws:SourceArn", source);
+            keys.add("aws:SourceAccount", &cx.account);
+        }
+        Some(Question { action, resources: input.resources(cx), keys })
+    }
+}
+
 fn authorize<I: Input>(service: &Service, operation: &Operation, cx: &Cx, input: &I) -> Result<(), Error> {
-    let Some(action) = input.action().or(operation.action) else { return Ok(()) };
-    let mut keys = Keys::default();
-    input.keys(&mut keys);
-    if let Some(source) = &cx.source {
-        keys.add("aws:SourceArn", source);
-        keys.add("aws:SourceAccount", &cx.account);
+    if I::ASKS_ITSELF {
+        return Ok(());
     }
-    for resource in input.resources(cx) {
-        cx.authorize(service, action, &resource, &keys)?;
-    }
-    Ok(())
+    let asked = Question::new(operation, cx, input);
+    let Some(Question { action, resources, keys }) = asked else { return Ok(()) };
+    resources.iter().try_for_each(|resource| cx.authorize(service, action, resource, &keys))
 }
 
 /// Carries out one operation for a caller within the server. Its input is validated and authorised

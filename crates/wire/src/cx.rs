@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use ropeway_core::{Time, Trace};
+use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::schema::Service;
@@ -124,6 +125,15 @@ impl Principal {
     }
 }
 
+/// The canonical user id of an account, by which Amazon S3 names it: 64 hexadecimal digits. That of nobody,
+/// who does not sign, is S3's own for all.
+pub fn canonical_id(account: &str) -> String {
+    if account.is_empty() {
+        return "65a011a29cdf8ec533ec3d1ccaae921c".to_owned();
+    }
+    hex::encode(Sha256::digest(format!("canonical/{account}")))
+}
+
 /// Condition keys and their values.
 #[derive(Debug, Clone, Default)]
 pub struct Keys(Vec<(String, Vec<String>)>);
@@ -158,6 +168,18 @@ pub struct AccessRequest<'a> {
     pub resource: &'a str,
     /// The operation's own condition keys.
     pub keys: &'a Keys,
+    /// What an access control list says, where one has a say.
+    pub listed: Listed<'a>,
+}
+
+/// What the access control list of a resource says of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listed<'a> {
+    /// It lets the caller do it.
+    pub granted: bool,
+    /// The account that owns the resource, if it is another one than owns what holds the resource: then
+    /// the policy of what holds it can only deny.
+    pub owner: Option<&'a str>,
 }
 
 /// Decides who may do what. Reads snapshots only: no lock, no wait.
@@ -230,7 +252,19 @@ impl Cx {
         resource: &str,
         keys: &Keys,
     ) -> Result<(), Error> {
-        let request = AccessRequest { cx: self, action, resource, keys };
+        self.authorize_listed(service, action, resource, keys, Listed::default())
+    }
+
+    /// The same, of what has an access control list.
+    pub fn authorize_listed(
+        &self,
+        service: &Service,
+        action: &str,
+        resource: &str,
+        keys: &Keys,
+        listed: Listed<'_>,
+    ) -> Result<(), Error> {
+        let request = AccessRequest { cx: self, action, resource, keys, listed };
         self.gate.authorize(&request).map_err(|why| Error::new(service.denial.1, service.denial.0, why))
     }
 

@@ -27,12 +27,13 @@ pub mod validate;
 mod xml;
 
 pub use call::{
-    Answer, Call, Dispatch, Input, LocalAnswer, LocalCall, Services, error_answer, exec, exec_local,
-    unknown_local, unknown_operation,
+    Answer, Call, Dispatch, Input, LocalAnswer, LocalCall, Question, Services, error_answer, exec,
+    exec_local, unknown_local, unknown_operation,
 };
 pub use codec::{Decode, Decoder, Document, Encode, Encoder};
 pub use cx::{
-    AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Principal, PrincipalKind, Roles, Session,
+    AccessRequest, Credentials, Cx, Gate, Identity, KeyError, Keys, Listed, Principal, PrincipalKind, Roles,
+    Session, canonical_id,
 };
 pub use error::Error;
 pub use outgoing::Outgoing;

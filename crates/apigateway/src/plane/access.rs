@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ropeway_core::Time;
 use ropeway_core::keys::Scope;
-use ropeway_wire::{AccessRequest, Cx, Keys, Principal};
+use ropeway_wire::{AccessRequest, Cx, Keys, Listed, Principal};
 
 use super::Plane;
 use super::hit::Hit;
@@ -68,7 +68,8 @@ pub fn know_policy(cx: &Cx, api: &ApiName, stage: &str, policy: Option<&str>) {
 /// Asks the policies whether a caller may call the method.
 fn ask(hit: &Hit<'_>, cx: &Cx) -> Result<(), Refusal> {
     let (resource, keys) = (hit.method_arn(), Keys::default());
-    let asked = AccessRequest { cx, action: "execute-api:Invoke", resource: &resource, keys: &keys };
+    let (resource, keys, listed) = (&resource, &keys, Listed::default());
+    let asked = AccessRequest { cx, action: "execute-api:Invoke", resource, keys, listed };
     cx.gate.authorize(&asked).map_err(|why| {
         let why = masked(&why, &hit.served.name.scope.account);
         Refusal::new("ACCESS_DENIED", "AccessDeniedException", why)

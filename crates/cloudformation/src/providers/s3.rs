@@ -5,7 +5,7 @@
 use ropeway_api::s3::{
     CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketLifecycleInput,
     DeleteBucketOwnershipControlsInput, DeleteBucketPolicyInput, DeleteBucketTaggingInput,
-    DeletePublicAccessBlockInput, HeadBucketInput, PutBucketEncryptionInput,
+    DeletePublicAccessBlockInput, HeadBucketInput, PutBucketAclInput, PutBucketEncryptionInput,
     PutBucketLifecycleConfigurationInput, PutBucketNotificationConfigurationInput,
     PutBucketOwnershipControlsInput, PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput,
     PutPublicAccessBlockInput,
@@ -24,7 +24,9 @@ const STRING: Kind = Kind::String;
 const MISSING: &[&str] = &["NoSuchBucket", "NotFound", "404", "NoSuchBucketPolicy"];
 
 const BY_DEFAULT: &[Property] = &[Property::new("SSEAlgorithm", STRING).required()];
+const BLOCKED_TYPES: &[Property] = &[Property::new("EncryptionType", Kind::List(&STRING))];
 const RULE: &[Property] = &[
+    Property::new("BlockedEncryptionTypes", Kind::Structure(BLOCKED_TYPES)),
     Property::new("BucketKeyEnabled", Kind::Boolean),
     Property::new("ServerSideEncryptionByDefault", Kind::Structure(BY_DEFAULT)),
 ];
@@ -77,6 +79,7 @@ const DESTINATIONS: [(&str, &str, &str, &str); 3] = [
 static BUCKET: ResourceType = ResourceType::new(
     "AWS::S3::Bucket",
     &[
+        Property::new("AccessControl", STRING),
         Property::new("BucketEncryption", Kind::Structure(ENCRYPTION)),
         Property::new("BucketName", STRING).replacement(),
         Property::new("LifecycleConfiguration", Kind::Structure(s3_lifecycle::LIFECYCLE)),
@@ -131,6 +134,7 @@ impl Bucket {
                     property(&rule, "ServerSideEncryptionByDefault").clone(),
                 ),
                 ("BucketKeyEnabled", property(&rule, "BucketKeyEnabled").clone()),
+                ("BlockedEncryptionTypes", property(&rule, "BlockedEncryptionTypes").clone()),
             ])
         });
         // The member's name in a JSON body is that of the list's elements in XML.
@@ -195,6 +199,16 @@ impl Bucket {
         subject.call::<PutBucketOwnershipControlsInput>(input).await.map(drop)
     }
 
+    /// Sets the canned access control list that the template names; where it names none, the private one.
+    async fn list(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let canned = match subject.property("AccessControl") {
+            Json::Null => "private".to_owned(),
+            name => with_hyphens(&text(name)),
+        };
+        let input = json!({ "Bucket": bucket, "ACL": canned });
+        subject.call::<PutBucketAclInput>(input).await.map(drop)
+    }
+
     async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let tags = tags(subject.properties);
         if tags.is_empty() {
@@ -204,6 +218,18 @@ impl Bucket {
         let input = json!({ "Bucket": bucket, "Tagging": { "TagSet": tag_list(&tags) } });
         subject.call::<PutBucketTaggingInput>(input).await.map(drop)
     }
+}
+
+/// `PublicRead` as the API has it: `public-read`.
+fn with_hyphens(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
 }
 
 /// One of a template's notifications, by the names that the API's XML has.
@@ -261,6 +287,9 @@ impl Provider for Bucket {
             if !subject.property("OwnershipControls").is_null() {
                 after_creation(name, Self::own(subject, name).await)?;
             }
+            if !subject.property("AccessControl").is_null() {
+                after_creation(name, Self::list(subject, name).await)?;
+            }
             if !subject.property("NotificationConfiguration").is_null() {
                 after_creation(name, Self::notify(subject, name).await)?;
             }
@@ -289,6 +318,9 @@ impl Provider for Bucket {
             }
             if property(old, "OwnershipControls") != subject.property("OwnershipControls") {
                 Self::own(subject, name).await?;
+            }
+            if property(old, "AccessControl") != subject.property("AccessControl") {
+                Self::list(subject, name).await?;
             }
             if property(old, "NotificationConfiguration") != subject.property("NotificationConfiguration") {
                 Self::notify(subject, name).await?;

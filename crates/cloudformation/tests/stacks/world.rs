@@ -167,8 +167,13 @@ impl World {
         let wire = |inner: Arc<dyn Dispatch>| -> Arc<dyn Dispatch> {
             Arc::new(Wire { inner, script: Arc::clone(&script) })
         };
-        let s3_service =
-            ropeway_s3::S3Service::new(core.clone(), blobs, &setup.master, Arc::clone(&services));
+        let s3_service = ropeway_s3::S3Service::new(
+            core.clone(),
+            blobs,
+            &setup.master,
+            Arc::clone(&services),
+            ropeway_s3::Options::default(),
+        );
         let iam_service = ropeway_iam::IamService::new(core.clone(), access);
         let sqs_service = ropeway_sqs::SqsService::new(core.clone(), setup);
         let sns_service = ropeway_sns::service(core.clone(), guard.clone());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::{add_time, as_policies_see, makes_its_resource, trusts};
 use super::{Access, Known};
 use crate::model::Kind;
-use crate::policy::{self, AttachedPolicy, Context, DecisionKind, Explanation, PolicySet, Request};
+use crate::policy::{self, AttachedPolicy, Context, DecisionKind, Explanation, List, PolicySet, Request};
 
 /// What the operator asks: would this be allowed?
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,6 +82,7 @@ impl Access {
             boundary: boundary.as_ref(),
             session: None,
             resource: of_resource.as_ref(),
+            list: List::default(),
         };
         let mut context = Context::new();
         add_time(&mut context, self.clock.now());
@@ -182,7 +183,7 @@ fn explained(request: &Request<'_>, policies: &PolicySet<'_>) -> Explained {
         missing: policy::missing_keys(request, policies).into_iter().collect(),
     };
     match decision.by {
-        Explanation::Root => {}
+        Explanation::Root | Explanation::List => {}
         Explanation::NoAllow(source) => told.kind = Some(source.name().to_owned()),
         Explanation::Statement { source, policy, sid, index } => {
             let document = find(policies, policy);

@@ -7,7 +7,7 @@ use ropeway_core::Time;
 use ropeway_wire::{AccessRequest, Cx, Gate, Keys, Principal, PrincipalKind, Session};
 
 use super::{Access, Known, compile};
-use crate::policy::{self, AttachedPolicy, Context, PolicyKind, PolicySet, Request};
+use crate::policy::{self, AttachedPolicy, Context, List, PolicyKind, PolicySet, Request};
 
 impl Gate for Access {
     fn authorize(&self, request: &AccessRequest<'_>) -> Result<(), String> {
@@ -21,12 +21,13 @@ impl Gate for Access {
             false => self.policy_of(request.resource),
         };
         let owner = self.owner_of(request.resource).filter(|_| !makes);
+        let owner = request.listed.owner.or(owner.as_deref());
         let context = context(request.cx, request.keys);
         let asked = Request {
             principal: &principal,
             action: request.action,
             resource: request.resource,
-            resource_account: owner.as_deref().unwrap_or(&caller.account),
+            resource_account: owner.unwrap_or(&caller.account),
             context: &context,
         };
         let identity = known.as_ref().map_or(Cow::Borrowed(&[][..]), |known| self.identity_policies(known));
@@ -37,6 +38,7 @@ impl Gate for Access {
             boundary: boundary.as_ref(),
             session: session.as_deref(),
             resource: resource.as_ref(),
+            list: List { allows: request.listed.granted, foreign: request.listed.owner.is_some() },
         };
         let decision = policy::evaluate(&asked, &policies);
         let Some(message) = decision.denied_message(&asked) else { return Ok(()) };

@@ -72,6 +72,8 @@ pub enum Explanation<'p> {
     NoAllow(PolicySource),
     /// The root user may do all in its own account.
     Root,
+    /// The resource's access control list allows it.
+    List,
 }
 
 /// A decision and its explanation. `Display` is for the operator's log; callers are told
@@ -130,6 +132,7 @@ impl fmt::Display for Decision<'_> {
             }
             Explanation::NoAllow(source) => write!(f, ": no {} allows it", source.name()),
             Explanation::Root => f.write_str(": root user in its own account"),
+            Explanation::List => f.write_str(": the access control list"),
         }
     }
 }

@@ -32,6 +32,18 @@ pub struct PolicySet<'p> {
     pub session: Option<&'p [AttachedPolicy]>,
     /// That of the resource, or the trust policy of a role to be assumed.
     pub resource: Option<&'p AttachedPolicy>,
+    /// What the resource's access control list says, if it has one.
+    pub list: List,
+}
+
+/// What the access control list of an object says of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct List {
+    /// It lets the caller's account do it.
+    pub allows: bool,
+    /// The object is not the bucket owner's: then the bucket's policy can only deny (S3 user guide, "How
+    /// Amazon S3 authorizes a request for an object operation").
+    pub foreign: bool,
 }
 
 /// Decides a request.
@@ -50,7 +62,9 @@ pub fn evaluate<'p>(request: &Request<'_>, policies: &PolicySet<'p>) -> Decision
     if let Some(by) = explicit_deny(&evaluation, policies) {
         return Decision { kind: DecisionKind::ExplicitDeny, by };
     }
-    let grant = policies.resource.and_then(|attached| resource_grant(&evaluation, attached));
+    let of_policy = policies.resource.filter(|_| !policies.list.foreign);
+    let of_policy = of_policy.and_then(|attached| resource_grant(&evaluation, attached));
+    let grant = of_policy.or(policies.list.allows.then_some((Naming::Account, Explanation::List)));
     let outcome = match request.principal.kind {
         PrincipalKind::Service { .. } | PrincipalKind::Federated { .. } | PrincipalKind::Anonymous => {
             granted(grant, policies)

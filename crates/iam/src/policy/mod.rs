@@ -31,7 +31,7 @@ pub use compile::{MAX_POLICY_BYTES, Policy, PolicyKind};
 pub use context::{Context, Request};
 pub use decision::{Decision, DecisionKind, Explanation, PolicySource};
 pub use error::PolicyError;
-pub use evaluate::{AttachedPolicy, PolicySet, evaluate};
+pub use evaluate::{AttachedPolicy, List, PolicySet, evaluate};
 pub use position::{Position, Span};
 pub use principal::{Principal, PrincipalKind};
 pub use simulate::{Match, Simulation, missing_keys, simulate};

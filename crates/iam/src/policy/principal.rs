@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use ropeway_wire::canonical_id;
+
 use super::document::{OneOrMany, RawPrincipal};
 use super::error::PolicyError;
 
@@ -19,8 +21,6 @@ pub struct Principal {
     pub arn: String,
     /// What `sts:GetCallerIdentity` answers as `UserId`: the account, `AIDA...` or `AROA...:session`.
     pub unique_id: String,
-    /// The account's canonical user id, where it has one (S3).
-    pub canonical_id: Option<String>,
     /// Tags of the user, or of the role and session together.
     pub tags: BTreeMap<String, String>,
 }
@@ -103,7 +103,6 @@ impl Principal {
             account: account.to_owned(),
             arn,
             unique_id: unique_id.to_owned(),
-            canonical_id: None,
             tags: BTreeMap::new(),
         }
     }
@@ -186,7 +185,7 @@ impl PrincipalEntry {
         match (self, &principal.kind) {
             (PrincipalEntry::Everyone, _) => Some(Naming::Direct),
             (PrincipalEntry::Account(account), _) if **account == *principal.account => account_wide(),
-            (PrincipalEntry::CanonicalUser(id), _) if principal.canonical_id.as_deref() == Some(id) => {
+            (PrincipalEntry::CanonicalUser(id), _) if **id == *canonical_id(&principal.account) => {
                 account_wide()
             }
             (PrincipalEntry::Arn(arn), PrincipalKind::AssumedRole { role_arn, .. }) => {

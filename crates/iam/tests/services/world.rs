@@ -10,7 +10,7 @@ use ropeway_core::seal::MasterKey;
 use ropeway_core::{Builder, Clock, Core, Ids, Time};
 use ropeway_iam::{Access, IamService, StsService};
 use ropeway_store::memory::MemoryStore;
-use ropeway_wire::{AccessRequest, Credentials, Cx, Error, Gate, KeyError, Keys, Principal};
+use ropeway_wire::{AccessRequest, Credentials, Cx, Error, Gate, KeyError, Keys, Listed, Principal};
 
 pub const ACCOUNT: &str = "111122223333";
 pub const OTHER: &str = "444455556666";
@@ -145,7 +145,7 @@ pub fn ask(cx: &Cx, action: &str, resource: &str) -> Result<(), String> {
 }
 
 pub fn ask_with(cx: &Cx, action: &str, resource: &str, keys: &Keys) -> Result<(), String> {
-    cx.gate.authorize(&AccessRequest { cx, action, resource, keys })
+    cx.gate.authorize(&AccessRequest { cx, action, resource, keys, listed: Listed::default() })
 }
 
 /// A policy of one statement.

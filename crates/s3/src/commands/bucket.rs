@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, S3Machine, Setting, Target, lifecycle, list, multipart, notify};
+use super::{Output, S3Machine, Setting, Target, ToMake, lifecycle, list, multipart, notify};
 use crate::error::{self, S3Error};
-use crate::model::{Block, Bucket, Tag, Versioning};
+use crate::model::{Bucket, Ownership, Tag, Versioning};
 use crate::{keys, policy};
 
 /// Rows that are read in one step at start.
@@ -65,8 +65,9 @@ impl S3Machine {
                 let bucket: Bucket = postcard::from_bytes(value)?;
                 let arn = bucket_arn(name);
                 self.gate.set_resource_owner(&arn, Some(&bucket.account));
-                if let Some(policy) = read_policy(tx, name).await? {
-                    self.gate.set_resource_policy(&arn, Some(&policy::effective(&policy, name, &bucket)));
+                let policy = read_policy(tx, name).await?;
+                if let Some(policy) = policy::effective(policy.as_deref(), name, &bucket) {
+                    self.gate.set_resource_policy(&arn, Some(&policy));
                 }
             }
             after = page.rows.last().map(|(key, _)| key.clone());
@@ -77,14 +78,9 @@ impl S3Machine {
     }
 
     /// S3 answers the owner's second request with the bucket in us-east-1, and with an error elsewhere.
-    pub(super) async fn create_bucket(
-        &self,
-        tx: &mut Tx,
-        (name, account, region): (&str, String, String),
-        tags: &[Tag],
-        locks: bool,
-    ) -> Result<Output, S3Error> {
-        let key = keys::bucket(name);
+    pub(super) async fn create_bucket(&self, tx: &mut Tx, what: ToMake) -> Result<Output, S3Error> {
+        let ToMake { name, account, region, tags, locks, .. } = what;
+        let (name, key) = (name.as_str(), keys::bucket(&name));
         if let Some(found) = tx.read::<Bucket>(&key).await? {
             return match found.account == account {
                 true if found.region == "us-east-1" && region == "us-east-1" => Ok(Output::Bucket(found)),
@@ -110,8 +106,11 @@ impl S3Machine {
             created: tx.now(),
             versioning: locks.then_some(Versioning::Enabled),
             encryption: None,
-            block: Some(Block::ALL),
+            block: what.block,
             lock: locks.then_some(None),
+            ownership: what.ownership,
+            acl: what.acl,
+            customer_keys: what.customer_keys,
         };
         tx.write(key, &bucket)?;
         if !tags.is_empty() {
@@ -120,6 +119,7 @@ impl S3Machine {
         let entry = postcard::to_stdvec(&bucket).map_err(Fault::from)?;
         directory::add_with(tx, &list_of(&bucket.account), name, &entry)?;
         self.tell_owner(tx, name, Some(bucket.account.clone()));
+        self.tell_policy(tx, name, policy::effective(None, name, &bucket));
         Ok(Output::Bucket(bucket))
     }
 
@@ -172,7 +172,7 @@ impl S3Machine {
             Some(policy) => tx.put(key, policy.clone().into()),
             None => tx.delete(key),
         }
-        self.tell_policy(tx, name, policy.map(|policy| policy::effective(&policy, name, &bucket)));
+        self.tell_policy(tx, name, policy::effective(policy.as_deref(), name, &bucket));
         Ok(Output::Done)
     }
 
@@ -197,13 +197,24 @@ impl S3Machine {
                 return Err(error::bucket_state(message).into());
             }
             Setting::Lock(by_default) => bucket.lock = Some(*by_default),
-            Setting::Encryption(rule) => bucket.encryption = *rule,
+            Setting::Encryption(rule, customer_keys) => {
+                bucket.encryption = *rule;
+                bucket.customer_keys = customer_keys.unwrap_or(bucket.customer_keys);
+            }
             Setting::Block(block) => bucket.block = *block,
+            Setting::Ownership(Some(Ownership::Enforced)) if bucket.grants_others() => {
+                return Err(error::lists_stand().into());
+            }
+            Setting::Ownership(ownership) => bucket.ownership = *ownership,
+            Setting::Acl(asked) => {
+                let list = bucket.owned(asked, &bucket.account)?.1;
+                bucket.acl = if bucket.has_lists() { list } else { bucket.acl };
+            }
         }
         tx.write(keys::bucket(name), &bucket)?;
-        if matches!(setting, Setting::Block(_)) {
+        if matches!(setting, Setting::Block(_) | Setting::Ownership(_) | Setting::Acl(_)) {
             let policy = read_policy(tx, name).await?;
-            self.tell_policy(tx, name, policy.map(|policy| policy::effective(&policy, name, &bucket)));
+            self.tell_policy(tx, name, policy::effective(policy.as_deref(), name, &bucket));
         }
         Ok(Output::Done)
     }

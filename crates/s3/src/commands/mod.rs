@@ -17,10 +17,12 @@ use ropeway_core::{Fault, Machine, Settled, Time, Tx};
 use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
+use crate::acl::{Acl, Asked};
 use crate::error::S3Error;
 use crate::lock::{ByDefault, Retention};
 use crate::model::{
-    Block, Bucket, Encryption, Job, ManifestPart, Object, Sealed, Sse, Tag, Upload, Versioning, Which,
+    AskedSse, Block, Bucket, Encryption, Job, ManifestPart, Object, Ownership, Sealed, Sse, Tag, Upload,
+    Versioning, Which,
 };
 use crate::notification::{Cause, Event, Rule};
 
@@ -53,12 +55,39 @@ pub struct Target {
 pub enum Setting {
     /// Enables versioning, or suspends it.
     Versioning(Versioning),
-    /// Sets or removes the encryption rule.
-    Encryption(Option<Encryption>),
+    /// Sets or removes the encryption rule; allows keys that customers keep, or refuses them.
+    Encryption(Option<Encryption>, Option<bool>),
     /// Sets or removes the block of public access.
     Block(Option<Block>),
     /// Lets versions be locked, and says what they are retained by if nothing else is said.
     Lock(Option<ByDefault>),
+    /// Says who owns objects, or nothing of it.
+    Ownership(Option<Ownership>),
+    /// Sets the access control list.
+    Acl(Asked),
+}
+
+/// A bucket that is to be made.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ToMake {
+    /// Its name.
+    pub name: String,
+    /// Its owner's account.
+    pub account: String,
+    /// Where it will be.
+    pub region: String,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Whether versions can be locked.
+    pub locks: bool,
+    /// Who will own its objects.
+    pub ownership: Option<Ownership>,
+    /// Its access control list.
+    pub acl: Option<Acl>,
+    /// What public access will be blocked.
+    pub block: Option<Block>,
+    /// Whether keys that customers keep will be allowed.
+    pub customer_keys: bool,
 }
 
 /// A change of what a version is locked by.
@@ -104,7 +133,7 @@ impl UploadId {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Command {
     /// Makes a bucket.
-    CreateBucket { name: String, account: String, region: String, tags: Vec<Tag>, locks: bool },
+    CreateBucket(Box<ToMake>),
     /// Removes an empty bucket; aborts some of its uploads, as long as it has any.
     DeleteBucket(Target),
     /// Reads a bucket.
@@ -126,7 +155,8 @@ pub enum Command {
         only_if: WriteIf,
         event: Event,
         cause: Cause,
-        kms: Option<bool>,
+        sse: AskedSse,
+        acl: Asked,
     },
     /// Reads an object, with its body's sealed bytes if they are in rows and asked for.
     Get { target: Target, key: String, with_body: bool, which: Which },
@@ -137,7 +167,14 @@ pub enum Command {
     /// Lists objects.
     List { target: Target, query: Query },
     /// Begins an upload in parts.
-    CreateUpload { target: Target, key: String, upload: Box<Upload>, kms: Option<bool> },
+    CreateUpload {
+        target: Target,
+        key: String,
+        upload: Box<Upload>,
+        sse: AskedSse,
+        acl: Asked,
+        account: String,
+    },
     /// Reads an upload.
     GetUpload { target: Target, key: String, id: UploadId },
     /// Writes a part.
@@ -177,6 +214,8 @@ pub enum Command {
     GetLifecycle(Target),
     /// Changes what a version is locked by.
     LockObject { target: Target, key: String, which: Which, change: LockChange },
+    /// Sets a version's access control list.
+    ListObject { target: Target, key: String, which: Which, acl: Acl, cause: Cause },
 }
 
 /// What a command answers.
@@ -279,18 +318,16 @@ impl Machine for S3Machine {
     async fn apply(&mut self, tx: &mut Tx, command: Command) -> Result<Output, S3Error> {
         use Command as C;
         match command {
-            C::CreateBucket { name, account, region, tags, locks } => {
-                self.create_bucket(tx, (&name, account, region), &tags, locks).await
-            }
+            C::CreateBucket(what) => self.create_bucket(tx, *what).await,
             C::DeleteBucket(target) => self.delete_bucket(tx, &target).await,
             C::HeadBucket(target) => bucket::find(tx, &target).await.map(Output::Bucket),
             C::SetPolicy(target, policy) => self.set_policy(tx, &target, policy).await,
             C::GetPolicy(target) => bucket::get_policy(tx, &target).await,
             C::SetTags(target, tags) => bucket::set_tags(tx, &target, &tags).await,
             C::GetTags(target) => bucket::get_tags(tx, &target).await,
-            C::Put { target, key, object, inline, only_if, event, cause, kms } => {
+            C::Put { target, key, object, inline, only_if, event, cause, sse, acl } => {
                 let how = object::Placing { only_if: &only_if, event, cause: &cause };
-                self.put(tx, &target, &key, (*object, kms), inline, &how).await
+                self.put(tx, &target, &key, (*object, &sse, &acl), inline, &how).await
             }
             C::Get { target, key, with_body, which } => {
                 object::get(tx, &target, &key, with_body, which).await
@@ -300,8 +337,8 @@ impl Machine for S3Machine {
                 self.tag(tx, &target, (&key, which), tags, event, &cause).await
             }
             C::List { target, query } => list::objects(tx, &target, &query).await,
-            C::CreateUpload { target, key, upload, kms } => {
-                multipart::create(tx, &target, &key, *upload, kms).await
+            C::CreateUpload { target, key, upload, sse, acl, account } => {
+                multipart::create(tx, &target, &key, *upload, (&sse, &acl, &account)).await
             }
             C::GetUpload { target, key, id } => multipart::get(tx, &target, &key, id).await,
             C::PutPart { target, key, id, number, part, inline } => {
@@ -325,6 +362,9 @@ impl Machine for S3Machine {
             C::LockObject { target, key, which, change } => {
                 object::lock(tx, &target, &key, which, change).await
             }
+            C::ListObject { target, key, which, acl, cause } => {
+                self.list_object(tx, &target, (&key, which), acl, &cause).await
+            }
             C::Configure(target, setting) => self.configure(tx, &target, &setting).await,
             C::ListVersions { target, query, from } => {
                 versions::list(tx, &target, &query, from.as_ref()).await
@@ -335,7 +375,7 @@ impl Machine for S3Machine {
     fn grows(command: &Command) -> bool {
         matches!(
             command,
-            Command::CreateBucket { .. }
+            Command::CreateBucket(_)
                 | Command::SetPolicy(_, Some(_))
                 | Command::SetTags(..)
                 | Command::Put { .. }
@@ -346,6 +386,7 @@ impl Machine for S3Machine {
                 | Command::SetNotification { .. }
                 | Command::Configure(..)
                 | Command::SetLifecycle(..)
+                | Command::ListObject { .. }
         )
     }
 

@@ -4,15 +4,18 @@ use bytes::{Bytes, BytesMut};
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Tx};
 use ropeway_store::MAX_VALUE_BYTES;
-use ropeway_wire::Error;
+use ropeway_wire::{Error, canonical_id};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
 use super::versions::{self, Located};
 use super::{BLOBS_LANE, LockChange, Output, S3Machine, Target, bucket};
+use crate::acl::{Acl, Asked};
 use crate::error::{self, S3Error};
 use crate::keys;
-use crate::model::{Body, Bucket, Job, Object, Sealed, Tag, Version, VersionId, Versioning, Which};
+use crate::model::{
+    AskedSse, Body, Bucket, Job, Object, Sealed, Sse, Tag, Version, VersionId, Versioning, Which,
+};
 use crate::names::etags_match;
 use crate::notification::record::InEvent;
 use crate::notification::{Cause, Event};
@@ -152,21 +155,30 @@ pub(super) fn free(tx: &mut Tx, freed: &[u128]) -> Result<(), Fault> {
     if freed.is_empty() { Ok(()) } else { tx.send_to_actor(BLOBS_LANE, Space::S3, &freed) }
 }
 
+/// The ETag of a body of this MD5.
+fn etag(sse: &Sse, md5: &str, id: u128) -> Result<String, Fault> {
+    let bytes = hex::decode(md5).ok().and_then(|bytes| bytes.try_into().ok());
+    let md5 = bytes.ok_or_else(|| Fault::Damaged("an MD5 of another length".to_owned()))?;
+    Ok(hex::encode(sse.etag(md5, id)))
+}
+
 impl S3Machine {
     pub(super) async fn put(
         &mut self,
         tx: &mut Tx,
         target: &Target,
         key: &str,
-        (mut object, kms): (Object, Option<bool>),
+        (mut object, sse, acl): (Object, &AskedSse, &Asked),
         inline: Option<Bytes>,
         how: &Placing<'_>,
     ) -> Result<Output, S3Error> {
         let found = bucket::find(tx, target).await?;
-        object.sse = found.sse(kms);
+        object.sse = found.sse(sse);
         object.lock = found.locked(object.lock, tx.now())?;
+        (object.owner, object.acl) = found.owned(acl, &how.cause.account)?;
         found.check_key(object.sse, &how.cause.account, GENERATE)?;
         if let Body::Whole(sealed) = &object.body {
+            object.etag = etag(&object.sse, &object.etag, sealed.id)?;
             add_body(tx, sealed, inline);
         }
         self.place(tx, (&target.bucket, found), key, object, how).await
@@ -263,6 +275,13 @@ impl S3Machine {
     ) -> Result<Removed, S3Error> {
         let row = keys::object(name, &one.key);
         let found: Option<Object> = tx.read(&row).await?;
+        if found.is_none()
+            && one.matches.is_some()
+            && versions::is_hidden(tx, (name, bucket), &one.key).await?
+        {
+            // User guide, "How to perform conditional deletes": what a delete marker hides matches nothing.
+            return Err(error::precondition_failed("If-Match").into());
+        }
         one.only_if().check(&one.key, found.as_ref())?;
         if found.is_some() {
             tx.delete(row);
@@ -343,6 +362,33 @@ impl S3Machine {
         let (of, located) = versions::find(tx, target, key, which).await?;
         let object = change(tx, name, key, located, |object| object.tags = tags)?;
         self.notify(tx, (name, &of), key, event, &object.in_event(&of), cause).await?;
+        Ok(Output::Version(of.shown_version(object.version)))
+    }
+
+    /// Sets an object's access control list.
+    pub(super) async fn list_object(
+        &mut self,
+        tx: &mut Tx,
+        target: &Target,
+        (key, which): (&str, Which),
+        acl: Acl,
+        cause: &Cause,
+    ) -> Result<Output, S3Error> {
+        let name = &target.bucket;
+        let (of, located) = versions::find(tx, target, key, which).await?;
+        if !of.has_lists() {
+            return Err(error::no_lists().into());
+        }
+        of.check_public(&acl)?;
+        let mut changed = false;
+        let object = change(tx, name, key, located, |object| {
+            changed = of.acl_of(object) != acl;
+            let private = Acl::private(&canonical_id(of.owner_of(object)));
+            object.acl = (acl != private).then_some(acl);
+        })?;
+        if changed {
+            self.notify(tx, (name, &of), key, Event::AclPut, &object.in_event(&of), cause).await?;
+        }
         Ok(Output::Version(of.shown_version(object.version)))
     }
 }

@@ -15,7 +15,7 @@ use super::object::drop_object;
 use super::{Output, Target, bucket};
 use crate::error::{self, S3Error};
 use crate::keys;
-use crate::model::{Marker, Object, Version, VersionId, Which};
+use crate::model::{Bucket, Marker, Object, Version, VersionId, Which};
 
 /// A version that was asked for.
 pub(super) enum Located {
@@ -125,6 +125,12 @@ pub(super) async fn remove_null(
 pub(super) async fn newest(tx: &Tx, bucket: &str, key: &str) -> Result<Option<(u64, Version)>, Fault> {
     let page = tx.scan_prefix(&keys::versions(bucket, key).build(), None, 1).await?;
     page.rows.first().map(|(row, value)| read(row, value)).transpose()
+}
+
+/// Whether a delete marker is the latest of a key without an object.
+pub(super) async fn is_hidden(tx: &Tx, (name, bucket): (&str, &Bucket), key: &str) -> Result<bool, Fault> {
+    let newest = if bucket.versioning.is_some() { newest(tx, name, key).await? } else { None };
+    Ok(matches!(newest, Some((_, Version::Marker(_)))))
 }
 
 fn read(row: &[u8], value: &[u8]) -> Result<(u64, Version), Fault> {
@@ -321,7 +327,7 @@ pub(super) async fn find(
     target: &Target,
     key: &str,
     which: Which,
-) -> Result<(crate::model::Bucket, Located), S3Error> {
+) -> Result<(Bucket, Located), S3Error> {
     let found = bucket::find(tx, target).await?;
     crate::names::check_key(key)?;
     let name = &target.bucket;

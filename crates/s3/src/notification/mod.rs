@@ -31,6 +31,7 @@ const POSSIBLE: &[&str] = &[
     "s3:ObjectTagging:*",
     "s3:ObjectTagging:Put",
     "s3:ObjectTagging:Delete",
+    "s3:ObjectAcl:Put",
 ];
 
 /// The event types of S3 that never happen here, since what they tell of is not implemented.
@@ -48,7 +49,6 @@ const NEVER: &[&str] = &[
     "s3:Replication:OperationReplicatedAfterThreshold",
     "s3:LifecycleTransition",
     "s3:IntelligentTiering",
-    "s3:ObjectAcl:Put",
     "s3:ObjectAnnotation:*",
     "s3:ObjectAnnotation:Put",
     "s3:ObjectAnnotation:Delete",
@@ -97,6 +97,8 @@ pub enum Event {
     Expired,
     /// A lifecycle rule: a delete marker
     ExpiredByMarker,
+    /// PutObjectAcl
+    AclPut,
 }
 
 impl Event {
@@ -104,6 +106,7 @@ impl Event {
     pub fn name(self) -> &'static str {
         match self {
             Event::Put => "ObjectCreated:Put",
+            Event::AclPut => "ObjectAcl:Put",
             Event::Copy => "ObjectCreated:Copy",
             Event::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Event::Delete => "ObjectRemoved:Delete",

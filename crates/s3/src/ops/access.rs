@@ -1,29 +1,26 @@
 //! Who may reach a bucket, beside its policy: the block of public access, ownership, access control lists.
-//!
-//! Buckets are as Amazon S3 makes them since April 2023: public access is blocked, and their owner owns all
-//! objects, so that access control lists are disabled.
 
 use ropeway_api::s3::{
-    AccessControlPolicy, DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput,
+    self, AccessControlPolicy, DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput,
     DeletePublicAccessBlockInput, DeletePublicAccessBlockOutput, GetBucketAclInput, GetBucketAclOutput,
     GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput, GetBucketPolicyStatusInput,
     GetBucketPolicyStatusOutput, GetObjectAclInput, GetObjectAclOutput, GetPublicAccessBlockInput,
-    GetPublicAccessBlockOutput, Grant, Grantee, Owner, OwnershipControls, OwnershipControlsRule,
-    PolicyStatus, PublicAccessBlockConfiguration, PutBucketAclInput, PutBucketAclOutput,
-    PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput, PutObjectAclInput, PutObjectAclOutput,
-    PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
+    GetPublicAccessBlockOutput, Owner, OwnershipControls, OwnershipControlsRule, PolicyStatus,
+    PublicAccessBlockConfiguration, PutBucketAclInput, PutBucketAclOutput, PutBucketOwnershipControlsInput,
+    PutBucketOwnershipControlsOutput, PutObjectAclInput, PutObjectAclOutput, PutPublicAccessBlockInput,
+    PutPublicAccessBlockOutput,
 };
-use ropeway_wire::{Cx, Error};
+use ropeway_wire::{Cx, Error, Keys, Listed, canonical_id};
 
-use super::canonical_id;
+use super::listed::Asking;
 use super::settings::{check_said, no_such_policy};
+use super::{authorize, object_arn};
+use crate::acl::{self, Acl, Asked, GrantHeaders, Grantee, Of, Permission};
 use crate::commands::{Command, Output, Setting, Target};
-use crate::model::{Block, Bucket};
-use crate::names::which;
+use crate::model::{Block, Bucket, Object, Ownership, Which};
+use crate::names::{check_key, which};
+use crate::notification::Cause;
 use crate::{S3Service, error, policy, target};
-
-const FULL_CONTROL: &str = "FULL_CONTROL";
-const ENFORCED: &str = "BucketOwnerEnforced";
 
 impl S3Service {
     /// The bucket of a request.
@@ -104,18 +101,19 @@ pub(super) async fn get_bucket_ownership_controls(
     cx: &Cx,
     input: GetBucketOwnershipControlsInput,
 ) -> Result<GetBucketOwnershipControlsOutput, Error> {
-    service.bucket(cx, target(cx, &input.bucket, input.expected_bucket_owner.as_ref())).await?;
-    let rules = vec![OwnershipControlsRule { object_ownership: ENFORCED.to_owned() }];
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let ownership = service.bucket(cx, target).await?.ownership.ok_or_else(|| {
+        let message = "The bucket ownership controls were not found";
+        Error::new(404, "OwnershipControlsNotFoundError", message).with_member("BucketName", &input.bucket)
+    })?;
+    let rules = vec![OwnershipControlsRule { object_ownership: ownership.name().to_owned() }];
     Ok(GetBucketOwnershipControlsOutput { ownership_controls: Some(OwnershipControls { rules }) })
 }
 
-/// Checks an ownership that is asked for.
-pub(super) fn check_ownership(parameter: &str, ownership: &str) -> Result<(), Error> {
-    match ownership {
-        ENFORCED => Ok(()),
-        "BucketOwnerPreferred" | "ObjectWriter" => Err(error::not_implemented(parameter, ownership)),
-        other => Err(error::invalid_argument(parameter, other, "Invalid object ownership")),
-    }
+/// Reads an ownership that is asked for.
+pub(super) fn ownership(parameter: &str, name: &str) -> Result<Ownership, Error> {
+    let found = Ownership::parse(name);
+    found.ok_or_else(|| error::invalid_argument(parameter, name, "Invalid object ownership"))
 }
 
 pub(super) async fn put_bucket_ownership_controls(
@@ -126,27 +124,57 @@ pub(super) async fn put_bucket_ownership_controls(
     check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
     let mut rules = input.ownership_controls.rules.into_iter();
     let (Some(rule), None) = (rules.next(), rules.next()) else { return Err(error::malformed_xml()) };
-    check_ownership("ObjectOwnership", &rule.object_ownership)?;
-    service.bucket(cx, target(cx, &input.bucket, input.expected_bucket_owner.as_ref())).await?;
+    let ownership = ownership("ObjectOwnership", &rule.object_ownership)?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.configure(cx, target, Setting::Ownership(Some(ownership))).await?;
     Ok(PutBucketOwnershipControlsOutput::default())
 }
 
-/// Without controls, a bucket would have access control lists.
+/// Without controls, a bucket is as before there were any: who writes an object owns it.
 pub(super) async fn delete_bucket_ownership_controls(
     service: &S3Service,
     cx: &Cx,
     input: DeleteBucketOwnershipControlsInput,
 ) -> Result<DeleteBucketOwnershipControlsOutput, Error> {
-    service.bucket(cx, target(cx, &input.bucket, input.expected_bucket_owner.as_ref())).await?;
-    Err(error::not_implemented("DeleteBucketOwnershipControls", "of a bucket, whose owner owns all objects"))
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    service.configure(cx, target, Setting::Ownership(None)).await?;
+    Ok(DeleteBucketOwnershipControlsOutput::default())
 }
 
-/// The list that buckets and objects of an owner who owns everything show.
-fn shown(bucket: &Bucket) -> (Owner, Vec<Grant>) {
-    let id = canonical_id(&bucket.account);
-    let grantee = Grantee { id: Some(id.clone()), type_: "CanonicalUser".to_owned(), ..Grantee::default() };
-    let grant = Grant { grantee: Some(grantee), permission: Some(FULL_CONTROL.to_owned()) };
-    (Owner { id: Some(id), ..Owner::default() }, vec![grant])
+/// The access control list that a new object is to have. Who asks for one must be allowed to set it (API
+/// reference, `PutObject`): by the bucket's policy, or, as the one who will own the object, by policies of
+/// their own account (user guide, "Example 3: Bucket owner granting permissions to objects it does not own").
+pub(super) fn asked_of_object(
+    cx: &Cx,
+    (bucket, key): (&str, &str),
+    canned: Option<&str>,
+    headers: &GrantHeaders<'_>,
+) -> Result<Asked, Error> {
+    let asked = Asked::read(canned, headers, Of::Object)?;
+    if asked != Asked::Nothing {
+        let (action, arn, keys) = ("s3:PutObjectAcl", object_arn(bucket, key), Keys::default());
+        let own = Listed { granted: true, owner: Some(&cx.principal.account) };
+        authorize(cx, action, &arn)
+            .or_else(|_| cx.authorize_listed(&s3::SERVICE, action, &arn, &keys, own))?;
+    }
+    Ok(asked)
+}
+
+fn shown(owner: &str, acl: Acl) -> (Owner, Vec<s3::Grant>) {
+    let grants = acl.0.into_iter().map(|grant| {
+        let grantee = match grant.grantee {
+            Grantee::Account(id) => {
+                s3::Grantee { id: Some(id), type_: "CanonicalUser".to_owned(), ..s3::Grantee::default() }
+            }
+            Grantee::Group(group) => s3::Grantee {
+                uri: Some(group.uri().to_owned()),
+                type_: "Group".to_owned(),
+                ..s3::Grantee::default()
+            },
+        };
+        s3::Grant { grantee: Some(grantee), permission: Some(grant.permission.name().to_owned()) }
+    });
+    (Owner { id: Some(canonical_id(owner)), ..Owner::default() }, grants.collect())
 }
 
 pub(super) async fn get_bucket_acl(
@@ -155,8 +183,28 @@ pub(super) async fn get_bucket_acl(
     input: GetBucketAclInput,
 ) -> Result<GetBucketAclOutput, Error> {
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let (owner, grants) = shown(&service.bucket(cx, target).await?);
+    let bucket = service.bucket(cx, target).await?;
+    let (owner, grants) = shown(&bucket.account, bucket.own_acl());
     Ok(GetBucketAclOutput { owner: Some(owner), grants: Some(grants) })
+}
+
+impl S3Service {
+    /// An object whose list is to be read or set, by one who may.
+    async fn listed(
+        &self,
+        cx: &Cx,
+        target: Target,
+        (key, which): (&str, Which),
+        asking: &Asking,
+    ) -> Result<(Object, Bucket), Error> {
+        let name = target.bucket.clone();
+        let command = Command::Get { target, key: key.to_owned(), with_body: false, which };
+        let submitted =
+            async { self.submit(cx, &name, command).await.map_err(|error| asking.otherwise(error)) };
+        let (object, bucket) = answer!(submitted, Output::Object(object, _, bucket) => (*object, bucket));
+        asking.decide(cx, &bucket, &object)?;
+        Ok((object, bucket))
+    }
 }
 
 pub(super) async fn get_object_acl(
@@ -164,61 +212,53 @@ pub(super) async fn get_object_acl(
     cx: &Cx,
     input: GetObjectAclInput,
 ) -> Result<GetObjectAclOutput, Error> {
-    let command = Command::Get {
-        target: target(cx, &input.bucket, input.expected_bucket_owner.as_ref()),
-        key: input.key,
-        with_body: false,
-        which: which(input.version_id.as_deref())?,
-    };
-    let submitted = service.submit(cx, &input.bucket, command);
-    let (owner, grants) = shown(&answer!(submitted, Output::Object(_, _, bucket) => bucket));
+    let asking = Asking::of(cx, &input, Permission::ReadAcp);
+    check_key(&input.key)?;
+    let which = which(input.version_id.as_deref())?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let (object, bucket) = service.listed(cx, target, (&input.key, which), &asking).await?;
+    let (owner, grants) = shown(bucket.owner_of(&object), bucket.acl_of(&object));
     Ok(GetObjectAclOutput { owner: Some(owner), grants: Some(grants), ..GetObjectAclOutput::default() })
 }
 
-/// What a request asks an access control list to be.
-struct Asked<'i> {
-    canned: Option<&'i str>,
-    policy: Option<&'i AccessControlPolicy>,
-    /// The `x-amz-grant-*` headers.
-    granted: bool,
-}
-
-impl Asked<'_> {
-    /// Where access control lists are disabled, only the one that there is may be set: user guide,
-    /// "Controlling ownership of objects and disabling ACLs for your bucket".
-    fn check(&self, bucket: &Bucket) -> Result<(), Error> {
-        let id = canonical_id(&bucket.account);
-        let same = |policy: &AccessControlPolicy| match policy.grants.as_deref() {
-            Some([Grant { grantee: Some(grantee), permission: Some(permission) }]) => {
-                let alone = grantee.uri.is_none() && grantee.email_address.is_none();
-                alone && grantee.id.as_ref() == Some(&id) && permission == FULL_CONTROL
-            }
-            _ => false,
-        };
-        match (self.canned, self.policy, self.granted) {
-            (None, None, false) => {
-                Err(Error::new(400, "MissingSecurityHeader", "Your request was missing a required header")
-                    .with_member("MissingHeaderName", "x-amz-acl"))
-            }
-            (Some("bucket-owner-full-control"), None, false) => Ok(()),
-            (None, Some(policy), false) if same(policy) => Ok(()),
-            _ => super::check_acl(Some("")),
-        }
+/// The list that a request's body has, of something that `owner` owns.
+fn list_of_body(policy: AccessControlPolicy, owner: &str) -> Result<Acl, Error> {
+    let named = policy.owner.and_then(|owner| owner.id).ok_or_else(acl::malformed)?;
+    if named != canonical_id(owner) {
+        return Err(error::access_denied());
     }
+    let grants = policy.grants.unwrap_or_default();
+    acl::check_count(grants.len())?;
+    let grants = grants.into_iter().map(|grant| {
+        let (grantee, permission) = grant.grantee.zip(grant.permission).ok_or_else(acl::malformed)?;
+        let permission = Permission::parse(&permission).ok_or_else(acl::malformed)?;
+        let grantee = match grantee.type_.as_str() {
+            "CanonicalUser" => acl::account(grantee.id.as_deref().unwrap_or_default())?,
+            "Group" => acl::group(grantee.uri.as_deref().unwrap_or_default())?,
+            "AmazonCustomerByEmail" if grantee.email_address.is_some() => return Err(acl::email_refused()),
+            _ => return Err(acl::malformed()),
+        };
+        Ok(acl::Grant { grantee, permission })
+    });
+    grants.collect::<Result<_, Error>>().map(Acl)
 }
 
-macro_rules! asked {
-    ($input:expr) => {
-        Asked {
-            canned: $input.acl.as_deref(),
-            policy: $input.access_control_policy.as_ref(),
-            granted: $input.grant_full_control.is_some()
-                || $input.grant_read.is_some()
-                || $input.grant_read_acp.is_some()
-                || $input.grant_write.is_some()
-                || $input.grant_write_acp.is_some(),
+/// What a request asks a list to be, by its headers or its body.
+fn asked_list(
+    canned: Option<&str>,
+    headers: &GrantHeaders<'_>,
+    body: Option<AccessControlPolicy>,
+    (owner, of): (&str, Of),
+) -> Result<Asked, Error> {
+    match (Asked::read(canned, headers, of)?, body) {
+        (Asked::Nothing, None) => {
+            Err(Error::new(400, "MissingSecurityHeader", "Your request was missing a required header")
+                .with_member("MissingHeaderName", "x-amz-acl"))
         }
-    };
+        (Asked::Nothing, Some(body)) => list_of_body(body, owner).map(Asked::Grants),
+        (_, Some(_)) => Err(Error::new(400, "UnexpectedContent", "This request does not support content")),
+        (asked, None) => Ok(asked),
+    }
 }
 
 pub(super) async fn put_bucket_acl(
@@ -228,8 +268,23 @@ pub(super) async fn put_bucket_acl(
 ) -> Result<PutBucketAclOutput, Error> {
     check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    asked!(input).check(&service.bucket(cx, target).await?)?;
+    let bucket = service.bucket(cx, target.clone()).await?;
+    let grants = grants!(input, input.grant_write.as_deref());
+    let of = (bucket.account.as_str(), Of::Bucket);
+    let asked = asked_list(input.acl.as_deref(), &grants, input.access_control_policy, of);
+    service.configure(cx, target, Setting::Acl(unless_disabled(&bucket, asked)?)).await?;
     Ok(PutBucketAclOutput::default())
+}
+
+/// Where there are no lists, whatever else is wrong with one does not matter.
+fn unless_disabled(bucket: &Bucket, asked: Result<Asked, Error>) -> Result<Asked, Error> {
+    match asked {
+        Err(error) if !bucket.has_lists() && error.code != "MissingSecurityHeader" => Err(error::no_lists()),
+        Ok(asked) if !bucket.has_lists() && !asked.fits_no_lists(&canonical_id(&bucket.account)) => {
+            Err(error::no_lists())
+        }
+        asked => asked,
+    }
 }
 
 pub(super) async fn put_object_acl(
@@ -237,14 +292,21 @@ pub(super) async fn put_object_acl(
     cx: &Cx,
     input: PutObjectAclInput,
 ) -> Result<PutObjectAclOutput, Error> {
+    let asking = Asking::of(cx, &input, Permission::WriteAcp);
     check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
-    let command = Command::Get {
-        target: target(cx, &input.bucket, input.expected_bucket_owner.as_ref()),
-        key: input.key.clone(),
-        with_body: false,
-        which: which(input.version_id.as_deref())?,
-    };
-    let submitted = service.submit(cx, &input.bucket, command);
-    asked!(input).check(&answer!(submitted, Output::Object(_, _, bucket) => bucket))?;
+    check_key(&input.key)?;
+    let which = which(input.version_id.as_deref())?;
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let (object, bucket) = service.listed(cx, target.clone(), (&input.key, which), &asking).await?;
+    let grants = grants!(input, input.grant_write.as_deref());
+    let owner = bucket.owner_of(&object);
+    let asked = asked_list(input.acl.as_deref(), &grants, input.access_control_policy, (owner, Of::Object));
+    let asked = unless_disabled(&bucket, asked)?;
+    if !bucket.has_lists() {
+        return Ok(PutObjectAclOutput::default());
+    }
+    let acl = asked.list(&canonical_id(owner), &canonical_id(&bucket.account));
+    let command = Command::ListObject { target, key: input.key, which, acl, cause: Cause::of(cx) };
+    service.submit(cx, &input.bucket, command).await?;
     Ok(PutObjectAclOutput::default())
 }

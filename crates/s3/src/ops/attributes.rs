@@ -5,12 +5,12 @@ use ropeway_api::s3::{
 };
 use ropeway_wire::{Cx, Error};
 
+use super::copy::reading;
 use super::get::Wanted;
 use super::list::STANDARD;
-use super::{authorize, object_arn};
 use crate::checksum::show_checksum;
 use crate::conditions::ReadIf;
-use crate::model::{Body, Object, Parts, Which};
+use crate::model::{Body, Object, Parts};
 use crate::names::{check_key, which};
 use crate::vault::ReadFailure;
 use crate::{S3Service, error, target};
@@ -56,8 +56,8 @@ pub(super) async fn get_object_attributes(
     let after = number("part-number-marker", input.part_number_marker, 0)?;
     let limit = number("max-parts", input.max_parts, MAX_PARTS)?.min(MAX_PARTS);
     let which = which(input.version_id.as_deref())?;
-    let action = if which == Which::Current { "s3:GetObject" } else { "s3:GetObjectVersion" };
-    authorize(cx, action, &object_arn(&input.bucket, &input.key))?;
+    let asking = reading(cx, &input.bucket, &input.key, which);
+    let customer = service.customer_key(cx, &customer_headers!(input))?;
     let wanted = Wanted {
         target: target(cx, &input.bucket, input.expected_bucket_owner.as_ref()),
         key: input.key,
@@ -66,6 +66,8 @@ pub(super) async fn get_object_attributes(
         range: None,
         if_range: None,
         part: None,
+        customer,
+        asking,
     };
     let found = service.read(cx, &wanted, false).await?;
     let object = found.object;
@@ -101,7 +103,7 @@ async fn page(
     limit: i64,
 ) -> Result<GetObjectAttributesParts, Error> {
     let (first, most) = (after as u32, limit as usize);
-    let found = service.reader(cx, bucket).parts(parts, first, most + 1).await;
+    let found = service.reader(cx, bucket, None).parts(parts, first, most + 1).await;
     let mut found = found.map_err(|failure| match failure {
         ReadFailure::Gone => error::internal("an object's parts are gone"),
         ReadFailure::Failed(why) => error::internal(&why),

@@ -6,13 +6,13 @@ use ropeway_api::s3::{
     ListBucketsOutput, Owner,
 };
 use ropeway_core::directory::{self, Command as Directory};
-use ropeway_wire::{Cx, Error};
+use ropeway_wire::{Cx, Error, canonical_id};
 
-use super::access::check_ownership;
-use super::canonical_id;
+use super::access::ownership;
 use super::tagging::tags_of;
-use crate::commands::{Command, Output, bucket_arn, list_of};
-use crate::model::Bucket;
+use crate::acl::{Acl, Asked, Of};
+use crate::commands::{Command, Output, ToMake, bucket_arn, list_of};
+use crate::model::{Block, Bucket, Ownership};
 use crate::names::{BUCKET_TAGS, check_new_bucket, check_tags};
 use crate::{S3Service, error, target};
 
@@ -49,19 +49,45 @@ fn location(cx: &Cx, constraint: Option<&str>) -> Result<String, Error> {
     }
 }
 
+/// Who may reach a new bucket. Since April 2023 its owner owns all objects and public access is blocked, since
+/// April 2026 customers' keys are: user guide, "Default settings for new S3 buckets FAQ". Permissions and
+/// errors: API reference, `CreateBucket`.
+fn new_access(service: &S3Service, cx: &Cx, input: &CreateBucketInput) -> Result<ToMake, Error> {
+    let arn = bucket_arn(&input.bucket);
+    let grants = grants!(input, input.grant_write.as_deref());
+    let asked = Asked::read(input.acl.as_deref(), &grants, Of::Bucket)?;
+    if asked != Asked::Nothing {
+        super::authorize(cx, "s3:PutBucketAcl", &arn)?;
+    }
+    let classic = service.options.classic_buckets;
+    let ownership = match input.object_ownership.as_deref() {
+        None if classic => None,
+        None => Some(Ownership::Enforced),
+        Some(name) => {
+            super::authorize(cx, "s3:PutBucketOwnershipControls", &arn)?;
+            Some(ownership("x-amz-object-ownership", name)?)
+        }
+    };
+    let block = (!classic).then_some(Block::ALL);
+    let owner = canonical_id(&cx.account);
+    let acl = Some(asked.list(&owner, &owner)).filter(|acl| *acl != Acl::private(&owner));
+    if acl.is_some() && ownership == Some(Ownership::Enforced) {
+        return Err(error::lists_stand());
+    }
+    if block.is_some() && acl.as_ref().is_some_and(Acl::is_public) {
+        let message = "Bucket cannot have public ACLs set with BlockPublicAccess enabled";
+        return Err(Error::new(400, "InvalidBucketAclWithBlockPublicAccessError", message));
+    }
+    Ok(ToMake { ownership, acl, block, customer_keys: classic, ..ToMake::default() })
+}
+
 pub(super) async fn create_bucket(
     service: &S3Service,
     cx: &Cx,
     input: CreateBucketInput,
 ) -> Result<CreateBucketOutput, Error> {
     check_new_bucket(&input.bucket)?;
-    if !matches!(input.acl.as_deref(), None | Some("private")) {
-        let message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
-        return Err(Error::new(400, "InvalidBucketAclWithObjectOwnership", message));
-    }
-    if let Some(ownership) = &input.object_ownership {
-        check_ownership("x-amz-object-ownership", ownership)?;
-    }
+    let access = new_access(service, cx, &input)?;
     let configuration = input.create_bucket_configuration.unwrap_or_default();
     let region = location(cx, configuration.location_constraint.as_deref())?;
     let tags = tags_of(configuration.tags.unwrap_or_default());
@@ -75,16 +101,17 @@ pub(super) async fn create_bucket(
         super::authorize(cx, "s3:PutBucketVersioning", &bucket_arn(name))?;
         super::authorize(cx, "s3:PutBucketObjectLockConfiguration", &bucket_arn(name))?;
     }
-    let account = cx.account.clone();
-    let command = Command::CreateBucket { name: name.clone(), account, region, tags, locks };
-    let bucket = answer!(service.submit(cx, name, command), Output::Bucket(bucket) => bucket);
+    let (name, account) = (name.clone(), cx.account.clone());
+    let what = Box::new(ToMake { name: name.clone(), account, region, tags, locks, ..access });
+    let submitted = service.submit(cx, &input.bucket, Command::CreateBucket(what));
+    let bucket = answer!(submitted, Output::Bucket(bucket) => bucket);
     let entry = Directory::Add {
         list: list_of(&bucket.account),
         name: name.clone(),
         value: postcard::to_stdvec(&bucket).map_err(|e| error::fault(e.into()))?,
     };
     directory::apply(&service.core, &cx.trace, entry).await.map_err(error::fault)?;
-    Ok(CreateBucketOutput { location: Some(format!("/{name}")), bucket_arn: Some(bucket_arn(name)) })
+    Ok(CreateBucketOutput { location: Some(format!("/{name}")), bucket_arn: Some(bucket_arn(&name)) })
 }
 
 pub(super) async fn delete_bucket(

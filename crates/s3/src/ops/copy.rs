@@ -1,14 +1,18 @@
 //! CopyObject, and what UploadPartCopy shares with it.
 
 use ropeway_api::s3::{CopyObjectInput, CopyObjectOutput, CopyObjectResult};
-use ropeway_wire::{Cx, Error};
+use ropeway_wire::{Cx, Error, Keys};
 
 use super::get::{Found, Wanted};
+use super::listed::Asking;
 use super::put::Writing;
-use super::{MAX_BODY, authorize, check_acl, check_class, object_arn, write_if};
+use super::sse::check_customer_keys;
+use super::{MAX_BODY, authorize, check_class, object_arn, write_if};
+use crate::acl::Permission;
 use crate::checksum::{Algorithm, Span, show_checksum};
 use crate::commands::Target;
 use crate::conditions::ReadIf;
+use crate::customer::CustomerKey;
 use crate::model::{Body, Bucket, Object, Tag, Which};
 use crate::names::{check_key, copy_source, quoted, tags_of_header};
 use crate::notification::Event;
@@ -23,11 +27,10 @@ impl S3Service {
         header: &str,
         owner: Option<&String>,
         conditions: &ReadIf,
-        with_body: bool,
+        customer: Option<CustomerKey>,
     ) -> Result<(Wanted, Found), Error> {
         let (bucket, key, which) = copy_source(header)?;
-        let action = if which == Which::Current { "s3:GetObject" } else { "s3:GetObjectVersion" };
-        authorize(cx, action, &object_arn(&bucket, &key))?;
+        let asking = reading(cx, &bucket, &key, which);
         // A copy is made in the region of its destination, from any.
         let wanted = Wanted {
             target: Target { region: None, ..target(cx, &bucket, owner) },
@@ -37,8 +40,10 @@ impl S3Service {
             range: None,
             if_range: None,
             part: None,
+            customer,
+            asking,
         };
-        let found = self.read(cx, &wanted, with_body).await?;
+        let found = self.read(cx, &wanted, false).await?;
         conditions.check_source(&found.object)?;
         // What is read of it from now on is of the version that was found.
         let matches = Some(quoted(&found.object.etag));
@@ -53,13 +58,15 @@ impl S3Service {
         source: &Wanted,
         found: Found,
         algorithm: Option<Algorithm>,
-        to: &str,
+        (to, customer): (&str, Option<CustomerKey>),
     ) -> Result<Received, Error> {
         let kept = found.object.checksum.clone().filter(|sum| sum.span == Span::FullObject);
         let kept = kept.filter(|sum| algorithm.is_none_or(|algorithm| algorithm == sum.algorithm));
         let md5 = hex::decode(&found.object.etag).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
         if let (Body::Whole(sealed), Some(checksum), Some(md5)) = (&found.object.body, kept, md5)
             && !sealed.inline
+            && !found.object.sse.is_opaque()
+            && customer.is_none()
         {
             let (sealed, pending) = self.vault.copy(sealed, self.shard(to)).await?;
             return Ok(Received { sealed, inline: None, md5, checksum, pending });
@@ -70,6 +77,7 @@ impl S3Service {
             md5: None,
             checksum: None,
             keep: Some(keep.unwrap_or(Algorithm::Crc64Nvme)),
+            customer,
         };
         let found = self.read(cx, source, true).await?;
         self.vault.receive(self.shard(to), &found.body, &expected).await
@@ -82,19 +90,24 @@ pub(super) async fn copy_object(
     mut input: CopyObjectInput,
 ) -> Result<CopyObjectOutput, Error> {
     check_key(&input.key)?;
-    check_acl(input.acl.as_deref())?;
-    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    check_class(input.storage_class.as_deref())?;
+    let acl = acl_of_object!(cx, input)?;
+    let sse = input.server_side_encryption.as_deref();
+    let (sse, customer) = service.asked_sse(cx, sse, input.bucket_key_enabled, &customer_headers!(input))?;
     let replace = directive("x-amz-metadata-directive", input.metadata_directive.as_deref())?;
     let retag = directive("x-amz-tagging-directive", input.tagging_directive.as_deref())?;
     let algorithm = input.checksum_algorithm.as_deref().map(Algorithm::parse).transpose()?;
-    let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
+    let object = (input.bucket.as_str(), input.key.as_str());
+    let only_if = write_if(cx, object, input.if_match.take(), input.if_none_match.as_deref())?;
     let lock = lock_of!(cx, input)?;
     let own = attributes!(input)?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
-    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
+    let of_source = service.customer_key(cx, &source_headers!(input))?;
+    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, of_source).await?;
     let same = source.target.bucket == input.bucket && source.key == input.key && !copies_version(&input);
-    let changes = replace || input.storage_class.is_some() || input.server_side_encryption.is_some();
+    let encrypts = input.server_side_encryption.is_some() || customer.is_some();
+    let changes = replace || input.storage_class.is_some() || encrypts;
     if same && !changes {
         return Err(error::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -108,17 +121,24 @@ pub(super) async fn copy_object(
     let attributes = if replace { own } else { found.object.attributes.clone() };
     let tags = copied_tags(cx, &input, &source, &found.object, retag)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = crate::commands::Command::HeadBucket(target.clone());
-    service.submit(cx, &input.bucket, command).await?;
+    let bucket = service.bucket(cx, target.clone()).await?;
+    check_customer_keys(cx, &bucket, customer.as_ref(), (&input.bucket, &input.key))?;
     let copy_source_version_id = found.version.clone();
-    let received = service.copy_body(cx, &source, found, algorithm, &input.bucket).await?;
-    let writing =
-        Writing { target, key: input.key, attributes, tags, only_if, event: Event::Copy, kms, lock };
+    let to = (input.bucket.as_str(), customer.clone());
+    let received = service.copy_body(cx, &source, found, algorithm, to).await?;
+    let event = Event::Copy;
+    let writing = Writing { target, key: input.key, attributes, tags, only_if, event, sse, lock, acl };
     let (object, bucket) = service.write(cx, writing, received).await?;
-    Ok(CopyObjectOutput { copy_source_version_id, ..answer(object, &bucket) })
+    Ok(CopyObjectOutput { copy_source_version_id, ..answer(object, &bucket, customer.as_ref()) })
 }
 
-fn answer(object: Object, bucket: &Bucket) -> CopyObjectOutput {
+/// Whether the caller may read an object.
+pub(super) fn reading(cx: &Cx, bucket: &str, key: &str, which: Which) -> Asking {
+    let action = if which == Which::Current { "s3:GetObject" } else { "s3:GetObjectVersion" };
+    Asking::ask(cx, action, object_arn(bucket, key), Keys::default(), Permission::Read)
+}
+
+fn answer(object: Object, bucket: &Bucket, customer: Option<&CustomerKey>) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
         e_tag: Some(quoted(&object.etag)),
         last_modified: Some(object.modified),
@@ -133,7 +153,7 @@ fn answer(object: Object, bucket: &Bucket) -> CopyObjectOutput {
         version_id: bucket.shown_version(object.version),
         ..CopyObjectOutput::default()
     };
-    show_encryption!(output, object.sse, bucket);
+    show_encryption!(output, object.sse, bucket, customer);
     output
 }
 

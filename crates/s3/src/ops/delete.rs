@@ -8,7 +8,7 @@ use ropeway_wire::{Cx, Error};
 use super::lock::bypass;
 use super::{authorize, object_arn};
 use crate::checksum::Algorithm;
-use crate::commands::{Command, Output, Removed, ToDelete};
+use crate::commands::{Command, Output, Removed, Target, ToDelete};
 use crate::model::{VersionId, Which};
 use crate::names::{check_key, which};
 use crate::notification::Cause;
@@ -29,7 +29,10 @@ pub(super) async fn delete_object(
     check_key(&input.key)?;
     let which = which(input.version_id.as_deref())?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let bypass = bypass(cx, input.bypass_governance_retention, &input.bucket, &input.key);
+    check_tag(cx, input.if_match.as_deref(), &input.bucket, &input.key)?;
+    let asked = input.bypass_governance_retention;
+    check_bypass(service, cx, asked, &target).await?;
+    let bypass = bypass(cx, asked, &input.bucket, &input.key);
     let keys = vec![ToDelete { key: input.key, matches: input.if_match, which, bypass }];
     let command = Command::Delete { target, keys, cause: Cause::of(cx) };
     let results = answer!(service.submit(cx, &input.bucket, command), Output::Deleted(results) => results);
@@ -47,6 +50,30 @@ pub(super) async fn delete_object(
         version_id: removed.version,
         ..DeleteObjectOutput::default()
     })
+}
+
+/// Who names an ETag must be allowed to read it: user guide, "How to perform conditional deletes".
+fn check_tag(cx: &Cx, tag: Option<&str>, bucket: &str, key: &str) -> Result<(), Error> {
+    match tag {
+        None | Some("*") => Ok(()),
+        Some(_) => authorize(cx, "s3:GetObject", &object_arn(bucket, key)),
+    }
+}
+
+/// Only where there are locks is there something to pass over (localstack/localstack,
+/// tests/aws/services/s3/test_s3.snapshot.json, `TestS3ObjectLockRetention`).
+async fn check_bypass(
+    service: &S3Service,
+    cx: &Cx,
+    asked: Option<bool>,
+    target: &Target,
+) -> Result<(), Error> {
+    let Some(asked) = asked else { return Ok(()) };
+    if service.bucket(cx, target.clone()).await?.lock.is_some() {
+        return Ok(());
+    }
+    let message = "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.";
+    Err(error::invalid_argument("x-amz-bypass-governance-retention", &asked.to_string(), message))
 }
 
 /// XML 1.0 has no way to write most control characters: S3 refuses a document that names them by
@@ -68,8 +95,8 @@ pub(super) async fn delete_objects(
         return Err(error::malformed_xml());
     }
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = Command::HeadBucket(target.clone());
-    let bucket = answer!(service.submit(cx, &input.bucket, command), Output::Bucket(bucket) => bucket);
+    let bucket = service.bucket(cx, target.clone()).await?;
+    check_bypass(service, cx, input.bypass_governance_retention, &target).await?;
     let mut outcome = Outcome::default();
     let mut allowed = Vec::new();
     for one in named {
@@ -129,6 +156,7 @@ fn allow(cx: &Cx, bucket: &str, one: &s3::ObjectIdentifier) -> Result<Which, Err
     let which = which(one.version_id.as_deref())?;
     let action = if which == Which::Current { "s3:DeleteObject" } else { "s3:DeleteObjectVersion" };
     authorize(cx, action, &object_arn(bucket, &one.key))?;
+    check_tag(cx, one.e_tag.as_deref(), bucket, &one.key)?;
     Ok(which)
 }
 

@@ -5,13 +5,16 @@ use std::ops::Range;
 use ropeway_api::s3::{GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput};
 use ropeway_wire::{ByteStream, Cx, Error, PrincipalKind};
 
+use super::listed::Asking;
 use super::lock::shown_hold;
 use super::put::DEFAULT_TYPE;
 use super::{authorize, object_arn};
+use crate::acl::Permission;
 use crate::bodies::Reader;
 use crate::checksum::{Checksum, Span, show_checksum};
 use crate::commands::{Command, Output, Target, bucket_arn};
 use crate::conditions::{ReadIf, http_date, is_unchanged, range};
+use crate::customer::{CustomerKey, check_read};
 use crate::model::{Body, Bucket, Object, Which};
 use crate::names::{check_key, quoted, which};
 use crate::vault::ReadFailure;
@@ -30,6 +33,10 @@ pub(super) struct Wanted {
     /// `If-Range`
     pub if_range: Option<String>,
     pub part: Option<i64>,
+    /// The customer's key that was brought.
+    pub customer: Option<CustomerKey>,
+    /// Whether the caller may.
+    pub asking: Asking,
 }
 
 /// An object and the part of it that is asked for.
@@ -50,12 +57,13 @@ pub(super) struct Found {
 }
 
 impl S3Service {
-    pub(super) fn reader(&self, cx: &Cx, bucket: &str) -> Reader {
+    pub(super) fn reader(&self, cx: &Cx, bucket: &str, customer: Option<CustomerKey>) -> Reader {
         Reader {
             core: self.core.clone(),
             vault: self.vault.clone(),
             shard: self.shard(bucket),
             trace: cx.trace.clone(),
+            customer,
         }
     }
 
@@ -80,12 +88,17 @@ impl S3Service {
         let name = &wanted.target.bucket;
         let (target, key, which) = (wanted.target.clone(), wanted.key.clone(), wanted.which);
         let command = Command::Get { target, key, with_body, which };
-        let submitted = async { self.submit(cx, name, command).await.map_err(|error| hide(cx, name, error)) };
+        let submitted = async {
+            let answer = self.submit(cx, name, command).await;
+            answer.map_err(|error| wanted.asking.otherwise(hide(cx, name, error)))
+        };
         let (object, inline, bucket) =
             answer!(submitted, Output::Object(object, inline, bucket) => (*object, inline, bucket));
+        wanted.asking.decide(cx, &bucket, &object)?;
         bucket.check_key(object.sse, &cx.principal.account, "kms:Decrypt")?;
+        check_read(object.sse.customer.as_ref(), wanted.customer.as_ref())?;
         wanted.conditions.check(&object)?;
-        let reader = self.reader(cx, name);
+        let reader = self.reader(cx, name, wanted.customer.clone());
         let mut found = match select(&reader, wanted, object, bucket).await? {
             Ok(found) => found,
             Err(failure) => return Ok(Err(failure)),
@@ -169,7 +182,8 @@ fn no_such_part(number: u32, parts: u32) -> Error {
 
 /// What both operations read of their input.
 macro_rules! wanted {
-    ($cx:expr, $input:expr, $if_range:expr) => {{
+    ($service:expr, $cx:expr, $input:expr, $if_range:expr) => {{
+        let asking = Asking::of($cx, &$input, Permission::Read);
         check_key(&$input.key)?;
         if $input.range.is_some() && $input.part_number.is_some() {
             return Err(error::invalid_request(
@@ -193,13 +207,15 @@ macro_rules! wanted {
             range: $input.range.take(),
             if_range: $if_range,
             part: $input.part_number,
+            customer: $service.customer_key($cx, &customer_headers!($input))?,
+            asking,
         }
     }};
 }
 
 /// What both operations answer.
 macro_rules! describe {
-    ($cx:expr, $output:ident, $input:expr, $found:expr) => {{
+    ($cx:expr, $output:ident, $input:expr, $found:expr, $customer:expr) => {{
         let attributes = $found.object.attributes;
         let mut output = $output {
             accept_ranges: Some("bytes".to_owned()),
@@ -224,7 +240,7 @@ macro_rules! describe {
             tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),
             ..$output::default()
         };
-        show_encryption!(output, $found.object.sse, &$found.bucket);
+        show_encryption!(output, $found.object.sse, &$found.bucket, $customer);
         let lock = $found.object.lock;
         let arn = || object_arn(&$input.bucket, &$input.key);
         if let Some(retention) = lock.retention
@@ -271,10 +287,10 @@ pub(super) async fn get_object(
     cx: &Cx,
     mut input: GetObjectInput,
 ) -> Result<GetObjectOutput, Error> {
-    let wanted = wanted!(cx, input, input.if_range.take());
+    let wanted = wanted!(service, cx, input, input.if_range.take());
     let found = service.read(cx, &wanted, true).await?;
     let body = found.body;
-    let mut output = describe!(cx, GetObjectOutput, input, found);
+    let mut output = describe!(cx, GetObjectOutput, input, found, wanted.customer.as_ref());
     output.body = Some(body);
     Ok(output)
 }
@@ -284,7 +300,7 @@ pub(super) async fn head_object(
     cx: &Cx,
     mut input: HeadObjectInput,
 ) -> Result<HeadObjectOutput, Error> {
-    let wanted = wanted!(cx, input, None);
+    let wanted = wanted!(service, cx, input, None);
     let found = service.read(cx, &wanted, false).await?;
-    Ok(describe!(cx, HeadObjectOutput, input, found))
+    Ok(describe!(cx, HeadObjectOutput, input, found, wanted.customer.as_ref()))
 }

@@ -7,9 +7,8 @@ use ropeway_api::s3::{
     self, CommonPrefix, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput,
     ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, MultipartUpload, Owner,
 };
-use ropeway_wire::{Cx, Error};
+use ropeway_wire::{Cx, Error, canonical_id};
 
-use super::canonical_id;
 use crate::commands::{Command, Entry, Listing, Output, Position, Query, Target, UploadId};
 use crate::model::{Bucket, Object};
 use crate::names::{check_key, quoted};
@@ -82,8 +81,9 @@ pub(super) fn after_marker(marker: Option<&str>, prefix: &str, delimiter: Option
     })
 }
 
-pub(super) fn owner(bucket: &Bucket) -> Owner {
-    Owner { id: Some(canonical_id(&bucket.account)), ..Owner::default() }
+/// An account as an owner.
+pub(super) fn owner(account: &str) -> Owner {
+    Owner { id: Some(canonical_id(account)), ..Owner::default() }
 }
 
 fn shown(key: &str, object: &Object, names: Names, owner: Option<Owner>) -> s3::Object {
@@ -102,11 +102,16 @@ fn shown(key: &str, object: &Object, names: Names, owner: Option<Owner>) -> s3::
 }
 
 /// Objects and common prefixes apart.
-fn apart(listing: &Listing, names: Names, owner: Option<&Owner>) -> (Vec<s3::Object>, Vec<CommonPrefix>) {
+fn apart(listing: &Listing, names: Names, owners: Option<&Bucket>) -> (Vec<s3::Object>, Vec<CommonPrefix>) {
     let (mut objects, mut prefixes) = (Vec::new(), Vec::new());
+    let bucket_owner = owners.map(|bucket| owner(&bucket.account));
+    let owner_of = |object: &Object| match owners.map(|bucket| (bucket, bucket.owner_of(object))) {
+        Some((bucket, account)) if account != bucket.account => Some(owner(account)),
+        _ => bucket_owner.clone(),
+    };
     for entry in &listing.entries {
         match entry {
-            Entry::Object(key, object) => objects.push(shown(key, object, names, owner.cloned())),
+            Entry::Object(key, object) => objects.push(shown(key, object, names, owner_of(object))),
             Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(names.write(prefix)) }),
             Entry::Upload(..) | Entry::Version(..) => {}
         }
@@ -139,7 +144,7 @@ pub(super) async fn list_objects(
     };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let (listing, bucket) = service.list(cx, target, query).await?;
-    let (contents, common_prefixes) = apart(&listing, names, Some(&owner(&bucket)));
+    let (contents, common_prefixes) = apart(&listing, names, Some(&bucket));
     // Told only with a delimiter: without one, the last key is the marker.
     let last = listing
         .next
@@ -183,8 +188,8 @@ pub(super) async fn list_objects_v2(
     let query = Query { prefix, delimiter: input.delimiter.clone(), after, limit: max_keys as u32 };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let (listing, bucket) = service.list(cx, target, query).await?;
-    let owner = input.fetch_owner.unwrap_or(false).then(|| owner(&bucket));
-    let (contents, common_prefixes) = apart(&listing, names, owner.as_ref());
+    let owners = input.fetch_owner.unwrap_or(false).then_some(&bucket);
+    let (contents, common_prefixes) = apart(&listing, names, owners);
     Ok(ListObjectsV2Output {
         is_truncated: Some(listing.next.is_some()),
         contents: Some(contents),
@@ -284,7 +289,7 @@ fn uploads_apart(
                 key: Some(names.write(&key)),
                 initiated: Some(id.initiated),
                 storage_class: Some(STANDARD.to_owned()),
-                owner: Some(owner(bucket)),
+                owner: Some(owner(upload.owner.as_deref().unwrap_or(&bucket.account))),
                 initiator: Some(Initiator {
                     id: Some(upload.initiator.0.clone()),
                     display_name: Some(upload.initiator.1.clone()),

@@ -19,6 +19,8 @@ use crate::{S3Service, error, target};
 
 const ON: &str = "ON";
 const OFF: &str = "OFF";
+/// The header of a retention's end.
+const UNTIL: &str = "x-amz-object-lock-retain-until-date";
 
 /// Whether a legal hold is to be on.
 fn hold(status: &str) -> Result<bool, Error> {
@@ -34,12 +36,12 @@ pub(super) fn shown_hold(on: bool) -> String {
     if on { ON } else { OFF }.to_owned()
 }
 
-fn in_future(until: Time, now: Time) -> Result<Time, Error> {
+fn in_future(name: &str, until: Time, now: Time) -> Result<Time, Error> {
     if until > now {
         return Ok(until);
     }
     let message = "The retain until date must be in the future!";
-    Err(error::invalid_argument("x-amz-object-lock-retain-until-date", &until.secs().to_string(), message))
+    Err(error::invalid_argument(name, &until.secs().to_string(), message))
 }
 
 /// What the headers of a write ask a new version to be locked by; whoever asks must be allowed to lock.
@@ -58,12 +60,13 @@ pub(super) fn asked(
                 error::invalid_argument("x-amz-object-lock-mode", mode, "Unknown wormMode directive.")
             })?;
             authorize(cx, "s3:PutObjectRetention", &object_arn(bucket, key))?;
-            lock.retention = Some(Retention { mode, until: in_future(until, cx.now)? });
+            lock.retention = Some(Retention { mode, until: in_future(UNTIL, until, cx.now)? });
         }
         _ => {
             let message =
                 "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied";
-            return Err(error::invalid_argument("x-amz-object-lock-mode", mode.unwrap_or_default(), message));
+            let missing = if mode.is_none() { "x-amz-object-lock-mode" } else { UNTIL };
+            return Err(error::invalid_argument(missing, "null", message));
         }
     }
     if let Some(status) = status {
@@ -188,7 +191,7 @@ pub(super) async fn put_object_retention(
         (None, None) => None,
         (Some(mode), Some(until)) => {
             let mode = Mode::parse(mode).ok_or_else(error::malformed_xml)?;
-            Some(Retention { mode, until: in_future(until, cx.now)? })
+            Some(Retention { mode, until: in_future("RetainUntilDate", until, cx.now)? })
         }
         _ => return Err(error::malformed_xml()),
     };

@@ -9,11 +9,13 @@ mod destinations;
 mod get;
 mod lifecycle;
 mod list;
+mod listed;
 mod lock;
 mod multipart;
 mod notification;
 mod put;
 mod settings;
+mod sse;
 mod tagging;
 mod unset;
 mod versions;
@@ -137,22 +139,8 @@ fn authorize(cx: &Cx, action: &str, resource: &str) -> Result<(), Error> {
     cx.authorize(&s3::SERVICE, action, resource, &Keys::default())
 }
 
-/// The canonical user id of an account: 64 hexadecimal digits.
-fn canonical_id(account: &str) -> String {
-    use sha2::Digest as _;
-    hex::encode(sha2::Sha256::digest(format!("canonical/{account}")))
-}
-
-/// Buckets are owner-enforced: the one access control list that may be asked for is the one there is.
-fn check_acl(acl: Option<&str>) -> Result<(), Error> {
-    match acl {
-        None | Some("bucket-owner-full-control") => Ok(()),
-        Some(_) => Err(Error::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")),
-    }
-}
-
-/// Storage class and encryption: the ones there are. Tells whether KMS is asked for, or something else.
-fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<Option<bool>, Error> {
+/// Storage class: the one there is.
+fn check_class(storage_class: Option<&str>) -> Result<(), Error> {
     const OTHERS: [&str; 7] = [
         "REDUCED_REDUNDANCY",
         "STANDARD_IA",
@@ -163,23 +151,11 @@ fn check_class(storage_class: Option<&str>, encryption: Option<&str>) -> Result<
         "DEEP_ARCHIVE",
     ];
     match storage_class {
-        None | Some("STANDARD") => {}
-        Some(other) if OTHERS.contains(&other) => {
-            return Err(error::not_implemented("x-amz-storage-class", other));
-        }
+        None | Some("STANDARD") => Ok(()),
+        Some(other) if OTHERS.contains(&other) => Err(error::not_implemented("x-amz-storage-class", other)),
         Some(_) => {
-            return Err(Error::new(
-                400,
-                "InvalidStorageClass",
-                "The storage class you specified is not valid",
-            ));
+            Err(Error::new(400, "InvalidStorageClass", "The storage class you specified is not valid"))
         }
-    }
-    match encryption {
-        None => Ok(None),
-        Some(AES256) => Ok(Some(false)),
-        Some(KMS) => Ok(Some(true)),
-        Some(other) => Err(encryption_refused("x-amz-server-side-encryption", other)),
     }
 }
 
@@ -229,22 +205,35 @@ pub(crate) fn attributes(mut found: Attributes) -> Result<Attributes, Error> {
     Ok(found)
 }
 
-/// The conditions of a write.
-fn write_if(if_match: Option<String>, if_none_match: Option<&str>) -> Result<WriteIf, Error> {
-    match if_none_match {
-        None => Ok(WriteIf { matches: if_match, absent: false }),
-        Some(_) if if_match.is_some() => Err(error::not_implemented("If-Match", "with If-None-Match")),
-        Some("*") => Ok(WriteIf { matches: None, absent: true }),
-        Some(other) => Err(Error::new(
-            501,
-            "NotImplemented",
-            "A header you provided implies functionality that is not implemented",
-        )
-        .with_member("Header", "If-None-Match")
-        .with_member(
-            "additionalMessage",
-            format!("We don't accept the provided value of If-None-Match header for this API: {other}"),
-        )),
+/// The conditions of a write: user guide, "Add preconditions to S3 operations with conditional requests". Who
+/// names an ETag must be allowed to read it. Values that S3 does not take it answers 501 for
+/// (localstack/localstack, tests/aws/services/s3/test_s3_api.py, `TestS3ObjectWritePrecondition`).
+fn write_if(
+    cx: &Cx,
+    (bucket, key): (&str, &str),
+    if_match: Option<String>,
+    if_none_match: Option<&str>,
+) -> Result<WriteIf, Error> {
+    let refused = |header: &str, why: &str| {
+        let message = "A header you provided implies functionality that is not implemented";
+        Err(Error::new(501, "NotImplemented", message)
+            .with_member("Header", header)
+            .with_member("additionalMessage", why))
+    };
+    let value = |header: &str| format!("We don't accept the provided value of {header} header for this API");
+    match (if_match, if_none_match) {
+        (Some(_), Some(_)) => {
+            let why = "Multiple conditional request headers present in the request";
+            refused("If-Match,If-None-Match", why)
+        }
+        (None, Some("*")) => Ok(WriteIf { matches: None, absent: true }),
+        (None, Some(_)) => refused("If-None-Match", &value("If-None-Match")),
+        (Some(any), None) if any == "*" => refused("If-Match", &value("If-Match")),
+        (Some(tag), None) => {
+            authorize(cx, "s3:GetObject", &object_arn(bucket, key))?;
+            Ok(WriteIf { matches: Some(tag), absent: false })
+        }
+        (None, None) => Ok(WriteIf::default()),
     }
 }
 
@@ -304,7 +293,7 @@ impl Said<'_> {
         let checked = checksum.as_ref().map(|(algorithm, _)| *algorithm);
         let keep = keep.unwrap_or(checked.unwrap_or(Algorithm::Crc64Nvme));
         let keep = (checked != Some(keep)).then_some(keep);
-        Ok(Expected { length, md5, checksum, keep })
+        Ok(Expected { length, md5, checksum, keep, customer: None })
     }
 }
 

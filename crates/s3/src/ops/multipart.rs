@@ -7,15 +7,17 @@ use ropeway_api::s3::{
     UploadPartInput, UploadPartOutput,
 };
 use ropeway_core::Time;
-use ropeway_wire::{Cx, Error};
+use ropeway_wire::{Cx, Error, canonical_id};
 
 use super::get::Wanted;
-use super::{MAX_BODY, Said, authorize, canonical_id, check_acl, check_class, object_arn, write_if};
+use super::sse::check_customer_keys;
+use super::{MAX_BODY, Said, authorize, check_class, object_arn, write_if};
 use crate::checksum::{self, Algorithm, declared, show_checksum};
 use crate::commands::{
     Command, Completion, FoundPart, Output, PartList, Target, ToComplete, UploadId, type_mismatch,
 };
 use crate::conditions::copy_range;
+use crate::customer::{CustomerKey, check_part};
 use crate::model::{Bucket, Object, Part, Sse, Upload};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::Cause;
@@ -44,8 +46,10 @@ pub(super) async fn create_multipart_upload(
     mut input: CreateMultipartUploadInput,
 ) -> Result<CreateMultipartUploadOutput, Error> {
     check_key(&input.key)?;
-    check_acl(input.acl.as_deref())?;
-    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    check_class(input.storage_class.as_deref())?;
+    let acl = acl_of_object!(cx, input)?;
+    let sse = input.server_side_encryption.as_deref();
+    let (sse, customer) = service.asked_sse(cx, sse, input.bucket_key_enabled, &customer_headers!(input))?;
     let tags = match &input.tagging {
         Some(header) => {
             authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
@@ -63,10 +67,25 @@ pub(super) async fn create_multipart_upload(
     let lock = lock_of!(cx, input)?;
     let attributes = attributes!(input)?;
     let initiator = (cx.principal.arn.clone(), cx.principal.id.clone());
-    let upload = Upload { attributes, tags, algorithm, span, initiator, sse: Sse::default(), lock };
-    let upload = Box::new(upload);
+    let upload = Box::new(Upload {
+        attributes,
+        tags,
+        algorithm,
+        span,
+        initiator,
+        sse: Sse::default(),
+        lock,
+        owner: None,
+        acl: None,
+        existed: false,
+    });
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let command = Command::CreateUpload { target, key: input.key.clone(), upload, kms };
+    if customer.is_some() {
+        let bucket = service.bucket(cx, target.clone()).await?;
+        check_customer_keys(cx, &bucket, customer.as_ref(), (&input.bucket, &input.key))?;
+    }
+    let (key, account) = (input.key.clone(), cx.principal.account.clone());
+    let command = Command::CreateUpload { target, key, upload, sse, acl, account };
     let submitted = service.submit(cx, &input.bucket, command);
     let (id, sse, bucket) = answer!(submitted, Output::UploadBegun(id, sse, bucket) => (id, sse, bucket));
     let mut output = CreateMultipartUploadOutput {
@@ -77,7 +96,7 @@ pub(super) async fn create_multipart_upload(
         checksum_type: algorithm.map(|_| span.name().to_owned()),
         ..CreateMultipartUploadOutput::default()
     };
-    show_encryption!(output, sse, &bucket);
+    show_encryption!(output, sse, &bucket, customer.as_ref());
     Ok(output)
 }
 
@@ -97,8 +116,15 @@ impl S3Service {
     }
 
     /// Writes a part whose body has been received.
-    async fn write_part(&self, cx: &Cx, to: Destination, received: Received) -> Result<Part, Error> {
+    async fn write_part(
+        &self,
+        cx: &Cx,
+        to: Destination,
+        received: Received,
+        sse: Sse,
+    ) -> Result<Part, Error> {
         let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
+        let md5 = sse.etag(md5, sealed.id);
         let part = Part { md5, modified: Time::default(), checksum, body: sealed.clone() };
         let command = Command::PutPart {
             target: to.target.clone(),
@@ -132,7 +158,10 @@ pub(super) async fn upload_part(
         number: part_number(input.part_number)?,
         key: input.key.clone(),
     };
+    let customer = service.customer_key(cx, &customer_headers!(input))?;
     let (upload, bucket) = service.upload(cx, &to).await?;
+    check_part(upload.sse.customer.as_ref(), customer.as_ref())?;
+    check_customer_keys(cx, &bucket, customer.as_ref(), (&input.bucket, &input.key))?;
     let body = input.body.take().unwrap_or_else(|| bytes::Bytes::new().into());
     let checksum = declared!(input)?;
     let said = Said {
@@ -141,17 +170,17 @@ pub(super) async fn upload_part(
         checksum,
         algorithm: input.checksum_algorithm.as_deref(),
     };
-    let expected = said.expected(&body, Some(upload.algorithm()))?;
+    let expected = Expected { customer: customer.clone(), ..said.expected(&body, Some(upload.algorithm()))? };
     if let (Some(wanted), Some((given, _))) = (upload.algorithm, &expected.checksum)
         && wanted != *given
     {
         return Err(type_mismatch(wanted, *given));
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let part = service.write_part(cx, to, received).await?;
+    let part = service.write_part(cx, to, received, upload.sse).await?;
     let mut output =
         UploadPartOutput { e_tag: Some(quoted(&hex::encode(part.md5))), ..UploadPartOutput::default() };
-    show_encryption!(output, upload.sse, &bucket);
+    show_encryption!(output, upload.sse, &bucket, customer.as_ref());
     show_checksum!(output, part.checksum.algorithm, part.checksum.value);
     Ok(output)
 }
@@ -167,10 +196,14 @@ pub(super) async fn upload_part_copy(
         number: part_number(input.part_number)?,
         key: input.key.clone(),
     };
+    let customer = service.customer_key(cx, &customer_headers!(input))?;
+    let of_source = service.customer_key(cx, &source_headers!(input))?;
     let (upload, bucket) = service.upload(cx, &to).await?;
+    check_part(upload.sse.customer.as_ref(), customer.as_ref())?;
+    check_customer_keys(cx, &bucket, customer.as_ref(), (&input.bucket, &input.key))?;
     let conditions = source_if!(input);
     let owner = input.expected_source_bucket_owner.as_ref();
-    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, false).await?;
+    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, of_source).await?;
     let range = match &input.copy_source_range {
         Some(header) => copy_range(header, found.object.size)?,
         None => 0..found.object.size,
@@ -182,9 +215,10 @@ pub(super) async fn upload_part_copy(
     let range = (length > 0).then(|| format!("bytes={}-{}", range.start, range.end - 1));
     let wanted = Wanted { range, ..source };
     let found = service.read(cx, &wanted, true).await?;
-    let expected = Expected { length, md5: None, checksum: None, keep: Some(upload.algorithm()) };
+    let keep = Some(upload.algorithm());
+    let expected = Expected { length, md5: None, checksum: None, keep, customer: customer.clone() };
     let received = service.vault.receive(service.shard(&input.bucket), &found.body, &expected).await?;
-    let part = service.write_part(cx, to, received).await?;
+    let part = service.write_part(cx, to, received, upload.sse).await?;
     let mut result = CopyPartResult {
         e_tag: Some(quoted(&hex::encode(part.md5))),
         last_modified: Some(cx.now),
@@ -196,8 +230,20 @@ pub(super) async fn upload_part_copy(
         copy_source_version_id: found.version,
         ..UploadPartCopyOutput::default()
     };
-    show_encryption!(output, upload.sse, &bucket);
+    show_encryption!(output, upload.sse, &bucket, customer.as_ref());
     Ok(output)
+}
+
+/// Whether who completes an upload, or lists its parts, brings the key that it is encrypted under. It is
+/// asked for only where a checksum algorithm was: API reference, `CompleteMultipartUpload`, `ListParts`.
+///
+/// # Errors
+/// 400 `InvalidRequest`.
+fn check_kept(upload: &Upload, customer: Option<&CustomerKey>) -> Result<(), Error> {
+    match customer {
+        None if upload.algorithm.is_none() => Ok(()),
+        customer => check_part(upload.sse.customer.as_ref(), customer),
+    }
 }
 
 fn completions(parts: Option<Vec<s3::CompletedPart>>) -> Result<Vec<Completion>, Error> {
@@ -217,15 +263,27 @@ pub(super) async fn complete_multipart_upload(
     cx: &Cx,
     mut input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, Error> {
+    let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
+    let (key, id) = (input.key.clone(), upload_id(&input.upload_id)?);
+    let customer = service.customer_key(cx, &customer_headers!(input))?;
+    let of = Command::GetUpload { target: target.clone(), key: key.clone(), id };
+    match service.submit(cx, &input.bucket, of).await {
+        Ok(Output::Upload(upload, _)) => check_kept(&upload, customer.as_ref())?,
+        // What was completed before answers so again.
+        Err(error) if error.code == "NoSuchUpload" => {}
+        Ok(_) => return Err(error::internal("a command with another one's answer")),
+        Err(error) => return Err(error),
+    }
+    let object = (input.bucket.as_str(), input.key.as_str());
     let what = ToComplete {
-        target: target(cx, &input.bucket, input.expected_bucket_owner.as_ref()),
-        key: input.key.clone(),
-        id: upload_id(&input.upload_id)?,
+        target,
+        key,
+        id,
         parts: completions(input.multipart_upload.take().and_then(|upload| upload.parts))?,
         checksum: declared!(input)?,
         span: input.checksum_type.take(),
         size: input.mpu_object_size,
-        only_if: write_if(input.if_match.take(), input.if_none_match.as_deref())?,
+        only_if: write_if(cx, object, input.if_match.take(), input.if_none_match.as_deref())?,
         cause: Cause::of(cx),
     };
     let submitted = service.submit(cx, &input.bucket, Command::Complete(Box::new(what)));
@@ -239,7 +297,7 @@ pub(super) async fn complete_multipart_upload(
         version_id: of.shown_version(object.version),
         ..CompleteMultipartUploadOutput::default()
     };
-    show_encryption!(output, object.sse, &of);
+    show_managed!(output, object.sse, &of);
     if let Some(checksum) = object.checksum {
         output.checksum_type = Some(checksum.span.name().to_owned());
         show_checksum!(output, checksum.algorithm, checksum.value);
@@ -279,13 +337,16 @@ pub(super) async fn list_parts(
         after: after as u32,
         limit: limit as u32,
     };
+    let customer = service.customer_key(cx, &customer_headers!(input))?;
     let list = answer!(service.submit(cx, &input.bucket, command), Output::Parts(list) => *list);
+    check_kept(&list.upload, customer.as_ref())?;
     Ok(shown_parts(input, list, after, limit))
 }
 
 fn shown_parts(input: ListPartsInput, list: PartList, after: i64, limit: i64) -> ListPartsOutput {
     let last = list.parts.last().map(|found| i64::from(found.number));
     let upload = list.upload;
+    let owner = canonical_id(upload.owner.as_deref().unwrap_or(&list.bucket.account));
     ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -299,7 +360,7 @@ fn shown_parts(input: ListPartsInput, list: PartList, after: i64, limit: i64) ->
             id: Some(upload.initiator.0.clone()),
             display_name: Some(upload.initiator.1.clone()),
         }),
-        owner: Some(Owner { id: Some(canonical_id(&list.bucket.account)), ..Owner::default() }),
+        owner: Some(Owner { id: Some(owner), ..Owner::default() }),
         storage_class: Some("STANDARD".to_owned()),
         checksum_algorithm: Some(upload.algorithm().name().to_owned()),
         checksum_type: Some(upload.span.name().to_owned()),

@@ -3,14 +3,16 @@
 use ropeway_api::s3::{PutObjectInput, PutObjectOutput};
 use ropeway_wire::{Cx, Error};
 
-use super::{Said, authorize, check_acl, check_class, object_arn, write_if};
+use super::sse::check_customer_keys;
+use super::{Said, authorize, check_class, object_arn, write_if};
+use crate::acl::Asked;
 use crate::checksum::{declared, show_checksum};
 use crate::commands::{Command, Output, Target, WriteIf};
 use crate::lock::Lock;
-use crate::model::{Attributes, Body, Bucket, Object, Sse, Tag};
+use crate::model::{AskedSse, Attributes, Body, Bucket, Object, Sse, Tag};
 use crate::names::{check_key, quoted, tags_of_header};
 use crate::notification::{Cause, Event};
-use crate::vault::{CHUNK, Received};
+use crate::vault::{CHUNK, Expected, Received};
 use crate::{S3Service, error, target};
 
 /// The type of an object whose writer says none.
@@ -22,8 +24,11 @@ pub(super) async fn put_object(
     mut input: PutObjectInput,
 ) -> Result<PutObjectOutput, Error> {
     check_key(&input.key)?;
-    check_acl(input.acl.as_deref())?;
-    let kms = check_class(input.storage_class.as_deref(), input.server_side_encryption.as_deref())?;
+    check_class(input.storage_class.as_deref())?;
+    let acl = acl_of_object!(cx, input)?;
+    let algorithm = input.server_side_encryption.as_deref();
+    let (sse, customer) =
+        service.asked_sse(cx, algorithm, input.bucket_key_enabled, &customer_headers!(input))?;
     let tags = match &input.tagging {
         Some(header) => {
             authorize(cx, "s3:PutObjectTagging", &object_arn(&input.bucket, &input.key))?;
@@ -33,7 +38,8 @@ pub(super) async fn put_object(
     };
     let lock = lock_of!(cx, input)?;
     let attributes = attributes!(input)?;
-    let only_if = write_if(input.if_match.take(), input.if_none_match.as_deref())?;
+    let object = (input.bucket.as_str(), input.key.as_str());
+    let only_if = write_if(cx, object, input.if_match.take(), input.if_none_match.as_deref())?;
     let body = input.body.take().unwrap_or_else(|| bytes::Bytes::new().into());
     let checksum = declared!(input)?;
     let said = Said {
@@ -42,26 +48,28 @@ pub(super) async fn put_object(
         checksum,
         algorithm: input.checksum_algorithm.as_deref(),
     };
-    let expected = said.expected(&body, None)?;
+    let expected = Expected { customer: customer.clone(), ..said.expected(&body, None)? };
     if lock != Lock::default() && expected.md5.is_none() && expected.checksum.is_none() {
         return Err(error::invalid_request(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
         ));
     }
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    if expected.length > CHUNK as u64 {
+    if expected.length > CHUNK as u64 || customer.is_some() {
         // Before a large body is taken in vain; a small one costs less than the question.
-        service.submit(cx, &input.bucket, Command::HeadBucket(target.clone())).await?;
+        let bucket = service.bucket(cx, target.clone()).await?;
+        check_customer_keys(cx, &bucket, customer.as_ref(), object)?;
     }
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
-    let writing = Writing { target, key: input.key, attributes, tags, only_if, event: Event::Put, kms, lock };
+    let event = Event::Put;
+    let writing = Writing { target, key: input.key, attributes, tags, only_if, event, sse, lock, acl };
     let (object, bucket) = service.write(cx, writing, received).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(quoted(&object.etag)),
         version_id: bucket.shown_version(object.version),
         ..PutObjectOutput::default()
     };
-    show_encryption!(output, object.sse, &bucket);
+    show_encryption!(output, object.sse, &bucket, customer.as_ref());
     if let Some(checksum) = object.checksum {
         output.checksum_type = Some(checksum.span.name().to_owned());
         show_checksum!(output, checksum.algorithm, checksum.value);
@@ -77,10 +85,12 @@ pub(super) struct Writing {
     pub tags: Vec<Tag>,
     pub only_if: WriteIf,
     pub event: Event,
-    /// Whether KMS is asked for, or something else.
-    pub kms: Option<bool>,
+    /// How it is to be encrypted.
+    pub sse: AskedSse,
     /// What it is to be locked by.
     pub lock: Lock,
+    /// The access control list that it is to have.
+    pub acl: Asked,
 }
 
 impl S3Service {
@@ -103,6 +113,8 @@ impl S3Service {
             version: None,
             sse: Sse::default(),
             lock: what.lock,
+            owner: None,
+            acl: None,
         };
         let bucket = what.target.bucket.clone();
         let command = Command::Put {
@@ -113,7 +125,8 @@ impl S3Service {
             only_if: what.only_if,
             event: what.event,
             cause: Cause::of(cx),
-            kms: what.kms,
+            sse: what.sse,
+            acl: what.acl,
         };
         match self.submit(cx, &bucket, command).await {
             Ok(Output::Object(object, _, bucket)) => Ok((*object, bucket)),

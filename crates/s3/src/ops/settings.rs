@@ -1,12 +1,12 @@
 //! Policies and encryption rules of buckets.
 
 use ropeway_api::s3::{
-    DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput, DeleteBucketPolicyInput,
-    DeleteBucketPolicyOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketPolicyInput,
-    GetBucketPolicyOutput, GetBucketVersioningInput, GetBucketVersioningOutput, PutBucketEncryptionInput,
-    PutBucketEncryptionOutput, PutBucketPolicyInput, PutBucketPolicyOutput, PutBucketVersioningInput,
-    PutBucketVersioningOutput, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule,
+    BlockedEncryptionTypes, DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput,
+    DeleteBucketPolicyInput, DeleteBucketPolicyOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput,
+    GetBucketPolicyInput, GetBucketPolicyOutput, GetBucketVersioningInput, GetBucketVersioningOutput,
+    PutBucketEncryptionInput, PutBucketEncryptionOutput, PutBucketPolicyInput, PutBucketPolicyOutput,
+    PutBucketVersioningInput, PutBucketVersioningOutput, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
 use ropeway_wire::{Cx, Error};
 
@@ -15,6 +15,11 @@ use crate::checksum::Algorithm;
 use crate::commands::{Command, Output, Setting};
 use crate::model::{Encryption, Versioning};
 use crate::{S3Service, error, policy, target};
+
+/// What `BlockedEncryptionTypes` calls keys that customers keep.
+const CUSTOMER_KEYS: &str = "SSE-C";
+/// That nothing is blocked.
+const NO_TYPE: &str = "NONE";
 
 /// Checks the form of what a request says of a body that is no stream; the generic path compares it.
 pub(super) fn check_said(md5: Option<&str>, algorithm: Option<&str>) -> Result<(), Error> {
@@ -109,13 +114,16 @@ pub(super) async fn get_bucket_encryption(
     // Without a rule of its own, a bucket has S3's: every object is encrypted with SSE-S3.
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let by_default = Encryption { kms: false, bucket_key: Some(false) };
-    let rule = service.bucket(cx, target).await?.encryption.unwrap_or(by_default);
+    let bucket = service.bucket(cx, target).await?;
+    let rule = bucket.encryption.unwrap_or(by_default);
     let bucket_key = rule.bucket_key;
+    let blocked = if bucket.customer_keys { NO_TYPE } else { CUSTOMER_KEYS }.to_owned();
     let sse_algorithm = if rule.kms { KMS } else { AES256 }.to_owned();
     let by_default = ServerSideEncryptionByDefault { sse_algorithm };
     let rule = ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(by_default),
         bucket_key_enabled: bucket_key,
+        blocked_encryption_types: Some(BlockedEncryptionTypes { encryption_type: Some(vec![blocked]) }),
     };
     Ok(GetBucketEncryptionOutput {
         server_side_encryption_configuration: Some(ServerSideEncryptionConfiguration { rules: vec![rule] }),
@@ -130,15 +138,25 @@ pub(super) async fn put_bucket_encryption(
     check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
     let mut rules = input.server_side_encryption_configuration.rules.into_iter();
     let (Some(rule), None) = (rules.next(), rules.next()) else { return Err(error::malformed_xml()) };
-    let by_default = rule.apply_server_side_encryption_by_default.ok_or_else(error::malformed_xml)?;
-    let kms = match by_default.sse_algorithm.as_str() {
+    let customer_keys = rule.blocked_encryption_types.and_then(|types| types.encryption_type);
+    let customer_keys = match customer_keys.unwrap_or_default().as_slice() {
+        [] => None,
+        [one] if one == CUSTOMER_KEYS => Some(false),
+        [one] if one == NO_TYPE => Some(true),
+        _ => return Err(error::malformed_xml()),
+    };
+    let by_default = rule.apply_server_side_encryption_by_default;
+    if by_default.is_none() && customer_keys.is_none() {
+        return Err(error::malformed_xml());
+    }
+    let kms = match by_default.as_ref().map_or(AES256, |rule| rule.sse_algorithm.as_str()) {
         AES256 => false,
         KMS => true,
         other => return Err(encryption_refused("SSEAlgorithm", other)),
     };
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    let rule = Encryption { kms, bucket_key: rule.bucket_key_enabled };
-    service.configure(cx, target, Setting::Encryption(Some(rule))).await?;
+    let rule = Encryption { kms, bucket_key: rule.bucket_key_enabled.or(Some(false)) };
+    service.configure(cx, target, Setting::Encryption(Some(rule), customer_keys)).await?;
     Ok(PutBucketEncryptionOutput::default())
 }
 
@@ -148,6 +166,6 @@ pub(super) async fn delete_bucket_encryption(
     input: DeleteBucketEncryptionInput,
 ) -> Result<DeleteBucketEncryptionOutput, Error> {
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.configure(cx, target, Setting::Encryption(None)).await?;
+    service.configure(cx, target, Setting::Encryption(None, None)).await?;
     Ok(DeleteBucketEncryptionOutput::default())
 }

@@ -83,11 +83,11 @@ fn show(output: &mut ListObjectVersionsOutput, listing: Listing, names: Names, b
                 version_id: Some(VersionId::text(object.version)),
                 is_latest: Some(latest),
                 last_modified: Some(object.modified),
-                owner: Some(owner(bucket)),
+                owner: Some(owner(bucket.owner_of(&object))),
                 ..ObjectVersion::default()
             }),
             Entry::Version(key, Version::Marker(marker), latest) => markers.push(DeleteMarkerEntry {
-                owner: Some(owner(bucket)),
+                owner: Some(owner(&bucket.account)),
                 key: Some(names.write(&key)),
                 version_id: Some(VersionId::text(marker.version)),
                 is_latest: Some(latest),

@@ -161,6 +161,7 @@ async fn encryption_is_always_on() {
                     sse_algorithm: algorithm.into(),
                 }),
                 bucket_key_enabled: Some(true),
+                blocked_encryption_types: None,
             }],
         },
         ..Default::default()

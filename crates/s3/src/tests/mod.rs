@@ -1,6 +1,9 @@
 //! Through the generated trait, over the store in memory and the embedded one.
 
+mod acls;
 mod buckets;
+mod conditional;
+mod customer;
 mod lifecycle;
 mod listing;
 mod locks;

@@ -15,11 +15,11 @@ use ropeway_store::blobs::BlobStore;
 use ropeway_store::{MemoryStore, Store};
 use ropeway_wire::{AccessRequest, ByteStream, Cx, Error, Gate, Principal};
 
-use crate::{S3Actor, S3Service, machine};
+use crate::{Options, S3Actor, S3Service, machine};
 
 pub const BUCKET: &str = "bucket";
 
-/// Lets everything pass but what a test denies; remembers policies.
+/// Lets everything pass but what a test denies and no list grants; remembers policies.
 #[derive(Default)]
 pub struct TestGate {
     pub denied: Mutex<BTreeSet<(String, String)>>,
@@ -38,7 +38,8 @@ fn set(all: &Mutex<BTreeMap<String, String>>, resource: &str, value: Option<&str
 impl Gate for TestGate {
     fn authorize(&self, request: &AccessRequest<'_>) -> Result<(), String> {
         let asked = (request.action.to_owned(), request.resource.to_owned());
-        if self.denied.lock().unwrap().contains(&asked) { Err("Access Denied".to_owned()) } else { Ok(()) }
+        let denied = self.denied.lock().unwrap().contains(&asked) && !request.listed.granted;
+        if denied { Err("Access Denied".to_owned()) } else { Ok(()) }
     }
 
     fn set_resource_policy(&self, resource: &str, policy: Option<&str>) {
@@ -110,8 +111,8 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
         .unwrap();
     let actor: Arc<dyn Actor> = Arc::new(S3Actor::new(blobs.clone()));
     core.start_actors(BTreeMap::from([(Space::S3, actor)]));
-    let service =
-        S3Service::new(core.clone(), blobs.clone(), &MasterKey::from_bytes([7; 32]), Arc::default());
+    let (master, options) = (MasterKey::from_bytes([7; 32]), Options::default());
+    let service = S3Service::new(core.clone(), blobs.clone(), &master, Arc::default(), options);
     let principal = Principal::root("000000000000");
     let trace = Arc::from("1-test");
     let cx = Cx::from_within(gate.clone(), principal, "us-east-1", &trace, clock.now());

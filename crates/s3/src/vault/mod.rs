@@ -17,6 +17,7 @@ use ropeway_core::{Fault, Ids, ShardId};
 use ropeway_store::blobs::{BlobId, BlobStore};
 use ropeway_wire::Error;
 
+use crate::customer::CustomerKey;
 use crate::error;
 use crate::model::Sealed;
 
@@ -62,6 +63,11 @@ impl Vault {
         Vault { blobs, master: master.derive("s3/bodies"), ids, pending: Arc::default() }
     }
 
+    /// Randomness.
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
     /// The blob store.
     pub fn blobs(&self) -> &BlobStore {
         &self.blobs
@@ -85,24 +91,33 @@ impl Vault {
         (u128::from_be_bytes(random) << 24) | owner
     }
 
-    /// A random key for a body, and its sealed form.
-    fn new_key(&self, id: u128) -> Result<(SealKey, Vec<u8>), Fault> {
-        let mut key = [0; 32];
+    /// A random key for a body, and its sealed form: under the customer's key first, if there is one.
+    fn new_key(&self, id: u128, customer: Option<&CustomerKey>) -> Result<(SealKey, Vec<u8>), Fault> {
+        let (mut key, context) = ([0; 32], id.to_be_bytes());
         self.ids.fill(&mut key);
-        let sealed = self.master.seal(&self.ids, &id.to_be_bytes(), &key)?;
+        let sealed = match customer {
+            Some(customer) => {
+                self.master.seal(&self.ids, &context, &customer.seal(&self.ids, &context, &key)?)?
+            }
+            None => self.master.seal(&self.ids, &context, &key)?,
+        };
         Ok((SealKey::from_bytes(key), sealed))
     }
 
-    fn raw_key(&self, sealed: &Sealed) -> Result<[u8; 32], Fault> {
-        let key = self.master.open(&sealed.id.to_be_bytes(), &sealed.key)?;
+    fn raw_key(&self, sealed: &Sealed, customer: Option<&CustomerKey>) -> Result<[u8; 32], Fault> {
+        let context = sealed.id.to_be_bytes();
+        let mut key = self.master.open(&context, &sealed.key)?;
+        if let Some(customer) = customer {
+            key = customer.open(&context, &key)?;
+        }
         <[u8; 32]>::try_from(key).map_err(|_| Fault::Damaged("a body's key of another length".to_owned()))
     }
 
     /// A second blob with the bytes of the first, for a row of `shard`. The key stays: the chunks,
-    /// their numbers and their bytes are the same.
+    /// their numbers and their bytes are the same. Not for bodies under customers' keys.
     pub async fn copy(&self, from: &Sealed, shard: ShardId) -> Result<(Sealed, Pending), Error> {
         let id = self.new_id(shard);
-        let key = self.raw_key(from).map_err(error::fault)?;
+        let key = self.raw_key(from, None).map_err(error::fault)?;
         let key = self.master.seal(&self.ids, &id.to_be_bytes(), &key).map_err(error::fault)?;
         let pending = self.pend(id);
         self.blobs.copy(BlobId(from.id), BlobId(id)).await.map_err(|e| error::blob(&e))?;

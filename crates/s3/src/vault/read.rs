@@ -9,6 +9,7 @@ use ropeway_core::seal::SealKey;
 use ropeway_store::blobs::{BlobError, BlobId};
 
 use super::{CHUNK, SEALED_CHUNK, TAG, Vault, nonce, sealed_size};
+use crate::customer::CustomerKey;
 use crate::model::Sealed;
 
 /// Why a body cannot be read.
@@ -82,11 +83,12 @@ impl Vault {
         sealed: &Sealed,
         bytes: &[u8],
         range: Range<u64>,
+        customer: Option<&CustomerKey>,
     ) -> Result<Bytes, ReadFailure> {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let key = SealKey::from_bytes(self.raw_key(sealed)?);
+        let key = SealKey::from_bytes(self.raw_key(sealed, customer)?);
         let plain = Bytes::from(key.open_with(nonce(0), b"", bytes)?);
         let (start, end) = (usize::try_from(range.start), usize::try_from(range.end));
         match (start, end) {
@@ -101,12 +103,13 @@ impl Vault {
         &self,
         sealed: &Sealed,
         range: Range<u64>,
+        customer: Option<&CustomerKey>,
     ) -> Result<impl Stream<Item = Result<Bytes, ReadFailure>> + Send + use<>, ReadFailure> {
         let chunk = CHUNK as u64;
         let first = range.start / chunk;
         let sealed_start = first * SEALED_CHUNK as u64;
         let sealed_end = (range.end.div_ceil(chunk) * SEALED_CHUNK as u64).min(sealed_size(sealed.size));
-        let key = SealKey::from_bytes(self.raw_key(sealed)?);
+        let key = SealKey::from_bytes(self.raw_key(sealed, customer)?);
         let pieces = self.blobs.read(BlobId(sealed.id), sealed_start..sealed_end).await?;
         let opener = Opener {
             pieces,

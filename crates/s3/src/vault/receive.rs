@@ -11,6 +11,7 @@ use ropeway_wire::{ByteStream, Error};
 
 use super::{CHUNK, Pending, Vault, nonce};
 use crate::checksum::{Algorithm, Checksum, Hasher, Span};
+use crate::customer::CustomerKey;
 use crate::error;
 use crate::model::Sealed;
 
@@ -26,6 +27,8 @@ pub struct Expected {
     pub checksum: Option<(Algorithm, Option<String>)>,
     /// The checksum to keep, if it is not the one above.
     pub keep: Option<Algorithm>,
+    /// The customer's key that it is to be encrypted under.
+    pub customer: Option<CustomerKey>,
 }
 
 /// A body that has been received and, if it is a blob, synced.
@@ -130,7 +133,7 @@ impl Vault {
         expected: &Expected,
     ) -> Result<Received, Error> {
         let id = self.new_id(shard);
-        let (key, sealed_key) = self.new_key(id).map_err(error::fault)?;
+        let (key, sealed_key) = self.new_key(id, expected.customer.as_ref()).map_err(error::fault)?;
         let pending = self.pend(id);
         let mut sealer =
             Sealer { vault: self, id, key, number: 0, size: 0, buffer: BytesMut::new(), writer: None };

@@ -486,7 +486,10 @@ impl<'a> Emitter<'a> {
         }
         let mut keys = String::new();
         for (key, member) in &access.keys {
-            let value = self.field(member, shape)?;
+            let value = match member.strip_prefix('=') {
+                Some(value) => format!("{value:?}"),
+                None => self.field(member, shape)?,
+            };
             let _ = writeln!(keys, "keys.add({key:?}, {value});");
         }
         let cx = if access
@@ -507,9 +510,10 @@ impl<'a> Emitter<'a> {
         if !action.is_empty() {
             action = format!("    fn action(&self) -> Option<&'static str> {{ {action} None }}\n\n");
         }
+        let asks = if access.asks_itself { "    const ASKS_ITSELF: bool = true;\n" } else { "" };
         let keys_name = if keys.is_empty() { "_keys" } else { "keys" };
         Ok(format!(
-            "impl Input for {name}Input {{\n    type Output = {name}Output;\n    const SERVICE: &'static Service = &SERVICE;\n    const OPERATION: &'static str = {name:?};\n\n    fn resources(&self, {cx}: &Cx) -> Vec<String> {{ vec![{}] }}\n\n{action}    fn keys(&self, {keys_name}: &mut Keys) {{ {keys} }}\n}}\n\n",
+            "impl Input for {name}Input {{\n    type Output = {name}Output;\n    const SERVICE: &'static Service = &SERVICE;\n    const OPERATION: &'static str = {name:?};\n{asks}\n    fn resources(&self, {cx}: &Cx) -> Vec<String> {{ vec![{}] }}\n\n{action}    fn keys(&self, {keys_name}: &mut Keys) {{ {keys} }}\n}}\n\n",
             resources.join(", ")
         ))
     }

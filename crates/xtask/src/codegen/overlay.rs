@@ -65,9 +65,12 @@ pub struct Operation {
     /// a function is one of `ropeway_wire::resource`.
     #[serde(default)]
     pub resources: Vec<String>,
-    /// Condition keys and the input members that give their values.
+    /// Condition keys and the input members that give their values; `=value` is the value itself.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
+    /// The operation asks the gate itself.
+    #[serde(default)]
+    pub asks_itself: bool,
     /// Element around a REST-XML answer, where the model does not tell it (botocore's S3 does not);
     /// empty: the members have none around them.
     #[serde(default)]

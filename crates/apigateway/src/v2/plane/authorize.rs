@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use ropeway_core::Time;
-use ropeway_wire::{AccessRequest, Keys};
+use ropeway_wire::{AccessRequest, Keys, Listed};
 use serde_json::{Map, Value as Json};
 
 use super::hit::{Hit, Pass};
@@ -42,7 +42,8 @@ fn signed(hit: &Hit<'_>) -> Result<Pass, Refusal> {
         _ => return Err(Refusal::forbidden()),
     }
     let (resource, keys) = (hit.method_arn(), Keys::default());
-    let asked = AccessRequest { cx, action: "execute-api:Invoke", resource: &resource, keys: &keys };
+    let (resource, keys, listed) = (&resource, &keys, Listed::default());
+    let asked = AccessRequest { cx, action: "execute-api:Invoke", resource, keys, listed };
     match cx.gate.authorize(&asked) {
         Ok(()) => Ok(Pass::Iam(cx.principal.as_ref().clone())),
         Err(why) => {

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 
 use super::Sources;
 use super::asked::{Scene, marker};
-use crate::policy::{DecisionKind, Match, PolicySet, Position, Request, Simulation, simulate};
+use crate::policy::{DecisionKind, List, Match, PolicySet, Position, Request, Simulation, simulate};
 
 /// Requests that are decided for one page: Ropeway's own bound. A page ends with the action that reaches it.
 const DECISIONS: usize = 10_000;
@@ -38,6 +38,7 @@ impl Scene {
             boundary: self.boundary.as_ref(),
             session: None,
             resource: self.resource_policy.as_ref(),
+            list: List::default(),
         };
         let simulate_on = |resource| {
             let request = Request {

@@ -53,6 +53,7 @@ impl Case {
             boundary: boundary.as_ref(),
             session: session.as_deref(),
             resource: resource.as_ref(),
+            list: List::default(),
         };
         let context = Context::new();
         let request = sending(&self.principal, &context);
@@ -292,6 +293,36 @@ fn root_is_never_locked_out_of_a_bucket_policy() {
     assert_eq!(decide(&Principal::root(ACCOUNT), "s3:PutObject"), ExplicitDeny);
     assert_eq!(decide(&Principal::root(OTHER), "s3:PutBucketPolicy"), ExplicitDeny);
     assert_eq!(decide(&user(), "s3:PutBucketPolicy"), ExplicitDeny);
+}
+
+/// S3 user guide, "How Amazon S3 authorizes a request for an object operation": the user's account, the
+/// bucket's policy, the object's owner.
+#[test]
+fn access_control_lists_grant_to_accounts() {
+    let (owned, foreign) = (List { allows: true, foreign: false }, List { allows: false, foreign: true });
+    let (allow, deny) = (resource(send_by("Allow", json!("*"))), resource(send_by("Deny", json!("*"))));
+    let (may, may_not) = (identity(send("Allow")), Vec::new());
+    let (other_user, anonymous) = (
+        Principal::user(OTHER, "arn:aws:iam::444455556666:user/eve", "AIDAEVEEVEEVEEVEEVE1"),
+        Principal::anonymous(),
+    );
+    for (principal, identity, list, resource, expected) in [
+        (&anonymous, &may_not, owned, None, Allow),
+        (&anonymous, &may_not, owned, Some(&deny), ExplicitDeny),
+        (&other_user, &may, owned, None, Allow),
+        (&other_user, &may_not, owned, None, ImplicitDeny),
+        (&Principal::root(OTHER), &may_not, owned, None, Allow),
+        (&Principal::root(OTHER), &may_not, List::default(), None, ImplicitDeny),
+        // The bucket's policy grants nothing on what is another account's.
+        (&anonymous, &may_not, foreign, Some(&allow), ImplicitDeny),
+        (&other_user, &may, foreign, Some(&allow), ImplicitDeny),
+        (&user(), &may, foreign, None, Allow),
+    ] {
+        let context = Context::new();
+        let set = PolicySet { identity, resource, list, ..PolicySet::default() };
+        let found = evaluate(&sending(principal, &context), &set).kind;
+        assert_eq!(found, expected, "{} {list:?}", principal.arn);
+    }
 }
 
 /// "IAM role trust policies ... must explicitly allow access for principals."

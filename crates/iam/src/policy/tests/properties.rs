@@ -185,6 +185,7 @@ proptest! {
             boundary: Some(&boundary),
             session: Some(&session),
             resource: Some(&resource),
+            list: List { allows: true, foreign: false },
         };
         let (principal, context) = (user(), Context::new());
         let request = sending(&principal, &context);
