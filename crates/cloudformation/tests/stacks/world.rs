@@ -175,8 +175,9 @@ impl World {
             ropeway_s3::Options::default(),
         );
         let iam_service = ropeway_iam::IamService::new(core.clone(), access);
+        let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), setup.master.clone()));
         let sqs_service = ropeway_sqs::SqsService::new(core.clone(), setup);
-        let sns_service = ropeway_sns::service(core.clone(), guard.clone());
+        let sns_service = ropeway_sns::service(core.clone(), guard.clone(), signing);
         services.set(vec![
             wire(Arc::new(sqs::SqsDispatch(Arc::new(sqs_service)))),
             wire(Arc::new(sns::SnsDispatch(Arc::new(sns_service)))),
