@@ -18,6 +18,7 @@ mod report;
 mod scenario;
 mod server;
 mod stacks;
+mod topics;
 
 use std::path::PathBuf;
 use std::time::Duration;

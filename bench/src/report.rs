@@ -6,10 +6,13 @@ use std::time::Duration;
 use crate::load::{Measured, Plan};
 use crate::scenario::{self, Scenario};
 use crate::server::Process;
+use crate::topics::Fan;
 use crate::{All, ceiling, stacks};
 
 /// Connections of most figures.
 const CONNECTIONS: usize = 32;
+/// The row that publishing to one of many is measured by.
+const PUBLISH_TO_ONE: &str = "publish to one queue";
 const MIB: usize = 1024 * 1024;
 
 struct Row {
@@ -50,7 +53,11 @@ pub async fn all(all: All) -> Result<(), String> {
         ("send, 128", Scenario::Send, 128, Some((0.40, c128.rate()))),
         ("delete", Scenario::Delete, CONNECTIONS, Some((0.30, c32.rate()))),
         ("cycle: send, receive, delete", Scenario::Cycle, CONNECTIONS, Some((0.10, c32.rate()))),
-        ("publish to two queues", Scenario::Publish, CONNECTIONS, Some((0.20, c32.rate()))),
+        ("send to a FIFO queue", Scenario::SendInOrder, CONNECTIONS, None),
+        ("publish to two queues", Scenario::Publish(Fan::Raw), CONNECTIONS, Some((0.20, c32.rate()))),
+        ("publish with envelopes", Scenario::Publish(Fan::Enveloped), CONNECTIONS, None),
+        (PUBLISH_TO_ONE, Scenario::Publish(Fan::One), CONNECTIONS, None),
+        ("publish to one of 100", Scenario::Publish(Fan::Filtered), CONNECTIONS, None),
         ("put 1 KiB", Scenario::Put(1024), CONNECTIONS, Some((0.25, c32.rate()))),
         ("put 1 MiB", Scenario::Put(MIB), 8, Some((0.5, put_ceiling))),
         ("get 1 MiB", Scenario::Get(MIB), 8, Some((0.5, large.rate()))),
@@ -65,7 +72,9 @@ pub async fn all(all: All) -> Result<(), String> {
                 measured.cpu_micros() / c32.cpu_micros().max(0.1)
             );
         }
-        rows.push(Row { name: name.to_owned(), rate: measured.rate(), floor });
+        let one = rows.iter().find(|row| row.name == PUBLISH_TO_ONE);
+        let of_one = one.filter(|_| scenario == Scenario::Publish(Fan::Filtered)).map(|one| (0.5, one.rate));
+        rows.push(Row { name: name.to_owned(), rate: measured.rate(), floor: floor.or(of_one) });
     }
     if "stacks".contains(&all.only) {
         stacks::run(&server.endpoint).await?;

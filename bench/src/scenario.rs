@@ -6,11 +6,11 @@ use std::rc::Rc;
 use base64::Engine;
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::client::Connection;
 use crate::load::{Measured, Plan, Work, drive};
+use crate::topics::{self, Fan};
 
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,10 @@ pub enum Scenario {
     Delete,
     /// Send, receive, delete: one message after the other.
     Cycle,
-    /// Publish to a topic with two queues.
-    Publish,
+    /// Publish to a topic with such subscriptions.
+    Publish(Fan),
+    /// SendMessage of 256 bytes to a FIFO queue, each connection to a group of its own.
+    SendInOrder,
     /// PutObject of so many bytes.
     Put(usize),
     /// GetObject of so many bytes.
@@ -42,7 +44,11 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("send", Scenario::Send),
     ("delete", Scenario::Delete),
     ("cycle", Scenario::Cycle),
-    ("publish", Scenario::Publish),
+    ("publish", Scenario::Publish(Fan::Raw)),
+    ("publish-enveloped", Scenario::Publish(Fan::Enveloped)),
+    ("publish-one", Scenario::Publish(Fan::One)),
+    ("publish-filtered", Scenario::Publish(Fan::Filtered)),
+    ("send-fifo", Scenario::SendInOrder),
     ("put-1k", Scenario::Put(1024)),
     ("put-1m", Scenario::Put(1024 * 1024)),
     ("get-1m", Scenario::Get(1024 * 1024)),
@@ -77,7 +83,7 @@ pub async fn run(
     let ground = Rc::new(prepare(scenario, endpoint, plan).await?);
     let works = (0..plan.connections).map(|n| Worker::new(scenario, Rc::clone(&ground), n)).collect();
     let (measured, works) = drive(endpoint, plan, works, pid).await?;
-    if measured.failures.is_empty() && scenario == Scenario::Send {
+    if measured.failures.is_empty() && matches!(scenario, Scenario::Send | Scenario::SendInOrder) {
         let sent: u64 = works.iter().map(|w| w.sent).sum();
         verify_count(endpoint, &ground.queue, sent).await?;
     }
@@ -100,14 +106,21 @@ async fn prepare(scenario: Scenario, endpoint: &str, plan: &Plan) -> Result<Grou
     };
     match scenario {
         Scenario::Fixed(_) | Scenario::Invoke => {}
-        Scenario::Send | Scenario::Cycle => ground.queue = make_queue(&mut connection, &name).await?,
+        Scenario::Send | Scenario::Cycle => {
+            ground.queue = make_queue(&mut connection, &name, json!({})).await?;
+        }
+        Scenario::SendInOrder => {
+            let attributes = json!({ "FifoQueue": "true", "FifoThroughputLimit": "perMessageGroupId",
+                "DeduplicationScope": "messageGroup" });
+            ground.queue = make_queue(&mut connection, &format!("{name}.fifo"), attributes).await?;
+        }
         Scenario::Delete => {
-            ground.queue = make_queue(&mut connection, &name).await?;
+            ground.queue = make_queue(&mut connection, &name, json!({})).await?;
             // More than can be deleted in the time, at any rate seen so far.
             let wanted = 50_000 * plan.duration.as_secs().clamp(1, 10) as usize;
             fill(endpoint, &ground.queue, wanted, 256).await?;
         }
-        Scenario::Publish => make_topic(&mut connection, &name, &mut ground).await?,
+        Scenario::Publish(fan) => ground.topic = topics::make(&mut connection, &name, fan).await?,
         Scenario::Put(_) => make_bucket(&mut connection, &name).await?,
         Scenario::Get(size) => {
             make_bucket(&mut connection, &name).await?;
@@ -140,43 +153,17 @@ async fn make_bucket(connection: &mut Connection, name: &str) -> Result<(), Stri
     expect(status, &answer)
 }
 
-async fn make_queue(connection: &mut Connection, name: &str) -> Result<String, String> {
-    let body = json!({ "QueueName": name, "Attributes": { "VisibilityTimeout": "43200" } }).to_string();
+/// Makes a queue with these attributes beside its visibility timeout; gives its URL.
+pub async fn make_queue(
+    connection: &mut Connection,
+    name: &str,
+    mut attributes: Value,
+) -> Result<String, String> {
+    attributes["VisibilityTimeout"] = json!("43200");
+    let body = json!({ "QueueName": name, "Attributes": attributes }).to_string();
     let answer = connection.json("AmazonSQS.CreateQueue", "sqs", body.into()).await?;
     let parsed: Value = serde_json::from_slice(&answer).map_err(|e| e.to_string())?;
     Ok(parsed["QueueUrl"].as_str().unwrap_or_default().to_owned())
-}
-
-async fn make_topic(connection: &mut Connection, name: &str, ground: &mut Ground) -> Result<(), String> {
-    let text = |body: &Bytes, tag: &str| {
-        let body = String::from_utf8_lossy(body).into_owned();
-        let inner = body.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once('<'));
-        inner.map(|(inner, _)| inner.to_owned()).unwrap_or_default()
-    };
-    let answer =
-        connection.query("sns", format!("Action=CreateTopic&Version=2010-03-31&Name={name}")).await?;
-    ground.topic = text(&answer, "TopicArn");
-    for n in 0..2 {
-        let queue_name = format!("{name}-{n}");
-        let url = make_queue(connection, &queue_name).await?;
-        let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue_name}");
-        let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
-            "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
-            "Condition": { "ArnEquals": { "aws:SourceArn": ground.topic } } }] });
-        let body = json!({ "QueueUrl": url, "Attributes": { "Policy": policy.to_string() } }).to_string();
-        connection.json("AmazonSQS.SetQueueAttributes", "sqs", body.into()).await?;
-        let form = format!(
-            "Action=Subscribe&Version=2010-03-31&Protocol=sqs&TopicArn={}&Endpoint={}",
-            encode(&ground.topic),
-            encode(&arn)
-        );
-        connection.query("sns", form).await?;
-    }
-    Ok(())
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Fills a queue with messages of so many bytes, ten at a time on 16 connections.
@@ -315,13 +302,13 @@ impl Work for Worker {
                     self.delete(connection, &handle).await?;
                 }
             }
-            Scenario::Publish => {
-                let message = format!("{:0256}", self.number);
-                let form = format!(
-                    "Action=Publish&Version=2010-03-31&TopicArn={}&Message={message}",
-                    encode(&self.ground.topic)
-                );
-                connection.query("sns", form).await?;
+            Scenario::SendInOrder => {
+                let body = json!({ "QueueUrl": self.ground.queue, "MessageBody": "m".repeat(256),
+                    "MessageGroupId": self.number.to_string(), "MessageDeduplicationId": self.sent.to_string() });
+                connection.json("AmazonSQS.SendMessage", "sqs", body.to_string().into()).await?;
+            }
+            Scenario::Publish(fan) => {
+                connection.query("sns", fan.form(&self.ground.topic, self.number)).await?;
             }
             Scenario::Put(_) => self.put(connection).await?,
             Scenario::Invoke => connection.invoke(INVOKED).await?,

@@ -87,6 +87,7 @@ def test_a_subscription_is_confirmed_before_it_gets_anything(server, endpoint, t
     assert sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]["PendingConfirmation"] == "true"
     [listed] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert (listed["SubscriptionArn"], listed["Endpoint"]) == ("PendingConfirmation", endpoint.url)
+    assert states(sns, topic) == ["PendingConfirmation"]
     sns.publish(TopicArn=topic, Message="too early")
     for wrong in ("x", message["Token"][:-1] + "0", "0" * len(message["Token"])):
         if wrong != message["Token"]:
@@ -102,6 +103,57 @@ def test_a_subscription_is_confirmed_before_it_gets_anything(server, endpoint, t
     assert again == arn
     sns.publish(TopicArn=topic, Message="in time")
     assert json.loads(endpoint.next("Notification")[1])["Message"] == "in time"
+
+
+def states(sns, topic):
+    """What the account's list says instead of ARNs, or the ARNs, of the topic's subscriptions."""
+    pages = sns.get_paginator("list_subscriptions").paginate()
+    return [one["SubscriptionArn"] for page in pages for one in page["Subscriptions"] if one["TopicArn"] == topic]
+
+
+def test_who_left_is_told_how_to_come_back(own, endpoint):
+    """An endpoint that is unsubscribed by the link, without a signature, gets a message with which it may undo that."""
+    sns = own.client("sns")
+    topic = sns.create_topic(Name="left")["TopicArn"]
+    arn = confirmed(own, endpoint, topic, FilterPolicy=json.dumps({"kind": ["kept"]}))
+    kept = {"kind": {"DataType": "String", "StringValue": "kept"}}
+    sns.publish(TopicArn=topic, Message="1", MessageAttributes=kept)
+    link = json.loads(endpoint.next("Notification")[1])["UnsubscribeURL"]
+    get(link)
+    headers, body = endpoint.next("UnsubscribeConfirmation")
+    message = json.loads(body)
+    assert set(message) == {"Type", "MessageId", "Token", "TopicArn", "Message", "SubscribeURL", "Timestamp",
+                            "SignatureVersion", "Signature", "SigningCertURL"}
+    assert message["Message"] == (f"You have chosen to deactivate subscription {arn}.\nTo cancel this operation and "
+                                  "restore the subscription, visit the SubscribeURL included in this message.")
+    check_signature(message)
+    get(link)  # again changes nothing
+    assert states(sns, topic) == ["Deleted"]
+    told = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert [told[f"Subscriptions{which}"] for which in ("Confirmed", "Pending", "Deleted")] == ["0", "0", "1"]
+    sns.publish(TopicArn=topic, Message="2", MessageAttributes=kept)
+    own.restart_after_kill()
+    assert arn in get(message["SubscribeURL"])
+    assert states(sns, topic) == [arn]
+    told = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert [told[f"Subscriptions{which}"] for which in ("Confirmed", "Pending", "Deleted")] == ["1", "0", "0"]
+    sns.publish(TopicArn=topic, Message="3", MessageAttributes=kept)
+    message = json.loads(endpoint.next("Notification")[1])
+    assert message["Message"] == "3"
+    get(message["UnsubscribeURL"])
+    endpoint.next("UnsubscribeConfirmation")
+    # A new subscription takes the place of the one that was left; one that is left for good is forgotten.
+    other = confirmed(own, endpoint, topic)
+    assert other != arn and states(sns, topic) == [other]
+    sns.publish(TopicArn=topic, Message="4")
+    get(json.loads(endpoint.next("Notification")[1])["UnsubscribeURL"])
+    eventually(lambda: states(sns, topic) == ["Deleted"])
+    own.advance(48 * 3600 + 1)
+    eventually(lambda: states(sns, topic) == [] and not sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"])
+    # Its owner ends it without a word to the endpoint.
+    endpoint.got.clear()
+    sns.unsubscribe(SubscriptionArn=confirmed(own, endpoint, topic))
+    assert states(sns, topic) == [] and endpoint.got == []
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -120,7 +172,8 @@ def test_notifications_and_their_signatures(server, endpoint, topic, version):
     assert headers["x-amz-sns-subscription-arn"] == arn and "x-amz-sns-rawdelivery" not in headers
     check_signature(message)
     assert get(message["UnsubscribeURL"])
-    eventually(lambda: not sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"])
+    [listed] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert listed["SubscriptionArn"] == "Deleted"
     with refused("InvalidParameter", 400):
         sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="3")
 
@@ -163,9 +216,10 @@ def test_what_endpoints_and_policies_may_be(server, topic):
     for wrong in ("x", '{"healthyRetryPolicy":{"numRetries":101}}', '{"other":1}'):
         with refused("InvalidParameter", 400, "DeliveryPolicy"):
             sns.subscribe(TopicArn=topic, Protocol="http", Endpoint="http://localhost/", Attributes={"DeliveryPolicy": wrong})
-    with refused("NotImplemented", 501, "maxReceivesPerSecond"):
-        sns.set_topic_attributes(TopicArn=topic, AttributeName="DeliveryPolicy",
-                                 AttributeValue='{"http":{"defaultThrottlePolicy":{"maxReceivesPerSecond":1}}}')
+    for wrong in ("0", "-1", '"x"', "1.5"):
+        with refused("InvalidParameter", 400, "DeliveryPolicy"):
+            sns.set_topic_attributes(TopicArn=topic, AttributeName="DeliveryPolicy",
+                                     AttributeValue='{"http":{"defaultThrottlePolicy":{"maxReceivesPerSecond":%s}}}' % wrong)
     for protocol in ("email", "email-json", "sms", "application"):
         with refused("NotImplemented", 501, protocol):
             sns.subscribe(TopicArn=topic, Protocol=protocol, Endpoint="x")
@@ -219,14 +273,20 @@ def test_acknowledged_messages_reach_the_endpoint_across_kills(own, endpoint):
     eventually(lambda: {body for _, body in endpoint.got} >= expected, "every message")
 
 
-def test_a_confirmation_has_three_days(own, endpoint):
+def test_a_confirmation_has_two_days(own, endpoint):
+    """48 hours, after which the subscription is deleted: what's new, 10 May 2023."""
     sns = own.client("sns")
     topic = sns.create_topic(Name="late")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
     token = json.loads(endpoint.next()[1])["Token"]
-    own.advance(3 * 24 * 3600 + 1)
+    own.restart_after_kill()
+    assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 1
+    own.advance(48 * 3600 + 1)
     with refused("InvalidParameter", 400, "Token"):
         sns.confirm_subscription(TopicArn=topic, Token=token)
+    eventually(lambda: not sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"], "its end")
+    eventually(lambda: not sns.list_subscriptions()["Subscriptions"], "its end in the list")
+    assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsPending"] == "0"
     sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
     token = json.loads(endpoint.next()[1])["Token"]
     sns.confirm_subscription(TopicArn=topic, Token=token)

@@ -24,14 +24,43 @@ pub struct Signature {
     pub certificate: String,
 }
 
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// What was published.
+    Notification,
+    /// The question whether the endpoint wants to be subscribed, with the token that says so.
+    Subscription(&'a str),
+    /// The end of a subscription, with the token that undoes it.
+    Unsubscription(&'a str),
+}
+
+impl<'a> Kind<'a> {
+    /// `Type`
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Notification => "Notification",
+            Kind::Subscription(_) => "SubscriptionConfirmation",
+            Kind::Unsubscription(_) => "UnsubscribeConfirmation",
+        }
+    }
+
+    fn token(self) -> Option<&'a str> {
+        match self {
+            Kind::Notification => None,
+            Kind::Subscription(token) | Kind::Unsubscription(token) => Some(token),
+        }
+    }
+}
+
 /// A message as one subscription gets it.
 pub struct Envelope<'a> {
     /// The topic's ARN.
     pub topic: &'a str,
     /// The subscription's id.
     pub subscription: &'a str,
-    /// It asks for a confirmation with this token; it is a notification otherwise.
-    pub token: Option<&'a str>,
+    /// What it is.
+    pub kind: Kind<'a>,
     /// The message's id.
     pub id: &'a str,
     /// When it was published.
@@ -49,13 +78,8 @@ pub struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    /// `Type`
-    pub fn kind(&self) -> &'static str {
-        if self.token.is_some() { "SubscriptionConfirmation" } else { "Notification" }
-    }
-
     fn subscribe_url(&self) -> Option<String> {
-        let (base, topic, token) = (self.base_url, self.topic, self.token?);
+        let (base, topic, token) = (self.base_url, self.topic, self.kind.token()?);
         Some(format!("{base}/?Action=ConfirmSubscription&Version=2010-03-31&TopicArn={topic}&Token={token}"))
     }
 
@@ -70,12 +94,12 @@ impl Envelope<'_> {
         let fields = [
             ("Message", Some(self.message)),
             ("MessageId", Some(self.id)),
-            ("Subject", self.subject.filter(|_| self.token.is_none())),
+            ("Subject", self.subject.filter(|_| self.kind == Kind::Notification)),
             ("SubscribeURL", url.as_deref()),
             ("Timestamp", Some(&*at)),
-            ("Token", self.token),
+            ("Token", self.kind.token()),
             ("TopicArn", Some(self.topic)),
-            ("Type", Some(self.kind())),
+            ("Type", Some(self.kind.name())),
         ];
         let there = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
         there.map(|(name, value)| format!("{name}\n{value}\n")).collect()
@@ -104,9 +128,9 @@ impl Envelope<'_> {
     fn fields(&self, signature: &Signature, url: &str) -> Map<String, Json> {
         let mut out = Map::new();
         let mut put = |name: &str, value: &str| out.insert(name.to_owned(), json!(value));
-        put("Type", self.kind());
+        put("Type", self.kind.name());
         put("MessageId", self.id);
-        if let Some(token) = self.token {
+        if let Some(token) = self.kind.token() {
             put("Token", token);
         }
         if let Some(sequence) = self.sequence {

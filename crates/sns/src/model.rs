@@ -35,6 +35,18 @@ pub struct Topic {
     /// What rows have behind the rest.
     #[serde(skip)]
     pub more: More,
+    /// What rows have behind that.
+    #[serde(skip)]
+    pub latest: TopicLatest,
+}
+
+/// What a topic's row has at its end; older rows end before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicLatest {
+    /// Subscriptions that have ended and may be taken up again.
+    pub left: u64,
+    /// `…FeedbackRoleArn` and `…SuccessFeedbackSampleRate`, as they were set.
+    pub feedback: BTreeMap<String, String>,
 }
 
 /// What a topic's row has behind the rest since there are FIFO topics; older rows end before it.
@@ -60,8 +72,9 @@ impl Topic {
     /// [`Fault::Damaged`] for a row that is none.
     pub fn from_row(row: &[u8]) -> Result<Topic, Fault> {
         let (topic, rest) = postcard::take_from_bytes::<Topic>(row)?;
-        let more = if rest.is_empty() { More::default() } else { postcard::from_bytes(rest)? };
-        Ok(Topic { more, ..topic })
+        let (more, rest) = part(rest)?;
+        let (latest, _) = part(rest)?;
+        Ok(Topic { more, latest, ..topic })
     }
 
     /// Writes the topic's row.
@@ -69,7 +82,7 @@ impl Topic {
     /// # Errors
     /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
     pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
-        put(tx, key, &[postcard::to_stdvec(self)?, postcard::to_stdvec(&self.more)?])
+        put(tx, key, &(self, &self.more, &self.latest))
     }
 
     /// Largest message with its attributes, and all of a batch together, in bytes.
@@ -129,6 +142,9 @@ pub struct Subscription {
     /// What rows have behind the rest.
     #[serde(skip)]
     pub more: SubscriptionMore,
+    /// What rows have behind that: it has ended, and may be taken up again until [`SubscriptionMore::until`].
+    #[serde(skip)]
+    pub left: bool,
 }
 
 /// What a subscription's row has behind the rest since there are endpoints; older rows end before it.
@@ -153,10 +169,10 @@ impl Subscription {
     /// [`Fault::Damaged`] for a row that is none.
     pub fn from_row(row: &[u8]) -> Result<Self, Fault> {
         let (mut found, rest) = postcard::take_from_bytes::<Subscription>(row)?;
-        if !rest.is_empty() {
-            found.more = postcard::from_bytes(rest)?;
-            found.settings.delivery = found.more.delivery.clone();
-        }
+        let (more, rest) = part::<SubscriptionMore>(rest)?;
+        found.settings.delivery = more.delivery.clone();
+        found.more = more;
+        found.left = part(rest)?.0;
         Ok(found)
     }
 
@@ -174,18 +190,28 @@ impl Subscription {
     /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
     pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
         let more = SubscriptionMore { delivery: self.settings.delivery.clone(), ..self.more.clone() };
-        put(tx, key, &[postcard::to_stdvec(self)?, postcard::to_stdvec(&more)?])
+        put(tx, key, &(self, &more, self.left))
+    }
+
+    /// It has not been confirmed yet, or has ended: it gets nothing.
+    pub fn is_waiting(&self) -> bool {
+        self.more.until.is_some()
     }
 
     /// It has not been confirmed yet.
     pub fn is_pending(&self) -> bool {
-        self.more.until.is_some()
+        self.is_waiting() && !self.left
     }
 }
 
+/// The next part of a row, which older rows may not have, and the rest.
+fn part<T: serde::de::DeserializeOwned + Default>(rest: &[u8]) -> Result<(T, &[u8]), Fault> {
+    if rest.is_empty() { Ok((T::default(), rest)) } else { Ok(postcard::take_from_bytes(rest)?) }
+}
+
 /// Writes a row of several parts.
-fn put(tx: &mut Tx, key: Bytes, parts: &[Vec<u8>]) -> Result<(), Fault> {
-    let row = parts.concat();
+fn put(tx: &mut Tx, key: Bytes, parts: &impl Serialize) -> Result<(), Fault> {
+    let row = postcard::to_stdvec(parts)?;
     if row.len() > MAX_VALUE_BYTES {
         return Err(Fault::Damaged(format!("a row of {} bytes: too large", row.len())));
     }
@@ -267,10 +293,49 @@ pub struct Listed {
     pub endpoint: String,
     /// The account that subscribed.
     pub owner: String,
+    /// What is behind the rest: where it stands. Older lines are of confirmed subscriptions.
+    #[serde(skip)]
+    pub state: State,
+}
+
+/// Where a subscription stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// It gets messages.
+    #[default]
+    Confirmed,
+    /// It has not been confirmed yet.
+    Pending,
+    /// It has ended, and may be taken up again.
+    Deleted,
+}
+
+impl Listed {
+    /// The line in its binary form.
+    ///
+    /// # Errors
+    /// None that could be expected.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
+        Ok(postcard::to_stdvec(&(self, self.state))?)
+    }
+
+    /// The line of its binary form.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] for one that is none.
+    pub fn from_bytes(line: &[u8]) -> Result<Self, Fault> {
+        let (line, rest) = postcard::take_from_bytes::<Listed>(line)?;
+        Ok(Listed { state: part(rest)?.0, ..line })
+    }
 }
 
 impl From<&Subscription> for Listed {
     fn from(of: &Subscription) -> Self {
-        Listed { protocol: of.protocol, endpoint: of.endpoint.clone(), owner: of.owner.clone() }
+        let state = match (of.left, of.is_waiting()) {
+            (true, _) => State::Deleted,
+            (false, true) => State::Pending,
+            (false, false) => State::Confirmed,
+        };
+        Listed { protocol: of.protocol, endpoint: of.endpoint.clone(), owner: of.owner.clone(), state }
     }
 }

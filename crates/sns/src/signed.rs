@@ -6,7 +6,7 @@ use ropeway_core::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::Command;
-use crate::envelope::{Envelope, Signature};
+use crate::envelope::{Envelope, Kind, Signature};
 use crate::model::{Protocol, Publication, Subscription};
 
 /// What names of lanes to what signs begin with.
@@ -54,7 +54,7 @@ pub fn texts(publication: &Publication, wanted: &Wanted, id: &str, at: Time) -> 
         let envelope = Envelope {
             topic: &publication.topic,
             subscription: "",
-            token: None,
+            kind: Kind::Notification,
             id,
             at,
             sequence: None,

@@ -9,7 +9,7 @@ use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Time, Tx};
 
 use super::{endpoints, postcard_from, topics, trace_header};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Kind};
 use crate::fifo::{Place, SUFFIX};
 use crate::keys::TopicName;
 use crate::model::{More, Protocol, Publication, Subscription};
@@ -53,7 +53,7 @@ impl Message<'_> {
         let envelope = Envelope {
             topic: &topic,
             subscription: &to.id,
-            token: None,
+            kind: Kind::Notification,
             id: &self.id,
             at: self.at,
             sequence: self.place.map(|place| place.sequence),

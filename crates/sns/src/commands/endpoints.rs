@@ -8,17 +8,17 @@ use ropeway_core::{Fault, Time, Tx, directory};
 use ropeway_wire::Error;
 
 use super::deliver::{self, Message, PRINCIPAL};
-use super::{Output, SnsMachine, no_topic, steps, subscriptions, topics};
-use crate::http::{Post, Posted, policy};
+use super::{Output, SnsMachine, expiry, no_topic, steps, subscriptions, topics};
+use crate::http::{Post, PostMore, Posted, policy};
 use crate::keys::{self, TopicName};
 use crate::model::{More, Subscription, Topic};
 use crate::settings::invalid;
 
 /// Posts that wait for another try: time, number → number of pieces.
 const RETRY: u8 = 10;
-/// How long a subscription may be confirmed, in seconds: 3 days
-/// (<https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html>).
-const CONFIRMED_WITHIN: i64 = 3 * 24 * 60 * 60;
+/// How long a subscription may be confirmed, in seconds: 48 hours, after which it is deleted
+/// (<https://aws.amazon.com/about-aws/whats-new/2023/05/amazon-sns-automatic-deletion-unconfirmed-subscriptions/>).
+const CONFIRMED_WITHIN: i64 = 48 * 60 * 60;
 /// Posts that one step sends again.
 const AGAIN_AT_ONCE: usize = 16;
 /// Characters of a token before the subscription's id.
@@ -32,21 +32,45 @@ fn id_of(token: &str) -> Option<String> {
     Some(format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)))
 }
 
-/// Makes a subscription wait for its confirmation, and asks for it.
-pub(super) fn ask(
+impl SnsMachine {
+    /// Makes a subscription wait for its confirmation, and asks for it; one that was left is told how to come back.
+    pub(super) fn ask(
+        &mut self,
+        tx: &mut Tx,
+        name: &TopicName,
+        topic: &Topic,
+        of: &mut Subscription,
+        base_url: &str,
+    ) -> Result<(), Fault> {
+        let token = tx.ids().text("0123456789abcdef", RANDOM) + &of.id.replace('-', "");
+        let until = tx.now().plus_secs(CONFIRMED_WITHIN);
+        expiry::remember(tx, until, name, topic.generation, &of.id, &token)?;
+        self.expire_at = Some(self.expire_at.map_or(until, |first| first.min(until)));
+        of.more.token = Some(token.clone());
+        of.more.until = Some(until);
+        post_token(tx, name, topic, of, token, base_url)
+    }
+}
+
+/// Tells an endpoint the token of its subscription.
+fn post_token(
     tx: &mut Tx,
     name: &TopicName,
     topic: &Topic,
-    of: &mut Subscription,
+    of: &Subscription,
+    token: String,
     base_url: &str,
 ) -> Result<(), Fault> {
-    let token = tx.ids().text("0123456789abcdef", RANDOM) + &of.id.replace('-', "");
-    of.more.token = Some(token.clone());
-    of.more.until = Some(tx.now().plus_secs(CONFIRMED_WITHIN));
-    let text = format!(
-        "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included in this message.",
-        topic.arn
-    );
+    let arn = &topic.arn;
+    let text = match of.left {
+        false => format!(
+            "You have chosen to subscribe to the topic {arn}.\nTo confirm the subscription, visit the SubscribeURL included in this message."
+        ),
+        true => format!(
+            "You have chosen to deactivate subscription {arn}:{}.\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message.",
+            of.id
+        ),
+    };
     let post = Post {
         topic: name.clone(),
         generation: topic.generation,
@@ -63,8 +87,9 @@ pub(super) fn ask(
         content_type: None,
         sha256: topic.more.sha256,
         tried: 0,
+        more: PostMore { left: of.left, per_second: None },
     };
-    tx.send_to_actor(&post.lane(), Space::Sns, &post)
+    tx.send_to_actor(&post.lane(), Space::Sns, &post.whole())
 }
 
 /// Leaves a message to an endpoint to the actor.
@@ -76,6 +101,7 @@ pub(super) fn send(
 ) -> Result<(), Fault> {
     let More { delivery, sha256, .. } = message.more;
     let publication = message.publication;
+    let policy = policy::effective(delivery.as_deref(), to.settings.delivery.as_deref());
     let post = Post {
         topic: name.clone(),
         generation: message.generation,
@@ -89,11 +115,12 @@ pub(super) fn send(
         attributes: publication.attributes.clone(),
         base_url: publication.base_url.clone(),
         raw: to.settings.raw,
-        content_type: policy::effective(delivery.as_deref(), to.settings.delivery.as_deref()).content_type,
+        content_type: policy.content_type,
         sha256: *sha256,
         tried: 0,
+        more: PostMore { left: false, per_second: policy.per_second },
     };
-    tx.send_to_actor(&post.lane(), Space::Sns, &post)
+    tx.send_to_actor(&post.lane(), Space::Sns, &post.whole())
 }
 
 impl SnsMachine {
@@ -120,7 +147,15 @@ impl SnsMachine {
         found.more.until = None;
         found.more.authenticated = authenticated;
         found.more.to_be_left_by_owner = wants_authentication;
-        topic.more.pending = topic.more.pending.saturating_sub(1);
+        if found.left {
+            // It is taken up again.
+            subscriptions::count_filter(&mut topic, None, found.settings.filter.as_deref())?;
+            topic.latest.left = topic.latest.left.saturating_sub(1);
+            topic.deleted = topic.deleted.saturating_sub(1);
+            found.left = false;
+        } else {
+            topic.more.pending = topic.more.pending.saturating_sub(1);
+        }
         topic.write(tx, name.key())?;
         found.write(tx, key)?;
         let list = keys::subscriptions_list(&found.owner, &name.scope.region);
@@ -134,17 +169,36 @@ impl SnsMachine {
         Ok(Output::Subscription(Box::new(found)))
     }
 
-    /// Ends a subscription that nobody signed for, as its messages' `UnsubscribeURL` does.
-    pub(super) async fn leave(&mut self, tx: &mut Tx, name: TopicName, id: String) -> Result<Output, Error> {
-        let Some(topic) = topics::read(tx, &name).await? else { return Ok(Output::Nothing) };
+    /// Ends a subscription that nobody signed for, as its messages' `UnsubscribeURL` does: its endpoint is told how to
+    /// take it up again (<https://docs.aws.amazon.com/sns/latest/api/API_Unsubscribe.html>).
+    pub(super) async fn leave(
+        &mut self,
+        tx: &mut Tx,
+        name: TopicName,
+        id: String,
+        base_url: &str,
+    ) -> Result<Output, Error> {
+        let Some(mut topic) = topics::read(tx, &name).await? else { return Ok(Output::Nothing) };
         let key = name.subscription(topic.generation, &id);
-        let Some(found) = Subscription::read(tx, &key).await? else { return Ok(Output::Nothing) };
+        let Some(mut found) = Subscription::read(tx, &key).await? else { return Ok(Output::Nothing) };
         if !found.protocol.is_http() || found.more.to_be_left_by_owner {
             return Err(error::authorization_error_exception("Only the owner may end this subscription"));
         }
-        let owner = found.owner.clone();
-        self.unsubscribe(tx, name, id, owner.clone()).await?;
-        Ok(Output::Left(owner))
+        if found.is_waiting() {
+            return Ok(Output::Nothing);
+        }
+        found.left = true;
+        topic.latest.left += 1;
+        topic.deleted += 1;
+        subscriptions::count_filter(&mut topic, found.settings.filter.as_deref(), None)?;
+        self.ask(tx, &name, &topic, &mut found, base_url)?;
+        topic.write(tx, name.key())?;
+        found.write(tx, key)?;
+        let list = keys::subscriptions_list(&found.owner, &name.scope.region);
+        let line = subscriptions::listed(&found)?;
+        directory::add_with(tx, &list, &format!("{}:{}", topic.arn, found.id), &line)?;
+        self.forget(&name);
+        Ok(Output::Subscription(Box::new(found)))
     }
 
     /// A post came to its end: taken, to be tried again, or never.
@@ -154,7 +208,7 @@ impl SnsMachine {
         payload: &[u8],
         result: Result<&[u8], &str>,
     ) -> Result<(), Fault> {
-        let mut post: Post = postcard::from_bytes(payload)?;
+        let mut post = Post::from_bytes(payload)?;
         let posted = match result {
             Ok(posted) => postcard::from_bytes::<Posted>(posted)?,
             Err(why) => return Err(Fault::Damaged(why.to_owned())),
@@ -175,7 +229,7 @@ impl SnsMachine {
 
     fn again_at(&mut self, tx: &mut Tx, at: Time, post: &Post) -> Result<(), Fault> {
         let number = tx.ids().number();
-        let pieces = steps::keep_pieces(tx, number, &postcard::to_stdvec(post)?);
+        let pieces = steps::keep_pieces(tx, number, &postcard::to_stdvec(&post.whole())?);
         tx.write(KeyBuilder::unscoped(Space::Sns, RETRY).time(at).number(number).build(), &pieces)?;
         self.again = Some(self.again.map_or(at, |first| first.min(at)));
         Ok(())
@@ -195,17 +249,17 @@ impl SnsMachine {
                 break;
             }
             let pieces: u32 = postcard::from_bytes(&pieces)?;
-            let post: Post = postcard::from_bytes(&steps::gather_pieces(tx, number, pieces).await?)?;
+            let post = Post::from_bytes(&steps::gather_pieces(tx, number, pieces).await?)?;
             (0..pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
             tx.delete(key);
-            tx.send_to_actor(&post.lane(), Space::Sns, &post)?;
+            tx.send_to_actor(&post.lane(), Space::Sns, &post.whole())?;
         }
         self.again = next;
         Ok(())
     }
 }
 
-fn place_of(key: &[u8]) -> Result<(Time, u64), Fault> {
+pub(super) fn place_of(key: &[u8]) -> Result<(Time, u64), Fault> {
     let damaged = || Fault::Damaged("the key of a post that waits".to_owned());
     let at: [u8; 8] = key.get(2..10).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
     let at = i64::try_from(u64::from_be_bytes(at)).map_err(|_| damaged())?;

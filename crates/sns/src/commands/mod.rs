@@ -2,6 +2,7 @@
 
 mod deliver;
 mod endpoints;
+mod expiry;
 mod incoming;
 mod publish;
 mod steps;
@@ -165,6 +166,8 @@ pub enum Command {
         topic: TopicName,
         /// the subscription's id
         id: String,
+        /// what links in what is told of it begin with
+        base_url: String,
     },
     /// Reads the key that messages are signed with.
     ReadSigner,
@@ -276,8 +279,6 @@ pub enum Output {
     Unsigned(Box<Publication>, Wanted),
     /// the key that messages are signed with
     Signer(Option<SignerRow>),
-    /// a subscription of this account has ended
-    Left(String),
 }
 
 /// A message that was published.
@@ -348,6 +349,8 @@ pub struct SnsMachine {
     forget_at: Option<Time>,
     /// When there are posts to be sent again.
     again: Option<Time>,
+    /// When there are subscriptions that nobody has confirmed.
+    expire_at: Option<Time>,
 }
 
 impl SnsMachine {
@@ -359,6 +362,7 @@ impl SnsMachine {
             in_steps: BTreeMap::new(),
             forget_at: None,
             again: None,
+            expire_at: None,
         }
     }
 
@@ -383,7 +387,7 @@ impl SnsMachine {
             let mut all = Vec::new();
             for (_, row) in &rows {
                 let found = Subscription::from_row(row)?;
-                if !found.is_pending() {
+                if !found.is_waiting() {
                     all.push(Compiled::new(found)?);
                 }
             }
@@ -447,6 +451,7 @@ impl Machine for SnsMachine {
         }
         self.forget_at = fifo::first_to_forget(tx).await?;
         self.again = endpoints::first_again(tx).await?;
+        self.expire_at = expiry::first(tx).await?;
         Ok(())
     }
 
@@ -467,7 +472,7 @@ impl Machine for SnsMachine {
             Command::Confirm { topic, token, authenticated, wants_authentication } => {
                 self.confirm(tx, topic, &token, authenticated, wants_authentication).await
             }
-            Command::Leave { topic, id } => self.leave(tx, topic, id).await,
+            Command::Leave { topic, id, base_url } => self.leave(tx, topic, id, &base_url).await,
             Command::ReadSigner => Ok(Output::Signer(tx.read(&signer_key()).await?)),
             Command::AddSigner(row) => {
                 if let Some(there) = tx.read(&signer_key()).await? {
@@ -514,18 +519,20 @@ impl Machine for SnsMachine {
                 | Command::PublishSigned { .. }
                 | Command::SubscribeEndpoint { .. }
                 | Command::AddSigner(_)
+                | Command::Leave { .. }
                 | Command::Deliver(_)
         )
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.forget_at.into_iter().chain(self.again).min()
+        self.forget_at.into_iter().chain(self.again).chain(self.expire_at).min()
     }
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         if let Some(from) = self.forget_at.filter(|at| *at <= tx.now()) {
             self.forget_at = fifo::forget(tx, from).await?;
         }
+        self.expire(tx).await?;
         self.send_again(tx).await
     }
 

@@ -242,7 +242,7 @@ async fn send_some(
     let mut to = Vec::new();
     for (_, row) in &page.rows {
         let Compiled { subscription, filter } = Compiled::new(Subscription::from_row(row)?)?;
-        let gets = !subscription.is_pending() && filter.is_none_or(|filter| filter.matches(&subject));
+        let gets = !subscription.is_waiting() && filter.is_none_or(|filter| filter.matches(&subject));
         if gets && !message.is_ready_for(&subscription) {
             return Ok(Sent::Unsigned);
         }

@@ -4,7 +4,7 @@ use ropeway_api::sns::error;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, SnsMachine, endpoints, no_topic, topics};
+use super::{Output, SnsMachine, no_topic, topics};
 use crate::keys::{self, TopicName};
 use crate::model::{Listed, Subscription, Topic};
 use crate::settings;
@@ -28,17 +28,20 @@ impl SnsMachine {
     ) -> Result<Output, Error> {
         let mut topic = self.topic(tx, &name).await?;
         let by_endpoint = name.endpoint(topic.generation, wanted.protocol.name(), &wanted.endpoint);
+        let mut before = None;
         if let Some(id) = tx.read::<String>(&by_endpoint).await? {
-            let key = name.subscription(topic.generation, &id);
-            let mut found = Subscription::read(tx, &key)
-                .await?
-                .ok_or_else(|| Fault::Damaged(format!("no subscription {id}")))?;
+            let found = Subscription::read(tx, &name.subscription(topic.generation, &id)).await?;
+            before = Some(found.ok_or_else(|| Fault::Damaged(format!("no subscription {id}")))?);
+        }
+        let left = before.take_if(|found| found.left);
+        if let Some(mut found) = before {
             if compare && found.settings != wanted.settings {
                 let why = "Attributes Reason: Subscription already exists with different attributes";
                 return Err(settings::invalid(why));
             }
             if let Some(base_url) = base_url.filter(|_| found.is_pending()) {
-                endpoints::ask(tx, &name, &topic, &mut found, base_url)?;
+                self.ask(tx, &name, &topic, &mut found, base_url)?;
+                let key = name.subscription(topic.generation, &found.id);
                 found.write(tx, key)?;
             }
             return Ok(Output::Subscription(Box::new(found)));
@@ -47,22 +50,23 @@ impl SnsMachine {
             let why = format!("A FIFO topic has {MAX_OF_FIFO} subscriptions at most");
             return Err(error::subscription_limit_exceeded_exception(why));
         }
+        // One that was left makes room for the new one.
+        if let Some(left) = left {
+            end(tx, &name, &mut topic, &left)?;
+        }
         let mut made = Subscription { id: tx.ids().uuid(), ..wanted };
         topic.subscriptions += 1;
         if let Some(base_url) = base_url {
             topic.more.pending += 1;
-            endpoints::ask(tx, &name, &topic, &mut made, base_url)?;
+            self.ask(tx, &name, &topic, &mut made, base_url)?;
         }
         count_filter(&mut topic, None, made.settings.filter.as_deref())?;
         topic.write(tx, name.key())?;
         made.write(tx, name.subscription(topic.generation, &made.id))?;
         tx.write(by_endpoint, &made.id)?;
-        // One that is to be confirmed has no ARN to be listed by.
-        if !made.is_pending() {
-            let list = keys::subscriptions_list(&made.owner, &name.scope.region);
-            let line = listed(&made)?;
-            directory::add_with(tx, &list, &format!("{}:{}", topic.arn, made.id), &line)?;
-        }
+        let list = keys::subscriptions_list(&made.owner, &name.scope.region);
+        let line = listed(&made)?;
+        directory::add_with(tx, &list, &format!("{}:{}", topic.arn, made.id), &line)?;
         self.forget(&name);
         Ok(Output::Subscription(Box::new(made)))
     }
@@ -98,12 +102,8 @@ impl SnsMachine {
             Err(error) if error.status == 404 => return Ok(Output::Nothing),
             other => other?,
         };
-        topic.subscriptions = topic.subscriptions.saturating_sub(1);
-        topic.deleted += 1;
-        topic.more.pending = topic.more.pending.saturating_sub(u64::from(found.is_pending()));
-        count_filter(&mut topic, found.settings.filter.as_deref(), None)?;
+        end(tx, &name, &mut topic, &found)?;
         topic.write(tx, name.key())?;
-        remove_rows(tx, &name, topic.generation, &found)?;
         self.forget(&name);
         Ok(Output::Nothing)
     }
@@ -145,6 +145,24 @@ impl SnsMachine {
     }
 }
 
+/// Ends a subscription; the topic is for the caller to write.
+pub(super) fn end(
+    tx: &mut Tx,
+    name: &TopicName,
+    topic: &mut Topic,
+    found: &Subscription,
+) -> Result<(), Fault> {
+    topic.subscriptions = topic.subscriptions.saturating_sub(1);
+    if found.left {
+        topic.latest.left = topic.latest.left.saturating_sub(1);
+    } else {
+        topic.deleted += 1;
+        topic.more.pending = topic.more.pending.saturating_sub(u64::from(found.is_pending()));
+        topic.filters = topic.filters.saturating_sub(u32::from(found.settings.filter.is_some()));
+    }
+    remove_rows(tx, name, topic.generation, found)
+}
+
 /// Removes the rows of a subscription, and its line in the list.
 pub(super) fn remove_rows(
     tx: &mut Tx,
@@ -160,10 +178,14 @@ pub(super) fn remove_rows(
 
 /// What the list of subscriptions says of one.
 pub(crate) fn listed(of: &Subscription) -> Result<Vec<u8>, Fault> {
-    Ok(postcard::to_stdvec(&Listed::from(of))?)
+    Listed::from(of).to_bytes()
 }
 
-fn count_filter(topic: &mut Topic, before: Option<&str>, after: Option<&str>) -> Result<(), Error> {
+pub(super) fn count_filter(
+    topic: &mut Topic,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Result<(), Error> {
     match (before, after) {
         (None, Some(_)) if topic.filters >= MAX_FILTERS => {
             let why = format!("Topic {} has the most filter policies that a topic may have", topic.arn);

@@ -6,7 +6,7 @@ use ropeway_wire::Error;
 
 use super::{Output, SnsMachine, TopicChange, WantedTopic, Work, steps};
 use crate::keys::{self, TopicName};
-use crate::model::{More, Topic};
+use crate::model::{More, Topic, TopicLatest};
 use crate::policy;
 use crate::settings::invalid;
 
@@ -42,6 +42,7 @@ impl SnsMachine {
                 delivery: wanted.delivery,
                 pending: 0,
             },
+            latest: TopicLatest::default(),
             arn,
         };
         check_tags(&topic)?;

@@ -1,9 +1,10 @@
 //! Posts messages to endpoints, and signs what goes out in steps.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome};
+use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome, Time};
 use ropeway_wire::{Error, Outgoing};
 
 use super::{Post, Posted, Signing};
@@ -13,6 +14,8 @@ use crate::signed::{self, Order, Signed};
 /// How long an endpoint has for its answer, in seconds:
 /// <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html>.
 const PATIENCE: i64 = 15;
+/// Paces that are kept; those that are over go first.
+const MAX_PACED: usize = 10_000;
 /// Pause after a failure of the server's own, in milliseconds.
 const PAUSE: i64 = 1000;
 
@@ -21,19 +24,21 @@ pub struct SnsActor {
     core: Core,
     signing: Arc<Signing>,
     outgoing: Arc<dyn Outgoing>,
+    /// When the next message may go to a subscription that has only so many a second.
+    next: Mutex<BTreeMap<String, Time>>,
 }
 
 impl SnsActor {
     /// An actor that posts by `outgoing`, what `signing` has signed.
     pub fn new(core: Core, signing: Arc<Signing>, outgoing: Arc<dyn Outgoing>) -> Self {
-        SnsActor { core, signing, outgoing }
+        SnsActor { core, signing, outgoing, next: Mutex::default() }
     }
 
     fn request(&self, post: &Post, signature: Option<&Signature>) -> Result<http::Request<Bytes>, Error> {
         let arn = post.topic.arn();
         let kind = post.content_type.as_deref().unwrap_or("text/plain; charset=UTF-8");
         let mut request = http::Request::post(&post.endpoint)
-            .header("x-amz-sns-message-type", post.envelope(&arn).kind())
+            .header("x-amz-sns-message-type", post.kind().name())
             .header("x-amz-sns-message-id", &post.id)
             .header("x-amz-sns-topic-arn", &arn)
             .header(http::header::CONTENT_TYPE, kind)
@@ -48,7 +53,24 @@ impl SnsActor {
         request.body(body).map_err(|error| Error::internal(error.to_string()))
     }
 
+    /// Waits until a message may go: messages of a subscription that has only so many a second go one after the other.
+    async fn turn(&self, post: &Post) {
+        let Some(per_second) = post.more.per_second.map(i64::from).filter(|most| *most > 0) else { return };
+        let (clock, pause) = (self.core.clock(), (1000 + per_second - 1) / per_second);
+        let turn = {
+            let (now, mut next) = (clock.now(), self.next.lock().unwrap_or_else(PoisonError::into_inner));
+            if next.len() >= MAX_PACED {
+                next.retain(|_, at| *at > now);
+            }
+            let at = next.get(&post.subscription).copied().unwrap_or(now).max(now);
+            next.insert(post.subscription.clone(), at.plus_millis(pause));
+            at
+        };
+        clock.sleep_until(turn).await;
+    }
+
     async fn post(&self, post: &Post) -> Result<Posted, Error> {
+        self.turn(post).await;
         let signature = match post.is_bare() {
             true => None,
             false => {
@@ -104,7 +126,7 @@ impl Actor for SnsActor {
                     Err(why) => damaged(why),
                 };
             }
-            match postcard::from_bytes(payload) {
+            match Post::from_bytes(payload) {
                 Ok(post) => outcome(self.post(&post).await),
                 Err(why) => damaged(why),
             }

@@ -14,7 +14,7 @@ use ropeway_core::Time;
 use ropeway_core::effects::MessageAttribute;
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::{Envelope, Signature};
+use crate::envelope::{Envelope, Kind, Signature};
 use crate::keys::TopicName;
 
 pub use actor::SnsActor;
@@ -58,6 +58,18 @@ pub struct Post {
     pub sha256: bool,
     /// How often it was tried.
     pub tried: u32,
+    /// What orders have behind the rest.
+    #[serde(skip)]
+    pub more: PostMore,
+}
+
+/// What an order has behind the rest; older ones end before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostMore {
+    /// The token undoes the end of the subscription.
+    pub left: bool,
+    /// `maxReceivesPerSecond`
+    pub per_second: Option<u32>,
 }
 
 /// How a try ended.
@@ -74,6 +86,30 @@ pub struct Posted {
 }
 
 impl Post {
+    /// The order of its binary form.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Post, postcard::Error> {
+        let (post, rest) = postcard::take_from_bytes::<Post>(bytes)?;
+        let more = if rest.is_empty() { PostMore::default() } else { postcard::from_bytes(rest)? };
+        Ok(Post { more, ..post })
+    }
+
+    /// What the binary form is of.
+    pub fn whole(&self) -> (&Post, &PostMore) {
+        (self, &self.more)
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind<'_> {
+        match &self.token {
+            None => Kind::Notification,
+            Some(token) if self.more.left => Kind::Unsubscription(token),
+            Some(token) => Kind::Subscription(token),
+        }
+    }
+
     /// The lane that it goes by.
     pub fn lane(&self) -> String {
         let number =
@@ -86,7 +122,7 @@ impl Post {
         Envelope {
             topic,
             subscription: &self.subscription,
-            token: self.token.as_deref(),
+            kind: self.kind(),
             id: &self.id,
             at: self.at,
             sequence: None,

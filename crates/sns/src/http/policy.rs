@@ -4,9 +4,9 @@
 
 use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::settings::{invalid, refused};
+use crate::settings::invalid;
 
 /// Most retries.
 const MAX_RETRIES: u32 = 100;
@@ -122,12 +122,19 @@ struct Requests {
     header_content_type: Option<String>,
 }
 
+/// `throttlePolicy`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Throttle {
+    max_receives_per_second: Option<u32>,
+}
+
 /// A subscription's `DeliveryPolicy`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct OfSubscription {
     healthy_retry_policy: Option<Retries>,
-    throttle_policy: Option<Json>,
+    throttle_policy: Option<Throttle>,
     request_policy: Option<Requests>,
 }
 
@@ -143,7 +150,7 @@ struct OfTopic {
 struct OfHttp {
     default_healthy_retry_policy: Option<Retries>,
     disable_subscription_overrides: bool,
-    default_throttle_policy: Option<Json>,
+    default_throttle_policy: Option<Throttle>,
     default_request_policy: Option<Requests>,
 }
 
@@ -175,13 +182,11 @@ fn read<T: serde::de::DeserializeOwned + Default>(text: Option<&str>) -> Result<
 
 fn check(
     retries: Option<&Retries>,
-    throttle: Option<&Json>,
+    throttle: Option<&Throttle>,
     requests: Option<&Requests>,
 ) -> Result<(), Error> {
-    if throttle
-        .is_some_and(|throttle| throttle.get("maxReceivesPerSecond").is_some_and(|most| !most.is_null()))
-    {
-        return Err(refused("DeliveryPolicy with maxReceivesPerSecond: the throttling of deliveries"));
+    if throttle.is_some_and(|throttle| throttle.max_receives_per_second == Some(0)) {
+        return Err(invalid("DeliveryPolicy: maxReceivesPerSecond must be greater than or equal to 1"));
     }
     let content_type = requests.and_then(|requests| requests.header_content_type.as_deref());
     let known = |kind: &str| {
@@ -219,6 +224,8 @@ pub struct Effective {
     pub retries: Retries,
     /// `Content-Type`
     pub content_type: Option<String>,
+    /// `maxReceivesPerSecond`
+    pub per_second: Option<u32>,
 }
 
 /// What counts for a subscription. The policies were checked when they were set: one that cannot be read any more counts
@@ -230,23 +237,28 @@ pub fn effective(topic: Option<&str>, subscription: Option<&str>) -> Effective {
         false => read(subscription).unwrap_or_default(),
     };
     let requests = own.request_policy.or(http.default_request_policy).unwrap_or_default();
+    let throttle = own.throttle_policy.or(http.default_throttle_policy).unwrap_or_default();
     Effective {
         retries: own.healthy_retry_policy.or(http.default_healthy_retry_policy).unwrap_or_default(),
         content_type: requests.header_content_type,
+        per_second: throttle.max_receives_per_second,
     }
 }
 
 /// `EffectiveDeliveryPolicy` of a topic.
 pub fn told_of_topic(topic: Option<&str>) -> String {
     let http = read::<OfTopic>(topic).unwrap_or_default().http;
-    let Effective { retries, content_type } = effective(topic, None);
+    let Effective { retries, content_type, per_second } = effective(topic, None);
     let content_type = content_type.unwrap_or_else(|| "text/plain; charset=UTF-8".to_owned());
-    json!({ "http": {
+    let mut told = json!({
         "defaultHealthyRetryPolicy": retries,
         "disableSubscriptionOverrides": http.disable_subscription_overrides,
         "defaultRequestPolicy": { "headerContentType": content_type },
-    } })
-    .to_string()
+    });
+    if let (Some(most), Some(told)) = (per_second, told.as_object_mut()) {
+        told.insert("defaultThrottlePolicy".to_owned(), json!({ "maxReceivesPerSecond": most }));
+    }
+    json!({ "http": told }).to_string()
 }
 
 #[cfg(test)]
@@ -279,7 +291,7 @@ mod tests {
             "{\"healthyRetryPolicy\":{\"numNoDelayRetries\":4}}",
             "{\"healthyRetryPolicy\":{\"numRetries\":100,\"minDelayTarget\":60,\"maxDelayTarget\":60}}",
             "{\"healthyRetryPolicy\":{\"backoffFunction\":\"wild\"}}",
-            "{\"throttlePolicy\":{\"maxReceivesPerSecond\":1}}",
+            "{\"throttlePolicy\":{\"maxReceivesPerSecond\":0}}",
             "{\"requestPolicy\":{\"headerContentType\":\"image/png\"}}",
             "{\"unknown\":1}",
         ] {

@@ -10,13 +10,13 @@ use ropeway_api::sns::{
     SetSubscriptionAttributesOutput, SubscribeInput, SubscribeOutput, Subscription as Entry,
     UnsubscribeInput, UnsubscribeOutput, error,
 };
-use ropeway_core::{Fault, directory};
+use ropeway_core::directory;
 use ropeway_wire::{Cx, Error, Keys, PrincipalKind};
 
 use super::{PAGE, Sns, parse_token, subscription_of, token, topic_of, unexpected};
 use crate::commands::{Command, Output, PRINCIPAL, listed};
 use crate::keys::{self, TopicName};
-use crate::model::{Listed, Protocol, Settings, Subscription, SubscriptionMore};
+use crate::model::{Listed, Protocol, Settings, State, Subscription, SubscriptionMore};
 use crate::settings::{self, invalid, refused};
 
 /// Protocols of AWS's that are not implemented.
@@ -27,6 +27,8 @@ const MAX_ENDPOINT: usize = 1024;
 /// What is answered instead of an ARN before the confirmation, and what lists say then.
 const PENDING: &str = "pending confirmation";
 const PENDING_IN_LISTS: &str = "PendingConfirmation";
+/// What lists say while one that has ended may be taken up again.
+const DELETED_IN_LISTS: &str = "Deleted";
 
 pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<SubscribeOutput, Error> {
     let protocol = protocol(&input.protocol)?;
@@ -51,6 +53,7 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
         principal: cx.principal.arn.clone(),
         settings: given,
         more: SubscriptionMore::default(),
+        left: false,
     };
     let (compare, named) = (!attributes.is_empty(), topic.clone());
     let command = match protocol.is_http() {
@@ -60,15 +63,18 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
     let Output::Subscription(made) = sns.submit(cx, &topic, command).await? else {
         return Err(unexpected());
     };
-    let arn = format!("{}:{}", topic.arn(), made.id);
-    if made.is_pending() {
-        let told = if input.return_subscription_arn == Some(true) { arn } else { PENDING.to_owned() };
-        return Ok(SubscribeOutput { subscription_arn: Some(told) });
-    }
-    let list = keys::subscriptions_list(&made.owner, &topic.scope.region);
-    let line = directory::Command::Add { list, name: arn.clone(), value: listed(&made)? };
+    let arn = list(sns, cx, &topic, &made).await?;
+    let hidden = made.is_pending() && input.return_subscription_arn != Some(true);
+    Ok(SubscribeOutput { subscription_arn: Some(if hidden { PENDING.to_owned() } else { arn }) })
+}
+
+/// Tells the owner's list of a subscription at once; gives its ARN.
+async fn list(sns: &Sns, cx: &Cx, topic: &TopicName, of: &Subscription) -> Result<String, Error> {
+    let arn = format!("{}:{}", topic.arn(), of.id);
+    let list = keys::subscriptions_list(&of.owner, &topic.scope.region);
+    let line = directory::Command::Add { list, name: arn.clone(), value: listed(of)? };
     directory::apply(&sns.core, &cx.trace, line).await?;
-    Ok(SubscribeOutput { subscription_arn: Some(arn) })
+    Ok(arn)
 }
 
 fn protocol(name: &str) -> Result<Protocol, Error> {
@@ -176,10 +182,7 @@ pub async fn confirm_subscription(
     let Output::Subscription(found) = sns.submit(cx, &topic, command).await? else {
         return Err(unexpected());
     };
-    let arn = format!("{}:{}", topic.arn(), found.id);
-    let list = keys::subscriptions_list(&found.owner, &topic.scope.region);
-    let line = directory::Command::Add { list, name: arn.clone(), value: listed(&found)? };
-    directory::apply(&sns.core, &cx.trace, line).await?;
+    let arn = list(sns, cx, &topic, &found).await?;
     Ok(ConfirmSubscriptionOutput { subscription_arn: Some(arn) })
 }
 
@@ -197,17 +200,17 @@ pub async fn unsubscribe(sns: &Sns, cx: &Cx, input: UnsubscribeInput) -> Result<
             found.map(|(topic, id)| (topic, id.to_owned())).ok_or_else(|| invalid("SubscriptionArn"))?
         }
     };
-    let mut owner = cx.account.clone();
-    if signed {
-        cx.authorize(&SERVICE, "sns:Unsubscribe", "*", &Keys::default())?;
-        let command = Command::Unsubscribe { topic: topic.clone(), id, account: cx.account.clone() };
-        sns.submit(cx, &topic, command).await?;
-    } else if let Output::Left(whose) =
-        sns.submit(cx, &topic, Command::Leave { topic: topic.clone(), id }).await?
-    {
-        owner = whose;
+    if !signed {
+        let command = Command::Leave { topic: topic.clone(), id, base_url: cx.endpoint.clone() };
+        if let Output::Subscription(left) = sns.submit(cx, &topic, command).await? {
+            list(sns, cx, &topic, &left).await?;
+        }
+        return Ok(UnsubscribeOutput {});
     }
-    let list = keys::subscriptions_list(&owner, &topic.scope.region);
+    cx.authorize(&SERVICE, "sns:Unsubscribe", "*", &Keys::default())?;
+    let command = Command::Unsubscribe { topic: topic.clone(), id, account: cx.account.clone() };
+    sns.submit(cx, &topic, command).await?;
+    let list = keys::subscriptions_list(&cx.account, &topic.scope.region);
     let line = directory::Command::Remove { list, name: input.subscription_arn };
     directory::apply(&sns.core, &cx.trace, line).await?;
     Ok(UnsubscribeOutput {})
@@ -275,8 +278,7 @@ pub async fn list_subscriptions(
     let next_token = page.names.last().filter(|_| page.more).map(|(name, _)| token(name));
     let mut subscriptions = Vec::new();
     for (arn, line) in page.names {
-        let line: Listed = postcard::from_bytes(&line).map_err(Fault::from)?;
-        subscriptions.push(entry(arn, line));
+        subscriptions.push(entry(arn, Listed::from_bytes(&line)?));
     }
     Ok(ListSubscriptionsOutput { subscriptions: Some(subscriptions), next_token })
 }
@@ -284,7 +286,11 @@ pub async fn list_subscriptions(
 fn entry(arn: String, line: Listed) -> Entry {
     Entry {
         topic_arn: arn.rsplit_once(':').map(|(topic, _)| topic.to_owned()),
-        subscription_arn: Some(arn),
+        subscription_arn: Some(match line.state {
+            State::Confirmed => arn,
+            State::Pending => PENDING_IN_LISTS.to_owned(),
+            State::Deleted => DELETED_IN_LISTS.to_owned(),
+        }),
         owner: Some(line.owner),
         protocol: Some(line.protocol.name().to_owned()),
         endpoint: Some(line.endpoint),
@@ -303,12 +309,6 @@ pub async fn list_subscriptions_by_topic(
         return Err(unexpected());
     };
     let next_token = found.last().filter(|_| more).map(|last| token(&last.id));
-    let entries = found.iter().map(|one| {
-        let mut told = entry(format!("{}:{}", topic.arn(), one.id), one.into());
-        if one.is_pending() {
-            told.subscription_arn = Some(PENDING_IN_LISTS.to_owned());
-        }
-        told
-    });
+    let entries = found.iter().map(|one| entry(format!("{}:{}", topic.arn(), one.id), one.into()));
     Ok(ListSubscriptionsByTopicOutput { subscriptions: Some(entries.collect()), next_token })
 }

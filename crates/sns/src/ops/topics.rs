@@ -181,13 +181,14 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
     // These, too, are told only where they were set.
     let signed = topic.more.sha256.then(|| ("SignatureVersion", "2".to_owned()));
     let delivery = topic.more.delivery.clone().map(|policy| ("DeliveryPolicy", policy));
+    let confirmed = topic.subscriptions.saturating_sub(topic.more.pending + topic.latest.left);
     let attributes = [
         ("TopicArn", topic.arn),
         ("Owner", name.scope.account.clone()),
         ("Policy", topic.policy),
         ("DisplayName", topic.display_name),
         ("SubscriptionsPending", topic.more.pending.to_string()),
-        ("SubscriptionsConfirmed", topic.subscriptions.saturating_sub(topic.more.pending).to_string()),
+        ("SubscriptionsConfirmed", confirmed.to_string()),
         ("SubscriptionsDeleted", topic.deleted.to_string()),
         ("EffectiveDeliveryPolicy", policies::told_of_topic(topic.more.delivery.as_deref())),
     ];

@@ -72,12 +72,15 @@ impl Roles for TestRoles {
     }
 }
 
-/// Nobody is there.
-struct Nowhere;
+/// Takes all that is posted, and notes it.
+struct Endpoints(UnboundedSender<http::Request<Bytes>>);
 
-impl Outgoing for Nowhere {
-    fn call(&self, _request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
-        Box::pin(async { Err("nobody is there".to_owned()) })
+impl Outgoing for Endpoints {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
+        Box::pin(async move {
+            drop(self.0.send(request));
+            Ok(http::Response::new(Bytes::new()))
+        })
     }
 }
 
@@ -146,6 +149,8 @@ pub struct World {
     pub gate: Arc<TestGate>,
     pub queues: UnboundedReceiver<QueueDelivery>,
     pub streams: UnboundedReceiver<StreamDelivery>,
+    pub posts: UnboundedReceiver<http::Request<Bytes>>,
+    to_endpoints: UnboundedSender<http::Request<Bytes>>,
 }
 
 impl World {
@@ -161,7 +166,8 @@ impl World {
 
     /// Begins to deliver.
     pub fn start(&self) {
-        let actor = SnsActor::new(self.core.clone(), Arc::clone(&self.signing), Arc::new(Nowhere));
+        let outgoing = Arc::new(Endpoints(self.to_endpoints.clone()));
+        let actor = SnsActor::new(self.core.clone(), Arc::clone(&self.signing), outgoing);
         self.core.start_actors([(Space::Sns, Arc::new(actor) as Arc<dyn Actor>)].into());
     }
 
@@ -181,7 +187,8 @@ impl World {
             .unwrap();
         let signing = Arc::new(Signing::new(core.clone(), MasterKey::from_bytes([7; 32])));
         let sns = Arc::new(ropeway_sns::service(core.clone(), Arc::new(TestRoles), Arc::clone(&signing)));
-        World { store, clock, core, sns, signing, gate, queues, streams }
+        let (to_endpoints, posts) = unbounded_channel();
+        World { store, clock, core, sns, signing, gate, queues, streams, posts, to_endpoints }
     }
 
     pub fn cx(&self) -> Cx {
