@@ -44,13 +44,20 @@ pub enum LogWriter {
     },
     /// The account itself, into a group that is there.
     Account,
+    /// SNS, as the role that a topic gave it for how deliveries ended, which makes the group if it is missing.
+    Sns {
+        /// ARN of the role.
+        role: String,
+        /// ARN of the topic: the trust policy's `aws:SourceArn`.
+        topic: String,
+    },
 }
 
 impl LogWriter {
     /// Whether a group that is missing is made.
     pub fn makes_group(&self) -> bool {
         match self {
-            LogWriter::Function { .. } => true,
+            LogWriter::Function { .. } | LogWriter::Sns { .. } => true,
             LogWriter::ApiGateway { makes_group, .. } => *makes_group,
             LogWriter::Account => false,
         }

@@ -45,8 +45,11 @@ const TRY_PAUSE: i64 = 250;
 /// The services in whose names roles are assumed.
 const LAMBDA: &str = "lambda.amazonaws.com";
 const API_GATEWAY: &str = "apigateway.amazonaws.com";
+const SNS: &str = "sns.amazonaws.com";
 /// The session's name of a role that API Gateway assumes.
 const API_GATEWAY_SESSION: &str = "BackplaneAssumeRoleSession";
+/// The same of one that SNS assumes.
+const SNS_SESSION: &str = "sns-delivery-status";
 /// What the names of role sessions may have beside letters and digits.
 const SESSION_SYMBOLS: &str = "_+=,.@-";
 
@@ -209,6 +212,10 @@ impl Shared {
             }
             LogWriter::ApiGateway { role, .. } => {
                 self.roles.assume_for_service(role, API_GATEWAY, API_GATEWAY_SESSION, &keys)?
+            }
+            LogWriter::Sns { role, topic } => {
+                keys.add("aws:SourceArn", topic);
+                self.roles.assume_for_service(role, SNS, SNS_SESSION, &keys)?
             }
             LogWriter::Account => Principal::root(&target.account),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ropeway_api::{
@@ -10,6 +10,7 @@ use ropeway_api::{
     sqs, sts,
 };
 use ropeway_core::keys::Space;
+use ropeway_core::log_lines::LogSink;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, Builder, Clock, Core, Ids, Trace};
 use ropeway_iam::Access;
@@ -52,11 +53,12 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let live = ropeway_apigateway::Live::default();
     let audited = Arc::new(ropeway_cloudtrail::Registry::default());
     let trail = Trail::open(settings.data_dir.join(TRAIL_DIR), clock.clone())?;
+    let lines = Arc::new(OnceLock::new());
     let builder = Builder::new(Arc::new(store), clock, ids.clone())
         .witness(trail.witness())
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
-        .machine(ropeway_sns::machine(Arc::clone(&gate)))
+        .machine(ropeway_sns::machine(Arc::clone(&gate), later(&lines), &ids))
         .machine(ropeway_s3::machine(Arc::clone(&gate)))
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles), master.clone()))
         .machine(ropeway_logs::machine())
@@ -67,6 +69,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let core = builder.start(switch.runtimes().to_vec()).await?;
     let services = Arc::new(Services::default());
     let sink = take_lines(&core, &services, &gate, &roles);
+    lines.get_or_init(|| sink.clone());
     let from = functions::From {
         switch,
         core: &core,
@@ -250,6 +253,15 @@ fn stages(
         roles: Arc::clone(roles),
         outgoing: Arc::new(Outside::new()),
         logs: Arc::new(move |lines| sink.log(lines)),
+    })
+}
+
+/// Takes log lines on behalf of machines, which are made before the sink.
+fn later(sink: &Arc<OnceLock<ropeway_logs::Sink>>) -> LogSink {
+    let sink = Arc::clone(sink);
+    Arc::new(move |lines| match sink.get() {
+        Some(sink) => sink.log(lines),
+        None => tracing::warn!(group = lines.group, "log lines came before the server had started"),
     })
 }
 

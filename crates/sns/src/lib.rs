@@ -24,6 +24,7 @@
 
 mod commands;
 mod envelope;
+mod feedback;
 mod fifo;
 mod filter;
 mod http;
@@ -36,16 +37,23 @@ mod signed;
 
 use std::sync::Arc;
 
-use ropeway_core::{Core, ShardId};
+use ropeway_core::log_lines::LogSink;
+use ropeway_core::{Core, Ids, ShardId};
 use ropeway_wire::{Gate, Roles};
 
 pub use commands::SnsMachine;
 pub use http::{Certificates, Signing, SnsActor};
 pub use ops::Sns;
 
-/// The machines' factory, for `ropeway_core::Builder::machine`. Topic policies are made known to `gate`.
-pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> SnsMachine + Send + Sync + 'static {
-    move |_| SnsMachine::new(Arc::clone(&gate))
+/// The machines' factory, for `ropeway_core::Builder::machine`. Topic policies are made known to `gate`; `logs` is told
+/// how deliveries ended, in a log stream of the name that `ids` gives.
+pub fn machine(
+    gate: Arc<dyn Gate>,
+    logs: LogSink,
+    ids: &Ids,
+) -> impl Fn(ShardId) -> SnsMachine + Send + Sync + 'static {
+    let stream = ids.uuid();
+    move |_| SnsMachine::new(Arc::clone(&gate), Arc::clone(&logs), stream.clone())
 }
 
 /// The service, over a running core; `roles` tells whether SNS may act as a subscription's role, `signing` signs.

@@ -22,10 +22,19 @@ const STRING: Kind = Kind::String;
 /// What a topic or a subscription that is not there answers.
 const MISSING: &[&str] = &["NotFound", "NotFoundException"];
 
+const DELIVERY_STATUS: &str = "DeliveryStatusLogging";
+const DELIVERY_STATUS_OF: &[Property] = &[
+    Property::new("FailureFeedbackRoleArn", STRING),
+    Property::new("Protocol", STRING).required(),
+    Property::new("SuccessFeedbackRoleArn", STRING),
+    Property::new("SuccessFeedbackSampleRate", STRING),
+];
+
 static TOPIC: ResourceType = ResourceType::new(
     "AWS::SNS::Topic",
     &[
         Property::new("ContentBasedDeduplication", Kind::Boolean),
+        Property::new(DELIVERY_STATUS, Kind::List(&Kind::Structure(DELIVERY_STATUS_OF))),
         Property::new("DisplayName", STRING),
         Property::new("FifoThroughputScope", STRING),
         Property::new("FifoTopic", Kind::Boolean).replacement(),
@@ -36,6 +45,7 @@ static TOPIC: ResourceType = ResourceType::new(
                 Property::new("Protocol", STRING).required(),
             ])),
         ),
+        Property::new("SignatureVersion", STRING),
         TAGS,
         Property::new("TopicName", STRING).replacement(),
     ],
@@ -77,8 +87,36 @@ static TOPIC_POLICY: ResourceType = ResourceType::new(
 .attributes(&["Id"]);
 
 /// Properties that are attributes of a topic, and what they are without it.
-const TOPIC_ATTRIBUTES: &[(&str, &str)] =
-    &[("ContentBasedDeduplication", "false"), ("DisplayName", ""), ("FifoThroughputScope", "Topic")];
+const TOPIC_ATTRIBUTES: &[(&str, &str)] = &[
+    ("ContentBasedDeduplication", "false"),
+    ("DisplayName", ""),
+    ("FifoThroughputScope", "Topic"),
+    ("SignatureVersion", "1"),
+];
+
+/// The attributes that say how deliveries' ends are logged, of the property that has an entry for each protocol.
+fn delivery_status(properties: &Json) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for entry in property(properties, DELIVERY_STATUS).as_array().into_iter().flatten() {
+        let protocol = text(property(entry, "Protocol"));
+        // What is none of these, the service refuses by the attribute's name.
+        let prefix = match &*protocol {
+            "http/s" => "HTTP",
+            "sqs" => "SQS",
+            "lambda" => "Lambda",
+            "firehose" => "Firehose",
+            "application" => "Application",
+            other => other,
+        };
+        for Property { name, .. } in DELIVERY_STATUS_OF.iter().filter(|one| one.name != "Protocol") {
+            let value = property(entry, name);
+            if !value.is_null() {
+                out.insert(format!("{prefix}{name}"), text(value));
+            }
+        }
+    }
+    out
+}
 
 async fn subscribe(subject: &Subject<'_>, topic: &str, to: &Json, attributes: Json) -> Result<String, Error> {
     let input = json!({
@@ -110,6 +148,19 @@ impl Topic {
         Made::new(arn, &[("TopicArn", arn), ("TopicName", name)])
     }
 
+    /// Sets what has changed of how deliveries' ends are logged; what is gone, to nothing.
+    async fn update_delivery_status(subject: &Subject<'_>, old: &Json) -> Result<(), Error> {
+        let (before, after) = (delivery_status(old), delivery_status(subject.properties));
+        let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name, ""));
+        let set = after.iter().filter(|(name, value)| before.get(*name) != Some(*value));
+        for (name, value) in set.map(|(name, value)| (name, value.as_str())).chain(gone) {
+            let input =
+                json!({ "TopicArn": subject.physical_id, "AttributeName": name, "AttributeValue": value });
+            subject.call::<SetTopicAttributesInput>(input).await?;
+        }
+        Ok(())
+    }
+
     fn subscriptions(properties: &Json) -> Vec<Json> {
         property(properties, "Subscription").as_array().cloned().unwrap_or_default()
     }
@@ -125,8 +176,10 @@ impl Topic {
             let page = subject.call::<ListSubscriptionsByTopicInput>(input).await?;
             for found in page.subscriptions.unwrap_or_default() {
                 let this = json!({ "Endpoint": found.endpoint, "Protocol": found.protocol });
-                if gone.contains(&this) {
-                    unsubscribe(subject, &found.subscription_arn.unwrap_or_default()).await?;
+                // One that waits for its confirmation has no ARN yet, and ends of itself.
+                let arn = found.subscription_arn.filter(|arn| arn.starts_with("arn:"));
+                if let Some(arn) = arn.filter(|_| gone.contains(&this)) {
+                    unsubscribe(subject, &arn).await?;
                 }
             }
             next = page.next_token;
@@ -162,7 +215,9 @@ impl Provider for Topic {
             let names = TOPIC_ATTRIBUTES.iter().map(|(name, _)| *name).chain(["FifoTopic"]);
             let given = names.map(|name| (name, subject.property(name)));
             let given = given.filter(|(_, value)| !value.is_null());
-            let attributes: BTreeMap<&str, String> = given.map(|(name, value)| (name, text(value))).collect();
+            let given = given.map(|(name, value)| (name.to_owned(), text(value)));
+            let attributes: BTreeMap<String, String> =
+                given.chain(delivery_status(subject.properties)).collect();
             let input = json!({
                 "Name": subject.name,
                 "Attributes": attributes,
@@ -187,6 +242,7 @@ impl Provider for Topic {
                     subject.call::<SetTopicAttributesInput>(input).await?;
                 }
             }
+            Self::update_delivery_status(subject, old).await?;
             let (before, after) = (Self::subscriptions(old), Self::subscriptions(new));
             for to in after.iter().filter(|to| !before.contains(to)) {
                 subscribe(subject, arn, to, json!({})).await?;

@@ -155,7 +155,7 @@ impl World {
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let core = Builder::new(shared, clock.clone(), ids.clone())
             .machine(ropeway_sqs::machine(setup.clone()))
-            .machine(ropeway_sns::machine(gate.clone()))
+            .machine(ropeway_sns::machine(gate.clone(), Arc::new(drop), &ids))
             .machine(ropeway_s3::machine(gate.clone()))
             .machine(access.machines())
             .machine(ropeway_cloudformation::machine())

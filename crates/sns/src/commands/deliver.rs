@@ -6,13 +6,15 @@ use ropeway_core::effects::{
     FirehoseCommand, FunctionDelivery, LambdaCommand, QueueDelivery, SqsCommand, StreamDelivery,
 };
 use ropeway_core::keys::Space;
-use ropeway_core::{Fault, Time, Tx};
+use ropeway_core::{Fault, ShardId, Time, Tx};
+use serde::Serialize;
 
 use super::{endpoints, postcard_from, topics, trace_header};
 use crate::envelope::{Envelope, Kind};
+use crate::feedback::{self, Note};
 use crate::fifo::{Place, SUFFIX};
 use crate::keys::TopicName;
-use crate::model::{More, Protocol, Publication, Subscription};
+use crate::model::{More, Protocol, Publication, Subscription, TopicLatest};
 use crate::signed::{self, Signed};
 
 /// The principal that queue policies and roles' trust policies name.
@@ -29,6 +31,8 @@ pub(super) struct Message<'a> {
     pub place: Option<&'a Place>,
     /// What the topic has beside the rest.
     pub more: &'a More,
+    /// What it has behind that.
+    pub latest: &'a TopicLatest,
     /// The topic's generation.
     pub generation: u64,
     /// Its signatures, where there are any.
@@ -94,7 +98,7 @@ pub(super) fn deliver(
                 payload: body.into(),
                 trace_header: trace_header(tx.trace()),
             });
-            tx.send(&to.endpoint, Space::Lambda, shard, &command)
+            send(tx, to, message, Space::Lambda, shard, &command)
         }
         Protocol::Sqs => {
             // A FIFO topic tells standard queues nothing of groups; a standard topic does, for fair queues.
@@ -117,7 +121,7 @@ pub(super) fn deliver(
                     .map(|place| place.deduplication_id.clone()),
                 trace_header: trace_header(tx.trace()),
             });
-            tx.send(&to.endpoint, Space::Sqs, shard, &command)
+            send(tx, to, message, Space::Sqs, shard, &command)
         }
         Protocol::Firehose => {
             let command = FirehoseCommand::Deliver(StreamDelivery {
@@ -128,9 +132,25 @@ pub(super) fn deliver(
                 source_account: topic.scope.account.clone(),
                 data: body.into(),
             });
-            tx.send(&to.endpoint, Space::Firehose, shard, &command)
+            send(tx, to, message, Space::Firehose, shard, &command)
         }
     }
+}
+
+/// Leaves a command to the outbox. Behind it travels what is to be told at its end; the receiver passes over that.
+fn send(
+    tx: &mut Tx,
+    to: &Subscription,
+    message: &Message<'_>,
+    space: Space,
+    shard: ShardId,
+    command: &impl Serialize,
+) -> Result<(), Fault> {
+    if !feedback::is_wanted(&message.latest.feedback, to.protocol) {
+        return tx.send(&to.endpoint, space, shard, command);
+    }
+    let note = Note::new(&message.id, message.at, message.publication, to.protocol);
+    tx.send(&to.endpoint, space, shard, &(command, note))
 }
 
 /// The ARN whose shard an endpoint is in: a function's is that of its ARN without a qualifier.

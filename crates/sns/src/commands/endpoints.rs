@@ -9,9 +9,10 @@ use ropeway_wire::Error;
 
 use super::deliver::{self, Message, PRINCIPAL};
 use super::{Output, SnsMachine, expiry, no_topic, steps, subscriptions, topics};
+use crate::feedback::{self, End, Note};
 use crate::http::{Post, PostMore, Posted, policy};
 use crate::keys::{self, TopicName};
-use crate::model::{More, Subscription, Topic};
+use crate::model::{More, Protocol, Subscription, Topic};
 use crate::settings::invalid;
 
 /// Posts that wait for another try: time, number → number of pieces.
@@ -214,7 +215,7 @@ impl SnsMachine {
             Err(why) => return Err(Fault::Damaged(why.to_owned())),
         };
         if posted.taken {
-            return Ok(());
+            return self.tell_post(tx, &post, &posted).await;
         }
         let topic = topics::read(tx, &post.topic).await?.filter(|topic| topic.generation == post.generation);
         let key = post.topic.subscription(post.generation, &post.subscription);
@@ -223,8 +224,30 @@ impl SnsMachine {
         post.tried += 1;
         match policy.retries.pause(post.tried).filter(|_| !posted.permanent) {
             Some(pause) => self.again_at(tx, tx.now().plus_millis(pause), &post),
-            None => give_up(tx, &post, &to, &posted),
+            None => {
+                self.tell_post(tx, &post, &posted).await?;
+                give_up(tx, &post, &to, &posted)
+            }
         }
+    }
+
+    /// Tells how the delivery of a notification ended, after all its tries.
+    async fn tell_post(&self, tx: &mut Tx, post: &Post, posted: &Posted) -> Result<(), Fault> {
+        if !self.tells || post.token.is_some() {
+            return Ok(());
+        }
+        let note = Note { id: post.id.clone(), at: post.at, md5: feedback::md5(&post.message) };
+        let end = End {
+            topic: &post.topic,
+            protocol: Protocol::Http,
+            destination: &post.endpoint,
+            note: &note,
+            attempts: if posted.taken { post.tried + 1 } else { post.tried },
+            taken: posted.taken,
+            status: posted.status,
+            response: posted.said.clone(),
+        };
+        self.tell(tx, &end).await
     }
 
     fn again_at(&mut self, tx: &mut Tx, at: Time, post: &Post) -> Result<(), Fault> {

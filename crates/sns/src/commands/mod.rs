@@ -3,6 +3,7 @@
 mod deliver;
 mod endpoints;
 mod expiry;
+mod feedback;
 mod incoming;
 mod publish;
 mod steps;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use ropeway_api::sns::error;
 use ropeway_core::effects::TopicDelivery;
 use ropeway_core::keys::Space;
+use ropeway_core::log_lines::LogSink;
 use ropeway_core::{Fault, Machine, Settled, Time, Trace, Tx};
 use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
@@ -201,6 +203,8 @@ pub struct WantedTopic {
     pub sha256: Option<bool>,
     /// `DeliveryPolicy`, as JSON
     pub delivery: Option<String>,
+    /// `…FeedbackRoleArn`, `…SuccessFeedbackSampleRate`
+    pub feedback: BTreeMap<String, String>,
 }
 
 /// What is said of a FIFO topic's settings.
@@ -260,6 +264,8 @@ pub enum TopicChange {
     Sha256(bool),
     /// `DeliveryPolicy`, as JSON
     Delivery(Option<String>),
+    /// `…FeedbackRoleArn`, `…SuccessFeedbackSampleRate`; empty: no more
+    Feedback(String, String),
 }
 
 /// What a command answers.
@@ -340,6 +346,11 @@ struct Cached {
 /// SNS's state in one shard.
 pub struct SnsMachine {
     gate: Arc<dyn Gate>,
+    logs: LogSink,
+    /// The log stream that `logs` is told of.
+    stream: String,
+    /// Some topic of this shard wants, or has wanted, to know how its deliveries end.
+    tells: bool,
     /// Copies of rows; a command that changes a topic drops its entry.
     cache: BTreeMap<TopicName, Arc<Cached>>,
     cached: usize,
@@ -354,9 +365,12 @@ pub struct SnsMachine {
 }
 
 impl SnsMachine {
-    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+    pub(crate) fn new(gate: Arc<dyn Gate>, logs: LogSink, stream: String) -> Self {
         SnsMachine {
             gate,
+            logs,
+            stream,
+            tells: false,
             cache: BTreeMap::new(),
             cached: 0,
             in_steps: BTreeMap::new(),
@@ -440,6 +454,7 @@ impl Machine for SnsMachine {
             for (_, row) in &page.rows {
                 let topic = Topic::from_row(row)?;
                 self.gate.set_resource_policy(&topic.arn, Some(&topic.policy));
+                self.tells |= !topic.latest.feedback.is_empty();
             }
             after = page.rows.last().map(|(key, _)| key.clone());
             if !page.more || after.is_none() {
@@ -542,6 +557,9 @@ impl Machine for SnsMachine {
         }
         if settled.lane.starts_with(signed::LANE) {
             return steps::signed(tx, settled.payload, settled.result).await;
+        }
+        if self.tells {
+            self.tell_delivery(tx, &settled).await?;
         }
         let Err(why) = settled.result else { return Ok(()) };
         deliver::refused(tx, settled.lane, settled.payload, why).await

@@ -152,6 +152,7 @@ fn message<'a>(
         at: signed.map_or_else(|| tx.now(), |signed| signed.at),
         place,
         more: &fan.topic.more,
+        latest: &fan.topic.latest,
         generation: fan.topic.generation,
         signed,
     }

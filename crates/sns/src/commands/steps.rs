@@ -9,7 +9,7 @@ use super::{Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, postcard_fr
 use crate::fifo;
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
-use crate::model::{More, Publication, Subscription};
+use crate::model::{More, Publication, Subscription, TopicLatest};
 use crate::signed::{self, Order, Signed, Wanted};
 
 /// Bytes of a publication in one row.
@@ -115,7 +115,7 @@ impl SnsMachine {
             }
             Work::Publish { topic, generation, message_id, at, pieces, after } => {
                 let publication = gather(tx, number, pieces).await?;
-                let more = more(tx, &topic, generation).await?;
+                let (more, latest) = more(tx, &topic, generation).await?;
                 let signed: Option<Signed> = tx.read(&keys::signed(number)).await?;
                 let message = Message {
                     publication: &publication,
@@ -123,6 +123,7 @@ impl SnsMachine {
                     at,
                     place: None,
                     more: &more,
+                    latest: &latest,
                     generation,
                     signed: signed.as_ref(),
                 };
@@ -163,7 +164,7 @@ impl SnsMachine {
             return Err(Fault::Damaged(format!("no work {number}")));
         };
         let publication = gather(tx, number, pieces).await?;
-        let more = more(tx, &topic, generation).await?;
+        let (more, latest) = more(tx, &topic, generation).await?;
         let signed: Option<Signed> = tx.read(&keys::signed(number)).await?;
         let message = Message {
             publication: &publication,
@@ -171,6 +172,7 @@ impl SnsMachine {
             at,
             place: Some(&place),
             more: &more,
+            latest: &latest,
             generation,
             signed: signed.as_ref(),
         };
@@ -193,9 +195,9 @@ impl SnsMachine {
 }
 
 /// What a topic has beside the rest; nothing, if it is no more.
-async fn more(tx: &Tx, name: &TopicName, generation: u64) -> Result<More, Fault> {
+async fn more(tx: &Tx, name: &TopicName, generation: u64) -> Result<(More, TopicLatest), Fault> {
     let topic = topics::read(tx, name).await?.filter(|topic| topic.generation == generation);
-    Ok(topic.map(|topic| topic.more).unwrap_or_default())
+    Ok(topic.map(|topic| (topic.more, topic.latest)).unwrap_or_default())
 }
 
 /// Keeps bytes in rows; gives the number of rows.

@@ -79,7 +79,18 @@ impl SnsMachine {
         id: &str,
         account: &str,
     ) -> Result<(Topic, Subscription), Error> {
-        let missing = || error::not_found_exception("Subscription does not exist");
+        let (topic, found) = self.also_left(tx, name, id, account).await?;
+        if found.left { Err(missing()) } else { Ok((topic, found)) }
+    }
+
+    /// The same, even if it has ended and may be taken up again.
+    async fn also_left(
+        &self,
+        tx: &Tx,
+        name: &TopicName,
+        id: &str,
+        account: &str,
+    ) -> Result<(Topic, Subscription), Error> {
         let topic = self.topic(tx, name).await.map_err(|e| if e.status == 404 { missing() } else { e })?;
         let key = name.subscription(topic.generation, id);
         let found = Subscription::read(tx, &key).await?.ok_or_else(missing)?;
@@ -98,7 +109,7 @@ impl SnsMachine {
         id: String,
         account: String,
     ) -> Result<Output, Error> {
-        let (mut topic, found) = match self.subscription(tx, &name, &id, &account).await {
+        let (mut topic, found) = match self.also_left(tx, &name, &id, &account).await {
             Err(error) if error.status == 404 => return Ok(Output::Nothing),
             other => other?,
         };
@@ -143,6 +154,10 @@ impl SnsMachine {
             page.rows.iter().map(|(_, row)| Subscription::from_row(row)).collect::<Result<_, Fault>>()?;
         Ok(Output::Subscriptions(found, page.more))
     }
+}
+
+fn missing() -> Error {
+    error::not_found_exception("Subscription does not exist")
 }
 
 /// Ends a subscription; the topic is for the caller to write.

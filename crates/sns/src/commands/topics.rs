@@ -42,11 +42,12 @@ impl SnsMachine {
                 delivery: wanted.delivery,
                 pending: 0,
             },
-            latest: TopicLatest::default(),
+            latest: TopicLatest { left: 0, feedback: wanted.feedback },
             arn,
         };
         check_tags(&topic)?;
         topic.write(tx, name.key())?;
+        self.tells |= !topic.latest.feedback.is_empty();
         let list = keys::topics_list(&name.scope.account, &name.scope.region);
         directory::add_with(tx, &list, &name.name, &[])?;
         self.announce(tx, &name, Some(topic.policy.clone()));
@@ -83,6 +84,7 @@ impl SnsMachine {
         alter(&mut topic, &name, change)?;
         check_tags(&topic)?;
         topic.write(tx, name.key())?;
+        self.tells |= !topic.latest.feedback.is_empty();
         self.forget(&name);
         if topic.policy != before {
             self.announce(tx, &name, Some(topic.policy));
@@ -112,6 +114,8 @@ fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(),
         TopicChange::MaxBytes(bytes) => topic.max_bytes = Some(bytes),
         TopicChange::Sha256(sha256) => topic.more.sha256 = sha256,
         TopicChange::Delivery(policy) => topic.more.delivery = policy,
+        TopicChange::Feedback(name, value) if value.is_empty() => drop(topic.latest.feedback.remove(&name)),
+        TopicChange::Feedback(name, value) => drop(topic.latest.feedback.insert(name, value)),
         TopicChange::Fifo(change) => {
             let fifo = topic.more.fifo.as_mut().ok_or_else(|| invalid("AttributeName"))?;
             if fifo.by_group && change.by_group == Some(false) {
@@ -147,7 +151,8 @@ fn is_as_wanted(topic: &Topic, wanted: &WantedTopic) -> Result<(), Error> {
     });
     let signed = wanted.sha256.is_none_or(|sha256| sha256 == topic.more.sha256);
     let delivered = wanted.delivery.is_none() || wanted.delivery == topic.more.delivery;
-    if !name || !policy || !bytes || !fifo || !signed || !delivered {
+    let told = wanted.feedback.iter().all(|(name, value)| topic.latest.feedback.get(name) == Some(value));
+    if !told || !name || !policy || !bytes || !fifo || !signed || !delivered {
         return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
     }
     if wanted.tags.as_ref().is_some_and(|tags| *tags != topic.tags) {

@@ -14,6 +14,8 @@ use crate::signed::{self, Order, Signed};
 /// How long an endpoint has for its answer, in seconds:
 /// <https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html>.
 const PATIENCE: i64 = 15;
+/// Bytes of an endpoint's answer that are told of.
+const MAX_SAID: usize = 1024;
 /// Paces that are kept; those that are over go first.
 const MAX_PACED: usize = 10_000;
 /// Pause after a failure of the server's own, in milliseconds.
@@ -85,13 +87,18 @@ impl SnsActor {
             () = clock.sleep_until(clock.now().plus_secs(PATIENCE)) => Err(format!("no answer within {PATIENCE} s")),
         };
         Ok(match answer {
-            Err(why) => Posted { taken: false, permanent: false, why, signature },
+            Err(why) => {
+                Posted { taken: false, permanent: false, said: why.clone(), why, status: None, signature }
+            }
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let taken = (200..300).contains(&status);
                 // What the endpoint's own fault is may pass; what it says is ours will not.
                 let permanent = (300..500).contains(&status) && status != 429;
-                Posted { taken, permanent, why: format!("it answered {status}"), signature }
+                let said = String::from_utf8_lossy(answer.body().get(..MAX_SAID).unwrap_or(answer.body()))
+                    .into_owned();
+                let why = format!("it answered {status}");
+                Posted { taken, permanent, why, status: Some(status), said, signature }
             }
         })
     }

@@ -81,6 +81,10 @@ pub struct Posted {
     pub permanent: bool,
     /// What was answered, or why there was no answer.
     pub why: String,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// How the answer begins.
+    pub said: String,
     /// How it was signed.
     pub signature: Option<Signature>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ropeway_api::sns::{
     CreateTopicInput, CreateTopicOutput, DeleteTopicInput, DeleteTopicOutput, GetTopicAttributesInput,
-    GetTopicAttributesOutput, ListTopicsInput, ListTopicsOutput, SetTopicAttributesInput,
+    GetTopicAttributesOutput, ListTopicsInput, ListTopicsOutput, SERVICE, SetTopicAttributesInput,
     SetTopicAttributesOutput, Topic as Listed,
 };
 use ropeway_core::directory;
@@ -12,7 +12,8 @@ use ropeway_core::keys::Scope;
 use ropeway_wire::{Cx, Error};
 
 use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
-use crate::commands::{Command, FifoChange, Output, TopicChange, WantedTopic};
+use crate::commands::{Command, FifoChange, Output, PRINCIPAL, TopicChange, WantedTopic};
+use crate::feedback;
 use crate::fifo::{Fifo, SUFFIX};
 use crate::http::policy as policies;
 use crate::keys::{self, TopicName};
@@ -55,6 +56,12 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
             Some(TopicChange::Fifo(_)) => return Err(invalid(format_args!("Attributes Reason: {name}"))),
             Some(TopicChange::Sha256(sha256)) => wanted.sha256 = Some(sha256),
             Some(TopicChange::Delivery(policy)) => wanted.delivery = policy,
+            Some(TopicChange::Feedback(name, value)) => {
+                check_role(cx, &name, &value)?;
+                if !value.is_empty() {
+                    wanted.feedback.insert(name, value);
+                }
+            }
             Some(TopicChange::Policy(text)) => wanted.policy = Some(text).filter(|text| !text.is_empty()),
             _ => {}
         }
@@ -85,6 +92,11 @@ fn truth(name: &str, value: &str) -> Result<bool, Error> {
         "false" => Ok(false),
         _ => Err(invalid(format_args!("{name}: Invalid value [{value}]. Must be true or false."))),
     }
+}
+
+/// The caller must be allowed to hand a role to SNS.
+fn check_role(cx: &Cx, name: &str, value: &str) -> Result<(), Error> {
+    feedback::role(name, value).map_or(Ok(()), |role| cx.pass_role(&SERVICE, role, PRINCIPAL))
 }
 
 /// SNS says of an attribute within a map which parameter it was in.
@@ -138,9 +150,7 @@ fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
         _ => match REFUSED.iter().find(|(refused, ..)| *refused == name) {
             Some((_, taken, _)) if value == *taken => Ok(None),
             Some((.., what)) => Err(refused(what)),
-            None if name.ends_with("FeedbackRoleArn") || name.ends_with("FeedbackSampleRate") => {
-                Err(refused(format_args!("{name}: the logging of deliveries")))
-            }
+            None if feedback::check(name, &value)? => Ok(Some(TopicChange::Feedback(name.to_owned(), value))),
             None => Err(invalid("AttributeName")),
         },
     }
@@ -199,6 +209,7 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         .chain(signed)
         .chain(delivery)
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(topic.latest.feedback)
         .collect()
 }
 
@@ -209,6 +220,9 @@ pub async fn set_topic_attributes(
 ) -> Result<SetTopicAttributesOutput, Error> {
     let topic = topic_of(cx, "TopicArn", &input.topic_arn)?;
     let change = change(&input.attribute_name, input.attribute_value.unwrap_or_default())?;
+    if let Some(TopicChange::Feedback(name, value)) = &change {
+        check_role(cx, name, value)?;
+    }
     let command = match change {
         Some(change) => Command::ChangeTopic { topic: topic.clone(), change },
         None => Command::ReadTopic { topic: topic.clone() },

@@ -178,8 +178,10 @@ impl World {
         let (to_queues, queues) = unbounded_channel();
         let (to_streams, streams) = unbounded_channel();
         let known = Arc::clone(&gate) as Arc<dyn Gate>;
-        let core = Builder::new(Arc::new(store.clone()), clock.clone(), Ids::seeded(seed))
-            .machine(ropeway_sns::machine(known))
+        let ids = Ids::seeded(seed);
+        let machine = ropeway_sns::machine(known, Arc::new(drop), &ids);
+        let core = Builder::new(Arc::new(store.clone()), clock.clone(), ids)
+            .machine(machine)
             .machine(move |_| Queues(to_queues.clone()))
             .machine(move |_| Streams(to_streams.clone()))
             .start(vec![tokio::runtime::Handle::current()])
