@@ -42,7 +42,6 @@ pub static SERVICE: Service = Service {
             method: "DELETE",
             uri: "/{Bucket}?analytics",
         },
-        RefusedOperation { name: "DeleteBucketCors", method: "DELETE", uri: "/{Bucket}?cors" },
         RefusedOperation {
             name: "DeleteBucketIntelligentTieringConfiguration",
             method: "DELETE",
@@ -74,7 +73,6 @@ pub static SERVICE: Service = Service {
             uri: "/{Bucket}/{Key+}?annotation",
         },
         RefusedOperation { name: "GetBucketAbac", method: "GET", uri: "/{Bucket}?abac" },
-        RefusedOperation { name: "GetBucketCors", method: "GET", uri: "/{Bucket}?cors" },
         RefusedOperation { name: "GetBucketLifecycle", method: "GET", uri: "/{Bucket}?lifecycle" },
         RefusedOperation {
             name: "GetBucketMetadataConfiguration",
@@ -102,7 +100,6 @@ pub static SERVICE: Service = Service {
             method: "PUT",
             uri: "/{Bucket}?analytics",
         },
-        RefusedOperation { name: "PutBucketCors", method: "PUT", uri: "/{Bucket}?cors" },
         RefusedOperation {
             name: "PutBucketIntelligentTieringConfiguration",
             method: "PUT",
@@ -114,11 +111,9 @@ pub static SERVICE: Service = Service {
             uri: "/{Bucket}?inventory",
         },
         RefusedOperation { name: "PutBucketLifecycle", method: "PUT", uri: "/{Bucket}?lifecycle" },
-        RefusedOperation { name: "PutBucketLogging", method: "PUT", uri: "/{Bucket}?logging" },
         RefusedOperation { name: "PutBucketMetricsConfiguration", method: "PUT", uri: "/{Bucket}?metrics" },
         RefusedOperation { name: "PutBucketNotification", method: "PUT", uri: "/{Bucket}?notification" },
         RefusedOperation { name: "PutBucketReplication", method: "PUT", uri: "/{Bucket}?replication" },
-        RefusedOperation { name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website" },
         RefusedOperation { name: "PutObjectAnnotation", method: "PUT", uri: "/{Bucket}/{Key+}?annotation" },
         RefusedOperation { name: "RenameObject", method: "PUT", uri: "/{Bucket}/{Key+}?renameObject" },
         RefusedOperation { name: "RestoreObject", method: "POST", uri: "/{Bucket}/{Key+}?restore" },
@@ -218,6 +213,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:DeleteBucket"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketCors",
+        method: "DELETE",
+        uri: "/{Bucket}?cors",
+        status: 204,
+        input: Member::new("DeleteBucketCorsRequest", &schemas::DELETE_BUCKET_CORS_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketCORS"),
         checksum_required: false,
     },
     Operation {
@@ -388,6 +394,17 @@ static OPERATIONS: &[Operation] = &[
         ),
         result_wrapper: None,
         action: Some("s3:GetAnalyticsConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketCors",
+        method: "GET",
+        uri: "/{Bucket}?cors",
+        status: 200,
+        input: Member::new("GetBucketCorsRequest", &schemas::GET_BUCKET_CORS_REQUEST),
+        output: Member::new("GetBucketCorsOutput", &schemas::GET_BUCKET_CORS_OUTPUT).xml("CORSConfiguration"),
+        result_wrapper: None,
+        action: Some("s3:GetBucketCORS"),
         checksum_required: false,
     },
     Operation {
@@ -874,6 +891,17 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: true,
     },
     Operation {
+        name: "PutBucketCors",
+        method: "PUT",
+        uri: "/{Bucket}?cors",
+        status: 200,
+        input: Member::new("PutBucketCorsRequest", &schemas::PUT_BUCKET_CORS_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketCORS"),
+        checksum_required: true,
+    },
+    Operation {
         name: "PutBucketEncryption",
         method: "PUT",
         uri: "/{Bucket}?encryption",
@@ -899,6 +927,17 @@ static OPERATIONS: &[Operation] = &[
         ),
         result_wrapper: None,
         action: Some("s3:PutLifecycleConfiguration"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketLogging",
+        method: "PUT",
+        uri: "/{Bucket}?logging",
+        status: 200,
+        input: Member::new("PutBucketLoggingRequest", &schemas::PUT_BUCKET_LOGGING_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketLogging"),
         checksum_required: true,
     },
     Operation {
@@ -971,6 +1010,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutBucketVersioning"),
+        checksum_required: true,
+    },
+    Operation {
+        name: "PutBucketWebsite",
+        method: "PUT",
+        uri: "/{Bucket}?website",
+        status: 200,
+        input: Member::new("PutBucketWebsiteRequest", &schemas::PUT_BUCKET_WEBSITE_REQUEST),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutBucketWebsite"),
         checksum_required: true,
     },
     Operation {
@@ -1112,6 +1162,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteBucketInput,
     ) -> impl Future<Output = Result<DeleteBucketOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_cors(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketCorsInput,
+    ) -> impl Future<Output = Result<DeleteBucketCorsOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_encryption(
         &self,
         cx: &Cx,
@@ -1182,6 +1237,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetBucketAnalyticsConfigurationInput,
     ) -> impl Future<Output = Result<GetBucketAnalyticsConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_cors(
+        &self,
+        cx: &Cx,
+        input: GetBucketCorsInput,
+    ) -> impl Future<Output = Result<GetBucketCorsOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_encryption(
         &self,
         cx: &Cx,
@@ -1367,6 +1427,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutBucketAclInput,
     ) -> impl Future<Output = Result<PutBucketAclOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_cors(
+        &self,
+        cx: &Cx,
+        input: PutBucketCorsInput,
+    ) -> impl Future<Output = Result<PutBucketCorsOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_encryption(
         &self,
         cx: &Cx,
@@ -1377,6 +1442,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutBucketLifecycleConfigurationInput,
     ) -> impl Future<Output = Result<PutBucketLifecycleConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_logging(
+        &self,
+        cx: &Cx,
+        input: PutBucketLoggingInput,
+    ) -> impl Future<Output = Result<PutBucketLoggingOutput, ropeway_wire::Error>> + Send;
     fn put_bucket_notification_configuration(
         &self,
         cx: &Cx,
@@ -1407,6 +1477,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: PutBucketVersioningInput,
     ) -> impl Future<Output = Result<PutBucketVersioningOutput, ropeway_wire::Error>> + Send;
+    fn put_bucket_website(
+        &self,
+        cx: &Cx,
+        input: PutBucketWebsiteInput,
+    ) -> impl Future<Output = Result<PutBucketWebsiteOutput, ropeway_wire::Error>> + Send;
     fn put_object(
         &self,
         cx: &Cx,
@@ -1496,6 +1571,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket(&cx, input).await
                 }))
             }
+            "DeleteBucketCors" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketCorsInput| async move {
+                    service.delete_bucket_cors(&cx, input).await
+                }))
+            }
             "DeleteBucketEncryption" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketEncryptionInput| async move {
                     service.delete_bucket_encryption(&cx, input).await
@@ -1571,6 +1651,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_analytics_configuration(&cx, input).await
                 },
             )),
+            "GetBucketCors" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketCorsInput| async move {
+                    service.get_bucket_cors(&cx, input).await
+                }))
+            }
             "GetBucketEncryption" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketEncryptionInput| async move {
                     service.get_bucket_encryption(&cx, input).await
@@ -1764,6 +1849,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_acl(&cx, input).await
                 }))
             }
+            "PutBucketCors" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketCorsInput| async move {
+                    service.put_bucket_cors(&cx, input).await
+                }))
+            }
             "PutBucketEncryption" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketEncryptionInput| async move {
                     service.put_bucket_encryption(&cx, input).await
@@ -1775,6 +1865,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
+            "PutBucketLogging" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketLoggingInput| async move {
+                    service.put_bucket_logging(&cx, input).await
+                }))
+            }
             "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
                 call,
                 move |cx, input: PutBucketNotificationConfigurationInput| async move {
@@ -1806,6 +1901,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
             "PutBucketVersioning" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketVersioningInput| async move {
                     service.put_bucket_versioning(&cx, input).await
+                }))
+            }
+            "PutBucketWebsite" => {
+                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketWebsiteInput| async move {
+                    service.put_bucket_website(&cx, input).await
                 }))
             }
             "PutObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectInput| async move {
@@ -1892,6 +1992,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket(&cx, input).await
                 }))
             }
+            "DeleteBucketCors" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteBucketCorsInput| async move {
+                    service.delete_bucket_cors(&cx, input).await
+                }))
+            }
             "DeleteBucketEncryption" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: DeleteBucketEncryptionInput| async move {
@@ -1973,6 +2078,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.get_bucket_analytics_configuration(&cx, input).await
                 },
             )),
+            "GetBucketCors" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketCorsInput| async move {
+                    service.get_bucket_cors(&cx, input).await
+                }))
+            }
             "GetBucketEncryption" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: GetBucketEncryptionInput| async move {
@@ -2181,6 +2291,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_acl(&cx, input).await
                 }))
             }
+            "PutBucketCors" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketCorsInput| async move {
+                    service.put_bucket_cors(&cx, input).await
+                }))
+            }
             "PutBucketEncryption" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: PutBucketEncryptionInput| async move {
@@ -2193,6 +2308,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
+            "PutBucketLogging" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketLoggingInput| async move {
+                    service.put_bucket_logging(&cx, input).await
+                }))
+            }
             "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: PutBucketNotificationConfigurationInput| async move {
@@ -2227,6 +2347,11 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.put_bucket_versioning(&cx, input).await
                 },
             )),
+            "PutBucketWebsite" => {
+                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketWebsiteInput| async move {
+                    service.put_bucket_website(&cx, input).await
+                }))
+            }
             "PutObject" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectInput| async move {
                     service.put_object(&cx, input).await
@@ -2724,6 +2849,98 @@ impl Encode for BucketLifecycleConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct BucketLoggingStatus {
+    pub logging_enabled: Option<LoggingEnabled>,
+}
+
+impl Decode for BucketLoggingStatus {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.logging_enabled = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for BucketLoggingStatus {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.logging_enabled.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CORSConfiguration {
+    pub cors_rules: Option<Vec<CORSRule>>,
+}
+
+impl Decode for CORSConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.cors_rules = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CORSConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.cors_rules.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CORSRule {
+    pub id: Option<String>,
+    pub allowed_headers: Option<Vec<String>>,
+    pub allowed_methods: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<String>>,
+    pub expose_headers: Option<Vec<String>>,
+    pub max_age_seconds: Option<i64>,
+}
+
+impl Decode for CORSRule {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.id = Some(Decode::decode(d)?),
+                1 => out.allowed_headers = Some(Decode::decode(d)?),
+                2 => out.allowed_methods = Some(Decode::decode(d)?),
+                3 => out.allowed_origins = Some(Decode::decode(d)?),
+                4 => out.expose_headers = Some(Decode::decode(d)?),
+                5 => out.max_age_seconds = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for CORSRule {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.id.as_ref().map(|v| v as &dyn Encode),
+            self.allowed_headers.as_ref().map(|v| v as &dyn Encode),
+            self.allowed_methods.as_ref().map(|v| v as &dyn Encode),
+            self.allowed_origins.as_ref().map(|v| v as &dyn Encode),
+            self.expose_headers.as_ref().map(|v| v as &dyn Encode),
+            self.max_age_seconds.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Checksum {
     pub checksum_crc32: Option<String>,
     pub checksum_crc32c: Option<String>,
@@ -3165,6 +3382,7 @@ pub struct CopyObjectInput {
     pub tagging_directive: Option<String>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub website_redirect_location: Option<String>,
     pub sse_customer_algorithm: Option<String>,
     pub sse_customer_key: Option<String>,
     pub sse_customer_key_md5: Option<String>,
@@ -3212,6 +3430,7 @@ impl Decode for CopyObjectInput {
                 23 => out.tagging_directive = Some(Decode::decode(d)?),
                 25 => out.server_side_encryption = Some(Decode::decode(d)?),
                 26 => out.storage_class = Some(Decode::decode(d)?),
+                27 => out.website_redirect_location = Some(Decode::decode(d)?),
                 28 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
                 29 => out.sse_customer_key = Some(Decode::decode(d)?),
                 30 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
@@ -3264,7 +3483,7 @@ impl Encode for CopyObjectInput {
             None,
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.website_redirect_location.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
@@ -3615,6 +3834,7 @@ pub struct CreateMultipartUploadInput {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub website_redirect_location: Option<String>,
     pub sse_customer_algorithm: Option<String>,
     pub sse_customer_key: Option<String>,
     pub sse_customer_key_md5: Option<String>,
@@ -3650,6 +3870,7 @@ impl Decode for CreateMultipartUploadInput {
                 13 => out.metadata = Some(Decode::decode(d)?),
                 14 => out.server_side_encryption = Some(Decode::decode(d)?),
                 15 => out.storage_class = Some(Decode::decode(d)?),
+                16 => out.website_redirect_location = Some(Decode::decode(d)?),
                 17 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
                 18 => out.sse_customer_key = Some(Decode::decode(d)?),
                 19 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
@@ -3689,7 +3910,7 @@ impl Encode for CreateMultipartUploadInput {
             self.metadata.as_ref().map(|v| v as &dyn Encode),
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.website_redirect_location.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
@@ -3769,6 +3990,33 @@ impl Decode for Delete {
 impl Encode for Delete {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.objects), self.quiet.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketCorsInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketCorsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketCorsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -4694,6 +4942,58 @@ impl Encode for GetBucketAnalyticsConfigurationInput {
             Some(&self.id),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketCorsOutput {
+    pub cors_rules: Option<Vec<CORSRule>>,
+}
+
+impl Decode for GetBucketCorsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.cors_rules = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketCorsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.cors_rules.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketCorsInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketCorsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketCorsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -8169,7 +8469,6 @@ impl Encode for ListPartsInput {
 #[derive(Debug, Clone, Default)]
 pub struct LoggingEnabled {
     pub target_bucket: String,
-    pub target_grants: Option<Vec<TargetGrant>>,
     pub target_prefix: String,
     pub target_object_key_format: Option<TargetObjectKeyFormat>,
 }
@@ -8180,7 +8479,6 @@ impl Decode for LoggingEnabled {
         d.structure(&mut |index, d| {
             match index {
                 0 => out.target_bucket = Decode::decode(d)?,
-                1 => out.target_grants = Some(Decode::decode(d)?),
                 2 => out.target_prefix = Decode::decode(d)?,
                 3 => out.target_object_key_format = Some(Decode::decode(d)?),
                 _ => {}
@@ -8195,7 +8493,7 @@ impl Encode for LoggingEnabled {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[
             Some(&self.target_bucket),
-            self.target_grants.as_ref().map(|v| v as &dyn Encode),
+            None,
             Some(&self.target_prefix),
             self.target_object_key_format.as_ref().map(|v| v as &dyn Encode),
         ]);
@@ -9072,6 +9370,45 @@ impl Encode for PutBucketAclInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutBucketCorsInput {
+    pub bucket: String,
+    pub cors_configuration: CORSConfiguration,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketCorsInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.cors_configuration = Decode::decode(d)?,
+                2 => out.content_md5 = Some(Decode::decode(d)?),
+                3 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketCorsInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.cors_configuration),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketEncryptionInput {
     pub bucket: String,
     pub content_md5: Option<String>,
@@ -9170,6 +9507,45 @@ impl Encode for PutBucketLifecycleConfigurationInput {
             self.lifecycle_configuration.as_ref().map(|v| v as &dyn Encode),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
             self.transition_default_minimum_object_size.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketLoggingInput {
+    pub bucket: String,
+    pub bucket_logging_status: BucketLoggingStatus,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketLoggingInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.bucket_logging_status = Decode::decode(d)?,
+                2 => out.content_md5 = Some(Decode::decode(d)?),
+                3 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketLoggingInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.bucket_logging_status),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -9402,6 +9778,45 @@ impl Encode for PutBucketVersioningInput {
             self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
             None,
             Some(&self.versioning_configuration),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketWebsiteInput {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub website_configuration: WebsiteConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for PutBucketWebsiteInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.content_md5 = Some(Decode::decode(d)?),
+                2 => out.checksum_algorithm = Some(Decode::decode(d)?),
+                3 => out.website_configuration = Decode::decode(d)?,
+                4 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for PutBucketWebsiteInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            self.content_md5.as_ref().map(|v| v as &dyn Encode),
+            self.checksum_algorithm.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.website_configuration),
             self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
@@ -9758,6 +10173,7 @@ pub struct PutObjectInput {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
+    pub website_redirect_location: Option<String>,
     pub sse_customer_algorithm: Option<String>,
     pub sse_customer_key: Option<String>,
     pub sse_customer_key_md5: Option<String>,
@@ -9802,6 +10218,7 @@ impl Decode for PutObjectInput {
                 30 => out.metadata = Some(Decode::decode(d)?),
                 31 => out.server_side_encryption = Some(Decode::decode(d)?),
                 32 => out.storage_class = Some(Decode::decode(d)?),
+                33 => out.website_redirect_location = Some(Decode::decode(d)?),
                 34 => out.sse_customer_algorithm = Some(Decode::decode(d)?),
                 35 => out.sse_customer_key = Some(Decode::decode(d)?),
                 36 => out.sse_customer_key_md5 = Some(Decode::decode(d)?),
@@ -9856,7 +10273,7 @@ impl Encode for PutObjectInput {
             self.metadata.as_ref().map(|v| v as &dyn Encode),
             self.server_side_encryption.as_ref().map(|v| v as &dyn Encode),
             self.storage_class.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.website_redirect_location.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_algorithm.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key.as_ref().map(|v| v as &dyn Encode),
             self.sse_customer_key_md5.as_ref().map(|v| v as &dyn Encode),
@@ -10789,36 +11206,6 @@ impl Encode for Tagging {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct TargetGrant {
-    pub grantee: Option<Grantee>,
-    pub permission: Option<String>,
-}
-
-impl Decode for TargetGrant {
-    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
-        let mut out = Self::default();
-        d.structure(&mut |index, d| {
-            match index {
-                0 => out.grantee = Some(Decode::decode(d)?),
-                1 => out.permission = Some(Decode::decode(d)?),
-                _ => {}
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-}
-
-impl Encode for TargetGrant {
-    fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[
-            self.grantee.as_ref().map(|v| v as &dyn Encode),
-            self.permission.as_ref().map(|v| v as &dyn Encode),
-        ]);
-    }
-}
-
-#[derive(Debug, Clone, Default)]
 pub struct TargetObjectKeyFormat {
     pub simple_prefix: Option<SimplePrefix>,
     pub partitioned_prefix: Option<PartitionedPrefix>,
@@ -11234,6 +11621,42 @@ impl Encode for VersioningConfiguration {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct WebsiteConfiguration {
+    pub error_document: Option<ErrorDocument>,
+    pub index_document: Option<IndexDocument>,
+    pub redirect_all_requests_to: Option<RedirectAllRequestsTo>,
+    pub routing_rules: Option<Vec<RoutingRule>>,
+}
+
+impl Decode for WebsiteConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.error_document = Some(Decode::decode(d)?),
+                1 => out.index_document = Some(Decode::decode(d)?),
+                2 => out.redirect_all_requests_to = Some(Decode::decode(d)?),
+                3 => out.routing_rules = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for WebsiteConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.error_document.as_ref().map(|v| v as &dyn Encode),
+            self.index_document.as_ref().map(|v| v as &dyn Encode),
+            self.redirect_all_requests_to.as_ref().map(|v| v as &dyn Encode),
+            self.routing_rules.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
 impl Input for AbortMultipartUploadInput {
     type Output = AbortMultipartUploadOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -11365,6 +11788,33 @@ impl Input for DeleteBucketInput {
     type Output = DeleteBucketOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "DeleteBucket";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketCorsOutput {}
+impl Decode for DeleteBucketCorsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketCorsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketCorsInput {
+    type Output = DeleteBucketCorsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketCors";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -11672,6 +12122,18 @@ impl Input for GetBucketAnalyticsConfigurationInput {
     type Output = GetBucketAnalyticsConfigurationOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetBucketAnalyticsConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketCorsInput {
+    type Output = GetBucketCorsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketCors";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -12205,6 +12667,33 @@ impl Input for PutBucketAclInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct PutBucketCorsOutput {}
+impl Decode for PutBucketCorsOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketCorsOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketCorsInput {
+    type Output = PutBucketCorsOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketCors";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct PutBucketEncryptionOutput {}
 impl Decode for PutBucketEncryptionOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -12235,6 +12724,33 @@ impl Input for PutBucketLifecycleConfigurationInput {
     type Output = PutBucketLifecycleConfigurationOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutBucketLifecycleConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketLoggingOutput {}
+impl Decode for PutBucketLoggingOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketLoggingOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketLoggingInput {
+    type Output = PutBucketLoggingOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketLogging";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -12397,6 +12913,33 @@ impl Input for PutBucketVersioningInput {
     type Output = PutBucketVersioningOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "PutBucketVersioning";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PutBucketWebsiteOutput {}
+impl Decode for PutBucketWebsiteOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for PutBucketWebsiteOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for PutBucketWebsiteInput {
+    type Output = PutBucketWebsiteOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "PutBucketWebsite";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -12647,6 +13190,24 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static ALLOWED_HEADERS: Schema = Schema {
+        name: "AllowedHeaders",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ALLOWED_METHODS: Schema = Schema {
+        name: "AllowedMethods",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ALLOWED_ORIGINS: Schema = Schema {
+        name: "AllowedOrigins",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
     pub static ANALYTICS_AND_OPERATOR: Schema = Schema {
         name: "AnalyticsAndOperator",
         kind: Kind::Structure {
@@ -12752,11 +13313,66 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static BUCKET_LOGGING_STATUS: Schema = Schema {
+        name: "BucketLoggingStatus",
+        kind: Kind::Structure {
+            members: &[Member::new("LoggingEnabled", &schemas::LOGGING_ENABLED)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static BUCKETS: Schema = Schema {
         name: "Buckets",
         kind: Kind::List {
             element: Member::new("member", &schemas::BUCKET).json("Bucket").xml("Bucket").json("member"),
         },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CORS_CONFIGURATION: Schema = Schema {
+        name: "CORSConfiguration",
+        kind: Kind::Structure {
+            members: &[Member::new("CORSRules", &schemas::CORS_RULES)
+                .json("CORSRule")
+                .xml("CORSRule")
+                .flattened()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CORS_RULE: Schema = Schema {
+        name: "CORSRule",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ID", &schema::STRING),
+                Member::new("AllowedHeaders", &schemas::ALLOWED_HEADERS)
+                    .json("AllowedHeader")
+                    .xml("AllowedHeader")
+                    .flattened(),
+                Member::new("AllowedMethods", &schemas::ALLOWED_METHODS)
+                    .json("AllowedMethod")
+                    .xml("AllowedMethod")
+                    .flattened(),
+                Member::new("AllowedOrigins", &schemas::ALLOWED_ORIGINS)
+                    .json("AllowedOrigin")
+                    .xml("AllowedOrigin")
+                    .flattened(),
+                Member::new("ExposeHeaders", &schemas::EXPOSE_HEADERS)
+                    .json("ExposeHeader")
+                    .xml("ExposeHeader")
+                    .flattened(),
+                Member::new("MaxAgeSeconds", &schema::INTEGER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static CORS_RULES: Schema = Schema {
+        name: "CORSRules",
+        kind: Kind::List { element: Member::new("member", &schemas::CORS_RULE) },
         constraints: Constraints::NONE,
     };
 
@@ -13010,7 +13626,6 @@ pub mod schemas {
                     .at(Location::Header("x-amz-server-side-encryption")),
                 Member::new("StorageClass", &schema::STRING).at(Location::Header("x-amz-storage-class")),
                 Member::new("WebsiteRedirectLocation", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
@@ -13221,7 +13836,6 @@ pub mod schemas {
                     .at(Location::Header("x-amz-server-side-encryption")),
                 Member::new("StorageClass", &schema::STRING).at(Location::Header("x-amz-storage-class")),
                 Member::new("WebsiteRedirectLocation", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
@@ -13289,6 +13903,19 @@ pub mod schemas {
                     .required()
                     .flattened(),
                 Member::new("Quiet", &schema::BOOLEAN),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_CORS_REQUEST: Schema = Schema {
+        name: "DeleteBucketCorsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: None,
         },
@@ -13636,6 +14263,12 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static EXPOSE_HEADERS: Schema = Schema {
+        name: "ExposeHeaders",
+        kind: Kind::List { element: Member::new("member", &schema::STRING) },
+        constraints: Constraints::NONE,
+    };
+
     pub static FILTER_RULE: Schema = Schema {
         name: "FilterRule",
         kind: Kind::Structure {
@@ -13717,6 +14350,31 @@ pub mod schemas {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
                 Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_CORS_OUTPUT: Schema = Schema {
+        name: "GetBucketCorsOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("CORSRules", &schemas::CORS_RULES)
+                .json("CORSRule")
+                .xml("CORSRule")
+                .flattened()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_CORS_REQUEST: Schema = Schema {
+        name: "GetBucketCorsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
@@ -15254,7 +15912,7 @@ pub mod schemas {
         kind: Kind::Structure {
             members: &[
                 Member::new("TargetBucket", &schema::STRING).required(),
-                Member::new("TargetGrants", &schemas::TARGET_GRANTS),
+                Member::new("TargetGrants", &schema::STRING).refused(),
                 Member::new("TargetPrefix", &schema::STRING).required(),
                 Member::new("TargetObjectKeyFormat", &schemas::TARGET_OBJECT_KEY_FORMAT),
             ],
@@ -15683,6 +16341,26 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static PUT_BUCKET_CORS_REQUEST: Schema = Schema {
+        name: "PutBucketCorsRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("CORSConfiguration", &schemas::CORS_CONFIGURATION)
+                    .json("CORSConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(1),
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static PUT_BUCKET_ENCRYPTION_REQUEST: Schema = Schema {
         name: "PutBucketEncryptionRequest",
         kind: Kind::Structure {
@@ -15732,6 +16410,26 @@ pub mod schemas {
                     .at(Location::Header("x-amz-transition-default-minimum-object-size")),
             ],
             payload: Some(2),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_LOGGING_REQUEST: Schema = Schema {
+        name: "PutBucketLoggingRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("BucketLoggingStatus", &schemas::BUCKET_LOGGING_STATUS)
+                    .json("BucketLoggingStatus")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(1),
         },
         constraints: Constraints::NONE,
     };
@@ -15852,6 +16550,26 @@ pub mod schemas {
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],
             payload: Some(4),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static PUT_BUCKET_WEBSITE_REQUEST: Schema = Schema {
+        name: "PutBucketWebsiteRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ContentMD5", &schema::STRING).at(Location::Header("content-md5")),
+                Member::new("ChecksumAlgorithm", &schema::STRING)
+                    .at(Location::Header("x-amz-sdk-checksum-algorithm")),
+                Member::new("WebsiteConfiguration", &schemas::WEBSITE_CONFIGURATION)
+                    .json("WebsiteConfiguration")
+                    .required()
+                    .namespace("", "http://s3.amazonaws.com/doc/2006-03-01/"),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: Some(3),
         },
         constraints: Constraints::NONE,
     };
@@ -16060,7 +16778,6 @@ pub mod schemas {
                     .at(Location::Header("x-amz-server-side-encryption")),
                 Member::new("StorageClass", &schema::STRING).at(Location::Header("x-amz-storage-class")),
                 Member::new("WebsiteRedirectLocation", &schema::STRING)
-                    .refused()
                     .at(Location::Header("x-amz-website-redirect-location")),
                 Member::new("SSECustomerAlgorithm", &schema::STRING)
                     .at(Location::Header("x-amz-server-side-encryption-customer-algorithm")),
@@ -16534,27 +17251,6 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
-    pub static TARGET_GRANT: Schema = Schema {
-        name: "TargetGrant",
-        kind: Kind::Structure {
-            members: &[
-                Member::new("Grantee", &schemas::GRANTEE)
-                    .namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
-                Member::new("Permission", &schema::STRING),
-            ],
-            payload: None,
-        },
-        constraints: Constraints::NONE,
-    };
-
-    pub static TARGET_GRANTS: Schema = Schema {
-        name: "TargetGrants",
-        kind: Kind::List {
-            element: Member::new("member", &schemas::TARGET_GRANT).json("Grant").xml("Grant").json("member"),
-        },
-        constraints: Constraints::NONE,
-    };
-
     pub static TARGET_OBJECT_KEY_FORMAT: Schema = Schema {
         name: "TargetObjectKeyFormat",
         kind: Kind::Structure {
@@ -16766,6 +17462,20 @@ pub mod schemas {
             members: &[
                 Member::new("MFADelete", &schema::STRING).json("MfaDelete").xml("MfaDelete"),
                 Member::new("Status", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static WEBSITE_CONFIGURATION: Schema = Schema {
+        name: "WebsiteConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ErrorDocument", &schemas::ERROR_DOCUMENT),
+                Member::new("IndexDocument", &schemas::INDEX_DOCUMENT),
+                Member::new("RedirectAllRequestsTo", &schemas::REDIRECT_ALL_REQUESTS_TO),
+                Member::new("RoutingRules", &schemas::ROUTING_RULES),
             ],
             payload: None,
         },

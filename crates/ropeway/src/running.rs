@@ -33,6 +33,8 @@ pub(crate) struct Running {
     pub sink: ropeway_logs::Sink,
     /// Keeps the audit log.
     pub recorder: Arc<ropeway_cloudtrail::Recorder>,
+    /// Keeps buckets' access logs.
+    pub logs: ropeway_s3::AccessLogs,
     /// Runs functions.
     pub runner: Arc<Runtime>,
     /// Which way effects went.
@@ -118,6 +120,7 @@ impl Switch {
             running.runner.stop().await;
             running.sink.flush().await;
             running.recorder.flush().await;
+            running.logs.flush().await;
             running.core.stop().await?;
             running.trail.sync().await?;
         }

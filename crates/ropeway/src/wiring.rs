@@ -51,6 +51,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let roles: Arc<dyn Roles> = access.clone();
     let concurrency = ropeway_lambda::Concurrency::default();
     let live = ropeway_apigateway::Live::default();
+    let buckets = ropeway_s3::Live::default();
     let audited = Arc::new(ropeway_cloudtrail::Registry::default());
     let trail = Trail::open(settings.data_dir.join(TRAIL_DIR), clock.clone())?;
     let lines = Arc::new(OnceLock::new());
@@ -59,7 +60,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
         .machine(access.machines())
         .machine(ropeway_sqs::machine(sqs_setup(settings, &gate, &master)))
         .machine(ropeway_sns::machine(Arc::clone(&gate), later(&lines), &ids))
-        .machine(ropeway_s3::machine(Arc::clone(&gate)))
+        .machine(ropeway_s3::machine(Arc::clone(&gate), buckets.clone()))
         .machine(ropeway_firehose::machine(Arc::clone(&gate), Arc::clone(&roles), master.clone()))
         .machine(ropeway_logs::machine())
         .machine(ropeway_apigateway::machine(live.clone()))
@@ -91,6 +92,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
     made.actors.insert(Space::Sns, Arc::new(posting));
     let recorder = keep_audit_log(&from, audited, &mut made);
+    let (front, logs) = stand_before_buckets(&core, &services, &access, made.s3, buckets);
     services.set(made.dispatches);
     core.start_actors(made.actors);
     let root = ropeway_iam::ensure_root(&core, &access, &settings.account).await;
@@ -110,12 +112,14 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
             stages(apis, &services, &roles, &sink),
             Arc::new(ropeway_cloudformation::Responses::new(core.clone())),
             Arc::new(ropeway_sns::Certificates(signing)),
+            Arc::new(ropeway_s3::Websites(Arc::clone(&front))),
         ],
+        fronts: vec![front],
         signing_keys: SigningKeys::default(),
     });
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
     let runner = functions.runner;
-    Ok(Running { core, access, services, gateway, sink, recorder, runner, trail, root_credentials })
+    Ok(Running { core, access, services, gateway, sink, recorder, logs, runner, trail, root_credentials })
 }
 
 fn open_blobs(settings: &Settings) -> Result<Arc<BlobStore>, Failure> {
@@ -166,6 +170,7 @@ fn sqs_setup(settings: &Settings, gate: &Arc<dyn Gate>, master: &MasterKey) -> r
 }
 
 struct Made {
+    s3: Arc<ropeway_s3::S3Service>,
     dispatches: Vec<Arc<dyn Dispatch>>,
     actors: BTreeMap<Space, Arc<dyn Actor>>,
 }
@@ -205,7 +210,7 @@ fn make_services(
     let dispatches: Vec<Arc<dyn Dispatch>> = vec![
         Arc::new(sqs::SqsDispatch(sqs_service)),
         Arc::new(sns::SnsDispatch(sns_service)),
-        Arc::new(s3::S3Dispatch(s3_service)),
+        Arc::new(s3::S3Dispatch(Arc::clone(&s3_service))),
         Arc::new(firehose::FirehoseDispatch(streams)),
         Arc::new(logs::LogsDispatch(logs_service)),
         Arc::new(cloudcontrol::CloudcontrolDispatch(Arc::new(ropeway_cloudformation::cloud_control(
@@ -236,7 +241,7 @@ fn make_services(
         (Space::CloudFormation, Arc::new(deployer)),
         (Space::Logs, Arc::new(ropeway_logs::LogsActor::new(core.clone(), master.clone()))),
     ];
-    Made { dispatches, actors: actors.into() }
+    Made { s3: s3_service, dispatches, actors: actors.into() }
 }
 
 /// What serves the deployed stages of REST and HTTP APIs.
@@ -278,6 +283,21 @@ fn take_lines(
     let running = sink.clone();
     tokio::spawn(async move { running.run().await });
     sink
+}
+
+/// What stands before S3, and the access logs of its buckets, which are written once a second.
+#[allow(clippy::disallowed_methods, reason = "the binary's own task; it ends when the core stops")]
+fn stand_before_buckets(
+    core: &Core,
+    services: &Arc<Services>,
+    access: &Arc<Access>,
+    s3: Arc<ropeway_s3::S3Service>,
+    buckets: ropeway_s3::Live,
+) -> (Arc<ropeway_s3::S3Front>, ropeway_s3::AccessLogs) {
+    let logs = ropeway_s3::AccessLogs::new(core.clone(), Arc::clone(services), access.clone());
+    let running = logs.clone();
+    tokio::spawn(async move { running.run().await });
+    (Arc::new(ropeway_s3::S3Front::new(s3, buckets, access.clone(), logs.clone())), logs)
 }
 
 /// Serves trails, and records what is called.

@@ -40,6 +40,8 @@ const NULL_VERSION: u8 = 13;
 const LIFECYCLE: u8 = 14;
 /// → the midnight whose lifecycle runs have begun in this shard
 const LIFECYCLE_RUN: u8 = 15;
+/// bucket, kind → [`crate::configuration::Configuration`]
+const CONFIGURATION: u8 = 24;
 
 /// Bytes behind the object key in an upload's key: a zero byte, the time, the id.
 pub(crate) const UPLOAD_SUFFIX: usize = 1 + 8 + 16;
@@ -126,6 +128,20 @@ pub(crate) fn bucket_of(key: &[u8]) -> Option<&str> {
 
 pub(crate) fn tags(bucket: &str) -> Bytes {
     row(TAGS).text(bucket).build()
+}
+
+/// What the keys of all configurations begin with.
+pub(crate) fn all_configurations() -> Bytes {
+    row(CONFIGURATION).build()
+}
+
+/// What the keys of a bucket's configurations begin with.
+pub(crate) fn configurations(bucket: &str) -> KeyBuilder {
+    row(CONFIGURATION).text(bucket)
+}
+
+pub(crate) fn configuration(bucket: &str, kind: u8) -> Bytes {
+    configurations(bucket).raw(&[kind]).build()
 }
 
 /// What the keys of a bucket's notification configurations begin with.

@@ -22,8 +22,10 @@ mod checksum;
 mod collect;
 mod commands;
 mod conditions;
+mod configuration;
 mod customer;
 mod error;
+mod front;
 mod keys;
 mod lifecycle;
 mod lock;
@@ -33,6 +35,7 @@ mod notification;
 mod ops;
 mod policy;
 mod vault;
+mod website;
 
 use std::sync::Arc;
 
@@ -44,8 +47,12 @@ use ropeway_wire::{Cx, Error, Gate, Services};
 pub use collect::S3Actor;
 pub use commands::S3Machine;
 use commands::{Command, Output, Target};
+pub use configuration::Live;
 pub use error::S3Error;
+pub use front::S3Front;
+pub use front::log::AccessLogs;
 use vault::Vault;
+pub use website::Websites;
 
 /// The service.
 pub struct S3Service {
@@ -65,9 +72,10 @@ pub struct Options {
     pub classic_buckets: bool,
 }
 
-/// The machine of a shard, for [`ropeway_core::Builder::machine`].
-pub fn machine(gate: Arc<dyn Gate>) -> impl Fn(ShardId) -> S3Machine + Send + Sync + 'static {
-    move |_| S3Machine::new(Arc::clone(&gate))
+/// The machine of a shard, for [`ropeway_core::Builder::machine`]. What is configured for buckets is made known
+/// in `live`.
+pub fn machine(gate: Arc<dyn Gate>, live: Live) -> impl Fn(ShardId) -> S3Machine + Send + Sync + 'static {
+    move |_| S3Machine::new(Arc::clone(&gate), live.clone())
 }
 
 impl S3Service {

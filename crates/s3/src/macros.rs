@@ -21,6 +21,7 @@ macro_rules! attributes {
             content_language: $input.content_language.take(),
             expires: $input.expires.take(),
             metadata: $input.metadata.take().unwrap_or_default(),
+            redirect: $input.website_redirect_location.take(),
         })
     };
 }

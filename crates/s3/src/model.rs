@@ -320,6 +320,8 @@ pub struct Attributes {
     pub expires: Option<String>,
     /// `x-amz-meta-*`
     pub metadata: BTreeMap<String, String>,
+    /// `x-amz-website-redirect-location`
+    pub redirect: Option<String>,
 }
 
 /// An object.

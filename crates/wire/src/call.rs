@@ -8,6 +8,7 @@ use http::HeaderMap;
 use ropeway_core::BoxFuture;
 
 use crate::audit::{Audit, Watch};
+use crate::gateway::ErrorCode;
 use crate::protocol::{self, RequestBody, RequestParts, ResponseBody};
 use crate::schema::{Operation, Protocol, Service};
 use crate::{Cx, Decode, Encode, Error, Keys};
@@ -234,6 +235,7 @@ pub fn error_answer(
     head: bool,
 ) -> Answer {
     let mut answer = protocol::encode_error(service, protocol, error, request_id, Some(path));
+    answer.extensions_mut().insert(ErrorCode(error.code.clone()));
     if head || error.status == 304 {
         *answer.body_mut() = ResponseBody::Bytes(bytes::Bytes::new());
     }

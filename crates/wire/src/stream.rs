@@ -18,6 +18,7 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 pub struct ByteStream {
     chunks: Arc<Mutex<Option<Chunks>>>,
     length: Option<u64>,
+    self_delimited: bool,
     trailers: Trailers,
 }
 
@@ -30,8 +31,22 @@ impl ByteStream {
         ByteStream {
             chunks: Arc::new(Mutex::new(Some(Box::pin(chunks)))),
             length,
+            self_delimited: false,
             trailers: Trailers::default(),
         }
+    }
+
+    /// The same body, which tells by itself where it ends and breaks off with an error if it is cut short: its length
+    /// need not be known beforehand.
+    #[must_use]
+    pub fn self_delimited(mut self) -> Self {
+        self.self_delimited = true;
+        self
+    }
+
+    /// Whether the length need not be known beforehand.
+    pub fn is_self_delimited(&self) -> bool {
+        self.self_delimited
     }
 
     /// The same body, whose trailing headers come by `trailers`.

@@ -29,6 +29,7 @@ mod nested;
 mod queue_policies;
 mod s3;
 mod s3_lifecycle;
+mod s3_serving;
 mod sns;
 mod sqs;
 mod transform;

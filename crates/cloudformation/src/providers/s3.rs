@@ -3,19 +3,20 @@
 //! Source of the tables: the CloudFormation template reference, Amazon S3.
 
 use ropeway_api::s3::{
-    CreateBucketInput, DeleteBucketEncryptionInput, DeleteBucketInput, DeleteBucketLifecycleInput,
-    DeleteBucketOwnershipControlsInput, DeleteBucketPolicyInput, DeleteBucketTaggingInput,
-    DeletePublicAccessBlockInput, HeadBucketInput, PutBucketAclInput, PutBucketEncryptionInput,
-    PutBucketLifecycleConfigurationInput, PutBucketNotificationConfigurationInput,
-    PutBucketOwnershipControlsInput, PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput,
+    CreateBucketInput, DeleteBucketCorsInput, DeleteBucketEncryptionInput, DeleteBucketInput,
+    DeleteBucketLifecycleInput, DeleteBucketOwnershipControlsInput, DeleteBucketPolicyInput,
+    DeleteBucketTaggingInput, DeleteBucketWebsiteInput, DeletePublicAccessBlockInput, HeadBucketInput,
+    PutBucketAclInput, PutBucketCorsInput, PutBucketEncryptionInput, PutBucketLifecycleConfigurationInput,
+    PutBucketLoggingInput, PutBucketNotificationConfigurationInput, PutBucketOwnershipControlsInput,
+    PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput, PutBucketWebsiteInput,
     PutPublicAccessBlockInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Failure, Made, Provider, Subject, TAGS, after_creation, property, s3_lifecycle, tag_list, tags, text,
-    unless,
+    Failure, Made, Provider, Subject, TAGS, after_creation, property, s3_lifecycle, s3_serving, tag_list,
+    tags, text, unless,
 };
 use crate::template::{Kind, Naming, Property, ResourceType};
 
@@ -82,12 +83,15 @@ static BUCKET: ResourceType = ResourceType::new(
         Property::new("AccessControl", STRING),
         Property::new("BucketEncryption", Kind::Structure(ENCRYPTION)),
         Property::new("BucketName", STRING).replacement(),
+        Property::new("CorsConfiguration", Kind::Structure(s3_serving::CORS)),
         Property::new("LifecycleConfiguration", Kind::Structure(s3_lifecycle::LIFECYCLE)),
+        Property::new("LoggingConfiguration", Kind::Structure(s3_serving::LOGGING)),
         Property::new("NotificationConfiguration", Kind::Structure(NOTIFICATION)),
         Property::new("OwnershipControls", Kind::Structure(OWNERSHIP)),
         Property::new("PublicAccessBlockConfiguration", Kind::Structure(BLOCK)),
         TAGS,
         Property::new("VersioningConfiguration", Kind::Structure(VERSIONING)),
+        Property::new("WebsiteConfiguration", Kind::Structure(s3_serving::WEBSITE)),
     ],
 )
 .attributes(&["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"])
@@ -188,6 +192,35 @@ impl Bucket {
         subject.call::<PutBucketLifecycleConfigurationInput>(input).await.map(drop)
     }
 
+    /// Says which pages of other origins may ask; none where the template says nothing any more.
+    async fn share(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let configuration = subject.property("CorsConfiguration");
+        if configuration.is_null() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketCorsInput>(input).await.map(drop);
+        }
+        let input = json!({ "Bucket": bucket, "CORSConfiguration": s3_serving::cors(configuration) });
+        subject.call::<PutBucketCorsInput>(input).await.map(drop)
+    }
+
+    /// Makes it a website, or none any more.
+    async fn host(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let configuration = subject.property("WebsiteConfiguration");
+        if configuration.is_null() {
+            let input = json!({ "Bucket": bucket });
+            return subject.call::<DeleteBucketWebsiteInput>(input).await.map(drop);
+        }
+        let input = json!({ "Bucket": bucket, "WebsiteConfiguration": s3_serving::website(configuration) });
+        subject.call::<PutBucketWebsiteInput>(input).await.map(drop)
+    }
+
+    /// Says where its access log goes; nowhere, where the template says nothing any more.
+    async fn log(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let status = s3_serving::logging(subject.property("LoggingConfiguration"), bucket);
+        let input = json!({ "Bucket": bucket, "BucketLoggingStatus": status });
+        subject.call::<PutBucketLoggingInput>(input).await.map(drop)
+    }
+
     async fn own(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let rules = property(subject.property("OwnershipControls"), "Rules");
         if rules.is_null() {
@@ -284,6 +317,15 @@ impl Provider for Bucket {
             if !subject.property("LifecycleConfiguration").is_null() {
                 after_creation(name, Self::age(subject, name).await)?;
             }
+            if !subject.property("CorsConfiguration").is_null() {
+                after_creation(name, Self::share(subject, name).await)?;
+            }
+            if !subject.property("WebsiteConfiguration").is_null() {
+                after_creation(name, Self::host(subject, name).await)?;
+            }
+            if !subject.property("LoggingConfiguration").is_null() {
+                after_creation(name, Self::log(subject, name).await)?;
+            }
             if !subject.property("OwnershipControls").is_null() {
                 after_creation(name, Self::own(subject, name).await)?;
             }
@@ -315,6 +357,15 @@ impl Provider for Bucket {
             }
             if property(old, "LifecycleConfiguration") != subject.property("LifecycleConfiguration") {
                 Self::age(subject, name).await?;
+            }
+            if property(old, "CorsConfiguration") != subject.property("CorsConfiguration") {
+                Self::share(subject, name).await?;
+            }
+            if property(old, "WebsiteConfiguration") != subject.property("WebsiteConfiguration") {
+                Self::host(subject, name).await?;
+            }
+            if property(old, "LoggingConfiguration") != subject.property("LoggingConfiguration") {
+                Self::log(subject, name).await?;
             }
             if property(old, "OwnershipControls") != subject.property("OwnershipControls") {
                 Self::own(subject, name).await?;

@@ -156,7 +156,7 @@ impl World {
         let core = Builder::new(shared, clock.clone(), ids.clone())
             .machine(ropeway_sqs::machine(setup.clone()))
             .machine(ropeway_sns::machine(gate.clone(), Arc::new(drop), &ids))
-            .machine(ropeway_s3::machine(gate.clone()))
+            .machine(ropeway_s3::machine(gate.clone(), ropeway_s3::Live::default()))
             .machine(access.machines())
             .machine(ropeway_cloudformation::machine())
             .start(vec![Handle::current()])

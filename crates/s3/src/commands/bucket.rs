@@ -148,6 +148,7 @@ impl S3Machine {
         }
         notify::clear(tx, name).await?;
         lifecycle::clear(tx, name).await?;
+        self.clear_configurations(tx, name).await?;
         self.notifications.clear();
         directory::remove_with(tx, &list_of(&bucket.account), name)?;
         self.tell_policy(tx, name, None);

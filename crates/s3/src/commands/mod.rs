@@ -1,6 +1,7 @@
 //! Changes of a shard's buckets, and looks at them: functions of state and command.
 
 mod bucket;
+mod configuration;
 mod jobs;
 mod lifecycle;
 mod list;
@@ -18,6 +19,7 @@ use ropeway_wire::{Error, Gate};
 use serde::{Deserialize, Serialize};
 
 use crate::acl::{Acl, Asked};
+use crate::configuration::{Configuration, Kind, Live};
 use crate::error::S3Error;
 use crate::lock::{ByDefault, Retention};
 use crate::model::{
@@ -216,6 +218,10 @@ pub enum Command {
     LockObject { target: Target, key: String, which: Which, change: LockChange },
     /// Sets a version's access control list.
     ListObject { target: Target, key: String, which: Which, acl: Acl, cause: Cause },
+    /// Sets or removes a configuration.
+    SetConfiguration(Target, Kind, Option<Configuration>),
+    /// Reads a configuration.
+    GetConfiguration(Target, Kind),
 }
 
 /// What a command answers.
@@ -257,21 +263,25 @@ pub enum Output {
     Lifecycle(Vec<crate::lifecycle::Rule>),
     /// It is done, to this version; `None` where objects never had versions.
     Version(Option<String>),
+    /// A configuration, if there is one.
+    Configuration(Option<Configuration>),
 }
 
 /// The buckets of a shard.
 pub struct S3Machine {
     gate: Arc<dyn Gate>,
+    live: Live,
     jobs: jobs::Jobs,
     schedule: lifecycle::Schedule,
     notifications: notify::Cache,
 }
 
 impl S3Machine {
-    /// The machine of a shard; bucket policies go to `gate`.
-    pub fn new(gate: Arc<dyn Gate>) -> Self {
+    /// The machine of a shard; bucket policies go to `gate`, configurations to `live`.
+    pub fn new(gate: Arc<dyn Gate>, live: Live) -> Self {
         S3Machine {
             gate,
+            live,
             jobs: jobs::Jobs::default(),
             schedule: lifecycle::Schedule::default(),
             notifications: notify::Cache::default(),
@@ -311,6 +321,7 @@ impl Machine for S3Machine {
     async fn load(&mut self, tx: &mut Tx) -> Result<(), Fault> {
         self.notifications.clear();
         self.tell_all(tx).await?;
+        self.show_all(tx).await?;
         self.schedule.load(tx).await?;
         self.jobs.load(tx).await
     }
@@ -365,6 +376,10 @@ impl Machine for S3Machine {
             C::ListObject { target, key, which, acl, cause } => {
                 self.list_object(tx, &target, (&key, which), acl, &cause).await
             }
+            C::SetConfiguration(target, kind, configuration) => {
+                self.set_configuration(tx, &target, kind, configuration).await
+            }
+            C::GetConfiguration(target, kind) => configuration::get(tx, &target, kind).await,
             C::Configure(target, setting) => self.configure(tx, &target, &setting).await,
             C::ListVersions { target, query, from } => {
                 versions::list(tx, &target, &query, from.as_ref()).await
@@ -387,6 +402,7 @@ impl Machine for S3Machine {
                 | Command::Configure(..)
                 | Command::SetLifecycle(..)
                 | Command::ListObject { .. }
+                | Command::SetConfiguration(_, _, Some(_))
         )
     }
 

@@ -13,7 +13,7 @@ use crate::checksum::{Algorithm, Span, show_checksum};
 use crate::commands::Target;
 use crate::conditions::ReadIf;
 use crate::customer::CustomerKey;
-use crate::model::{Body, Bucket, Object, Tag, Which};
+use crate::model::{Attributes, Body, Bucket, Object, Tag, Which};
 use crate::names::{check_key, copy_source, quoted, tags_of_header};
 use crate::notification::Event;
 use crate::vault::{Expected, Received};
@@ -73,7 +73,7 @@ impl S3Service {
         }
         let keep = algorithm.or(found.object.checksum.as_ref().map(|sum| sum.algorithm));
         let expected = Expected {
-            length: found.object.size,
+            length: Some(found.object.size),
             md5: None,
             checksum: None,
             keep: Some(keep.unwrap_or(Algorithm::Crc64Nvme)),
@@ -107,7 +107,7 @@ pub(super) async fn copy_object(
     let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, of_source).await?;
     let same = source.target.bucket == input.bucket && source.key == input.key && !copies_version(&input);
     let encrypts = input.server_side_encryption.is_some() || customer.is_some();
-    let changes = replace || input.storage_class.is_some() || encrypts;
+    let changes = replace || own.redirect.is_some() || input.storage_class.is_some() || encrypts;
     if same && !changes {
         return Err(error::invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -118,7 +118,10 @@ pub(super) async fn copy_object(
             "The specified copy source is larger than the maximum allowable size for a copy source: {MAX_BODY}"
         )));
     }
+    // Where an object redirects to is never copied.
+    let redirect = own.redirect.clone();
     let attributes = if replace { own } else { found.object.attributes.clone() };
+    let attributes = Attributes { redirect, ..attributes };
     let tags = copied_tags(cx, &input, &source, &found.object, retag)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
     let bucket = service.bucket(cx, target.clone()).await?;

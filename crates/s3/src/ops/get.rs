@@ -235,6 +235,7 @@ macro_rules! describe {
             content_language: $input.response_content_language.or(attributes.content_language),
             expires: $input.response_expires.map(http_date).or(attributes.expires),
             metadata: Some(attributes.metadata),
+            website_redirect_location: attributes.redirect,
             version_id: $found.version,
             parts_count: $found.parts.map(i64::from),
             tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),

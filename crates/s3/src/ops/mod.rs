@@ -4,6 +4,7 @@ mod access;
 mod attributes;
 mod bucket;
 mod copy;
+mod cors;
 mod delete;
 mod destinations;
 mod get;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod list;
 mod listed;
 mod lock;
+mod logging;
 mod multipart;
 mod notification;
 mod put;
@@ -19,6 +21,7 @@ mod sse;
 mod tagging;
 mod unset;
 mod versions;
+mod website;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,13 +63,14 @@ delegate! {
     create_bucket: CreateBucketInput -> CreateBucketOutput in bucket,
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput in multipart,
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput in bucket,
+    delete_bucket_cors: DeleteBucketCorsInput -> DeleteBucketCorsOutput in cors,
     delete_bucket_encryption: DeleteBucketEncryptionInput -> DeleteBucketEncryptionOutput in settings,
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput in lifecycle,
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput -> DeleteBucketOwnershipControlsOutput in access,
     delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput in settings,
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput in unset,
     delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput in tagging,
-    delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput in unset,
+    delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput in website,
     delete_object: DeleteObjectInput -> DeleteObjectOutput in delete,
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput in tagging,
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete,
@@ -74,12 +78,13 @@ delegate! {
     get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput -> GetBucketAccelerateConfigurationOutput in unset,
     get_bucket_acl: GetBucketAclInput -> GetBucketAclOutput in access,
     get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput -> GetBucketAnalyticsConfigurationOutput in unset,
+    get_bucket_cors: GetBucketCorsInput -> GetBucketCorsOutput in cors,
     get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput in settings,
     get_bucket_intelligent_tiering_configuration: GetBucketIntelligentTieringConfigurationInput -> GetBucketIntelligentTieringConfigurationOutput in unset,
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput -> GetBucketInventoryConfigurationOutput in unset,
     get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput in lifecycle,
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput in bucket,
-    get_bucket_logging: GetBucketLoggingInput -> GetBucketLoggingOutput in unset,
+    get_bucket_logging: GetBucketLoggingInput -> GetBucketLoggingOutput in logging,
     get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput -> GetBucketMetricsConfigurationOutput in unset,
     get_bucket_notification_configuration: GetBucketNotificationConfigurationInput -> GetBucketNotificationConfigurationOutput in notification,
     get_bucket_ownership_controls: GetBucketOwnershipControlsInput -> GetBucketOwnershipControlsOutput in access,
@@ -89,7 +94,7 @@ delegate! {
     get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput in unset,
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
     get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput in settings,
-    get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput in unset,
+    get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput in website,
     get_object: GetObjectInput -> GetObjectOutput in get,
     get_object_acl: GetObjectAclInput -> GetObjectAclOutput in access,
     get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput in attributes,
@@ -111,14 +116,17 @@ delegate! {
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
     list_parts: ListPartsInput -> ListPartsOutput in multipart,
     put_bucket_acl: PutBucketAclInput -> PutBucketAclOutput in access,
+    put_bucket_cors: PutBucketCorsInput -> PutBucketCorsOutput in cors,
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput in settings,
     put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput in lifecycle,
+    put_bucket_logging: PutBucketLoggingInput -> PutBucketLoggingOutput in logging,
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput in notification,
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput -> PutBucketOwnershipControlsOutput in access,
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
     put_bucket_request_payment: PutBucketRequestPaymentInput -> PutBucketRequestPaymentOutput in unset,
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput in settings,
+    put_bucket_website: PutBucketWebsiteInput -> PutBucketWebsiteOutput in website,
     put_object: PutObjectInput -> PutObjectOutput in put,
     put_object_acl: PutObjectAclInput -> PutObjectAclOutput in access,
     put_object_legal_hold: PutObjectLegalHoldInput -> PutObjectLegalHoldOutput in lock,
@@ -129,6 +137,8 @@ delegate! {
     upload_part: UploadPartInput -> UploadPartOutput in multipart,
     upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart,
 }
+
+pub(crate) use website::none as no_website;
 
 fn object_arn(bucket: &str, key: &str) -> String {
     format!("{}/{key}", bucket_arn(bucket))
@@ -186,6 +196,7 @@ pub(crate) fn attributes(mut found: Attributes) -> Result<Attributes, Error> {
         own.filter(|one| !one.is_empty()).collect::<Vec<_>>().join(",")
     });
     found.content_encoding = encoding.filter(|encoding| !encoding.is_empty());
+    website::check_redirect(found.redirect.as_deref())?;
     let texts = [
         &found.content_type,
         &found.cache_control,
@@ -263,10 +274,12 @@ impl Said<'_> {
     /// CRC-64/NVME, as S3 computes where none is given.
     fn expected(self, body: &ByteStream, keep: Option<Algorithm>) -> Result<Expected, Error> {
         let said = self.length.and_then(|length| u64::try_from(length).ok());
-        let length = body.length().or(said).ok_or_else(|| {
-            Error::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-        })?;
-        if length > MAX_BODY {
+        let length = body.length().or(said);
+        if length.is_none() && !body.is_self_delimited() {
+            let message = "You must provide the Content-Length HTTP header.";
+            return Err(Error::new(411, "MissingContentLength", message));
+        }
+        if let Some(length) = length.filter(|length| *length > MAX_BODY) {
             return Err(error::entity_too_large(length, MAX_BODY));
         }
         let md5 = content_md5(self.md5)?;

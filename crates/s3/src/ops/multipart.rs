@@ -215,7 +215,7 @@ pub(super) async fn upload_part_copy(
     let range = (length > 0).then(|| format!("bytes={}-{}", range.start, range.end - 1));
     let wanted = Wanted { range, ..source };
     let found = service.read(cx, &wanted, true).await?;
-    let keep = Some(upload.algorithm());
+    let (length, keep) = (Some(length), Some(upload.algorithm()));
     let expected = Expected { length, md5: None, checksum: None, keep, customer: customer.clone() };
     let received = service.vault.receive(service.shard(&input.bucket), &found.body, &expected).await?;
     let part = service.write_part(cx, to, received, upload.sse).await?;

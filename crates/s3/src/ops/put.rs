@@ -55,7 +55,7 @@ pub(super) async fn put_object(
         ));
     }
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    if expected.length > CHUNK as u64 || customer.is_some() {
+    if expected.length.is_none_or(|length| length > CHUNK as u64) || customer.is_some() {
         // Before a large body is taken in vain; a small one costs less than the question.
         let bucket = service.bucket(cx, target.clone()).await?;
         check_customer_keys(cx, &bucket, customer.as_ref(), object)?;

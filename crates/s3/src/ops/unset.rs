@@ -33,8 +33,6 @@ macro_rules! unset {
 unset! {
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput
         = Ok(DeleteBucketReplicationOutput::default());
-    delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput
-        = Ok(DeleteBucketWebsiteOutput::default());
     get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput
         -> GetBucketAccelerateConfigurationOutput = Ok(GetBucketAccelerateConfigurationOutput::default());
     get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput
@@ -43,18 +41,12 @@ unset! {
         -> GetBucketIntelligentTieringConfigurationOutput = Err(no_configuration());
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput
         -> GetBucketInventoryConfigurationOutput = Err(no_configuration());
-    get_bucket_logging: GetBucketLoggingInput -> GetBucketLoggingOutput
-        = Ok(GetBucketLoggingOutput::default());
     get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput
         -> GetBucketMetricsConfigurationOutput = Err(no_configuration());
     get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput
         = Err(missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found"));
     get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput
         = Ok(GetBucketRequestPaymentOutput { payer: Some("BucketOwner".to_owned()) });
-    get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput = Err(missing(
-        "NoSuchWebsiteConfiguration",
-        "The specified bucket does not have a website configuration",
-    ));
     list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput
         -> ListBucketAnalyticsConfigurationsOutput = Ok(ListBucketAnalyticsConfigurationsOutput {
             is_truncated: Some(false),

@@ -15,7 +15,7 @@ use ropeway_store::blobs::BlobStore;
 use ropeway_store::{MemoryStore, Store};
 use ropeway_wire::{AccessRequest, ByteStream, Cx, Error, Gate, Principal};
 
-use crate::{Options, S3Actor, S3Service, machine};
+use crate::{Live, Options, S3Actor, S3Service, machine};
 
 pub const BUCKET: &str = "bucket";
 
@@ -104,7 +104,7 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
     let queued = Arc::new(Mutex::new(Vec::new()));
     let to = Arc::clone(&queued);
     let core = Builder::new(store, clock.clone(), ids)
-        .machine(machine(gate.clone()))
+        .machine(machine(gate.clone(), Live::default()))
         .machine(move |_| Queues(Arc::clone(&to)))
         .start(vec![tokio::runtime::Handle::current()])
         .await

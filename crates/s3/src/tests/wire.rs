@@ -102,9 +102,10 @@ async fn answers_have_s3s_elements_and_statuses() {
     assert_eq!(answer.status(), 404);
     let body = text(answer).await;
     assert!(body.contains("<Code>NoSuchKey</Code>") && body.contains("<Key>none</Key>"), "{body}");
-    let answer = http.call("PutObject", "", &[("x-amz-website-redirect-location", "/x")], KEY, empty()).await;
+    let answer =
+        http.call("PutObject", "", &[("x-amz-server-side-encryption-context", "e30=")], KEY, empty()).await;
     assert_eq!(answer.status(), 501);
-    assert!(text(answer).await.contains("WebsiteRedirectLocation"));
+    assert!(text(answer).await.contains("SSEKMSEncryptionContext"));
     assert_eq!(http.call("DeleteObject", "", &[], KEY, empty()).await.status(), 204);
 }
 

@@ -18,8 +18,8 @@ use crate::model::Sealed;
 /// What a body must be.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// Its length in bytes.
-    pub length: u64,
+    /// Its length in bytes; `None` for a body that tells by itself where it ends.
+    pub length: Option<u64>,
     /// Its MD5, from `Content-MD5`.
     pub md5: Option<[u8; 16]>,
     /// Its checksum, and the value if that is known before its end; otherwise it comes in a trailing
@@ -173,19 +173,20 @@ async fn take_all(
     sealer: &mut Sealer<'_>,
     sums: &mut Sums,
     body: &ByteStream,
-    length: u64,
+    length: Option<u64>,
 ) -> Result<(), Error> {
     if let Some(mut chunks) = body.take() {
         while let Some(bytes) = chunks.next().await {
             let bytes = bytes?;
-            if sealer.size + bytes.len() as u64 > length {
+            let size = sealer.size + bytes.len() as u64;
+            if length.is_some_and(|length| size > length) {
                 return Err(incomplete());
             }
             sums.update(&bytes);
             sealer.push(bytes).await?;
         }
     }
-    if sealer.size == length { Ok(()) } else { Err(incomplete()) }
+    if length.is_none_or(|length| sealer.size == length) { Ok(()) } else { Err(incomplete()) }
 }
 
 /// Compares what was computed with what was said; gives the MD5 and the checksum to keep.

@@ -1,6 +1,7 @@
 //! From an HTTP request to its operation and back: route, authenticate, read the body, dispatch.
 
 mod digest;
+mod front;
 mod metrics;
 pub mod payload;
 mod route;
@@ -13,6 +14,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 use ropeway_core::{BoxFuture, Clock, Ids, Trace};
 
+pub use front::{ErrorCode, Finish, Front, FrontRequest, Known, Seen};
 pub use metrics::Metrics;
 pub use site::{Site, SiteRequest};
 
@@ -49,6 +51,8 @@ pub struct Gateway {
     pub host: Option<String>,
     /// What has addresses of its own: asked first.
     pub sites: Vec<Arc<dyn Site>>,
+    /// What stands before services.
+    pub fronts: Vec<Arc<dyn Front>>,
     /// Signing keys, derived once a day and region.
     pub signing_keys: SigningKeys,
 }
@@ -156,14 +160,30 @@ impl Gateway {
         let service = route.service();
         let (protocol, path, head) =
             (route.protocol, parts.uri.path().to_owned(), parts.method == http::Method::HEAD);
-        let mut name = "unknown";
-        let answer = match self.carry_out(route, parts, raw, origin, &request_id, &mut name).await {
-            Ok(answer) => answer,
-            Err(error) => error_answer(service, protocol, &error, &request_id, &path, head),
+        let mut known = Known { operation: "unknown", principal: None };
+        let front = self.front(service.id);
+        let seen = Seen {
+            parts: &parts,
+            bucket: route.bucket.as_deref(),
+            request_id: &request_id,
+            remote: origin.remote.ip(),
+            tls: origin.tls,
         };
+        let watch = front.and_then(|front| front.watch(&seen));
+        let answered = match front.filter(|front| front.takes(&seen)) {
+            Some(front) => {
+                self.answer_front(front, (parts, raw), (&request_id, origin), route.bucket, &mut known).await
+            }
+            None => self.carry_out(route, parts, raw, origin, &request_id, &mut known).await,
+        };
+        let answer = answered
+            .unwrap_or_else(|error| error_answer(service, protocol, &error, &request_id, &path, head));
         let millis = self.clock.machine_time().millis().saturating_sub(started.millis());
-        self.metrics.count(service.id, name, answer.status().as_u16(), millis);
-        answer
+        self.metrics.count(service.id, known.operation, answer.status().as_u16(), millis);
+        match watch {
+            Some(watch) => watch.finish(known, answer),
+            None => answer,
+        }
     }
 
     async fn carry_out(
@@ -173,19 +193,20 @@ impl Gateway {
         raw: Incoming,
         origin: ConnInfo,
         request_id: &str,
-        name: &mut &'static str,
+        known: &mut Known,
     ) -> Result<Answer, Error> {
         let service = route.service();
-        let Route { dispatch, protocol, found } = route;
+        let Route { dispatch, protocol, found, .. } = route;
         let take = Take::of(&found, protocol);
         let head = Head { parts: &parts, origin, request_id };
         let checked = self.authenticate(service, protocol, head, raw, take).await?;
+        known.principal = Some(Arc::clone(&checked.cx.principal));
         let body = with_queue_of_path(service, protocol, &parts, checked.body);
         let (operation, labels) = operation(service, &parts, found, &body)?;
         if let (Protocol::RestXml, RequestBody::Bytes(bytes)) = (protocol, &body) {
             digest::check(operation, &parts.headers, &checked.trailers, bytes)?;
         }
-        *name = operation.name;
+        known.operation = operation.name;
         let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
         let call = Call {
             service,

@@ -14,6 +14,8 @@ pub(super) struct Route {
     pub dispatch: Arc<dyn Dispatch>,
     pub protocol: Protocol,
     pub found: Found,
+    /// The bucket that the host names.
+    pub bucket: Option<String>,
 }
 
 /// What is known of the operation before the body is read.
@@ -84,13 +86,15 @@ pub(super) fn route(
             dispatch: Arc::clone(dispatch),
             protocol: Protocol::AwsQuery,
             found: Found::ByAction,
+            bucket: None,
         });
     }
     let rest = service.protocols.iter().find(|p| matches!(p, Protocol::RestJson | Protocol::RestXml));
     let Some(protocol) = rest else {
         let protocol = service.protocols.first().copied().unwrap_or(Protocol::AwsJson10);
         let error = Error::new(404, "UnknownOperationException", "The request names no operation.");
-        return Ok(Route { dispatch: Arc::clone(dispatch), protocol, found: Found::Refused(error) });
+        let found = Found::Refused(error);
+        return Ok(Route { dispatch: Arc::clone(dispatch), protocol, found, bucket: None });
     };
     let host = host(parts);
     let bucket = if service.id == "s3" { bucket_of_host(&host, own_host) } else { None };
@@ -102,7 +106,8 @@ pub(super) fn route(
         )),
         false => by_uri(service, parts, bucket),
     };
-    Ok(Route { dispatch: Arc::clone(dispatch), protocol: *protocol, found })
+    let bucket = bucket.map(str::to_owned);
+    Ok(Route { dispatch: Arc::clone(dispatch), protocol: *protocol, found, bucket })
 }
 
 /// S3's account-level API signs as S3 does. Its paths would pass for a bucket's; each of its operations has the account in a
@@ -201,7 +206,7 @@ fn by_target(services: &Services, target: &str) -> Result<Route, Error> {
     let service = dispatch.service();
     let json = service.protocols.iter().find(|p| matches!(p, Protocol::AwsJson10 | Protocol::AwsJson11));
     let protocol = *json.unwrap_or(&Protocol::AwsJson10);
-    Ok(Route { dispatch: Arc::clone(dispatch), protocol, found: by_name(service, name) })
+    Ok(Route { dispatch: Arc::clone(dispatch), protocol, found: by_name(service, name), bucket: None })
 }
 
 /// `/service/<name>/operation/<name>`, of rpc-v2-cbor.
@@ -223,6 +228,7 @@ fn by_rpc_path(services: &Services, path: &str) -> Result<Route, Error> {
         dispatch: Arc::clone(dispatch),
         protocol: Protocol::RpcV2Cbor,
         found: by_name(dispatch.service(), name),
+        bucket: None,
     })
 }
 

@@ -231,8 +231,15 @@ pub(super) fn s3_body_mismatch(claimed: &[u8; 32], computed: &[u8; 32]) -> Error
     .with_member("S3ComputedContentSHA256", hex::encode(computed))
 }
 
+/// S3: a form's field cannot be read.
+pub(super) fn invalid_field(name: &str, value: &str, message: &str) -> Error {
+    Error::new(400, "InvalidArgument", message)
+        .with_member("ArgumentName", name)
+        .with_member("ArgumentValue", value)
+}
+
 /// Bytes as S3's error answers show them: `41 57 53`.
-fn hex_bytes(bytes: &[u8]) -> String {
+pub(super) fn hex_bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 3);
     for (index, byte) in bytes.iter().enumerate() {
         if index > 0 {
