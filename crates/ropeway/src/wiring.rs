@@ -86,9 +86,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let mut made = make_services(&core, &access, &blobs, &master, &services, &signing, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
-    let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
-    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
-    made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
+    let apis = add_apis(&core, live, settings, &mut made);
     let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
     made.actors.insert(Space::Sns, Arc::new(posting));
     let recorder = keep_audit_log(&from, audited, &mut made);
@@ -120,6 +118,19 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let root_credentials = root.created.then_some((root.access_key_id, root.secret.to_string()));
     let runner = functions.runner;
     Ok(Running { core, access, services, gateway, sink, recorder, logs, runner, trail, root_credentials })
+}
+
+/// REST APIs and HTTP APIs: one service of two models.
+fn add_apis(
+    core: &Core,
+    live: ropeway_apigateway::Live,
+    settings: &Settings,
+    made: &mut Made,
+) -> Arc<ropeway_apigateway::ApiGateway> {
+    let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
+    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
+    made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
+    apis
 }
 
 fn open_blobs(settings: &Settings) -> Result<Arc<BlobStore>, Failure> {
