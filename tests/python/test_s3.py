@@ -128,7 +128,6 @@ def test_encryption_is_there_and_can_be_asked_for(s3, bucket):
 
 
 @pytest.mark.parametrize("call, arguments", [
-    ("put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}}),
     ("put_bucket_accelerate_configuration", {"AccelerateConfiguration": {"Status": "Enabled"}})])
 def test_what_is_not_implemented_says_so(s3, bucket, call, arguments):
     with refused("NotImplemented", 501):
