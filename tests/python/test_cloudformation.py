@@ -275,11 +275,11 @@ def test_all_that_is_not_supported_is_listed_at_once(server, cfn, name):
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name, "Colour": "red"}},
         "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}},
         "Cluster": {"Type": "AWS::EKS::Cluster", "Properties": {}},
-        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": {"IndexDocument": "i"}}}}}
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"ReplicationConfiguration": {"Role": "r"}}}}}
     with refused("ValidationError", 400) as caught:
         cfn.create_stack(StackName=name, TemplateBody=json.dumps(template))
     message = caught.value.response["Error"]["Message"]
-    for named in ("AWS::DynamoDB::Table", "AWS::EKS::Cluster", "Colour", "WebsiteConfiguration"):
+    for named in ("AWS::DynamoDB::Table", "AWS::EKS::Cluster", "Colour", "ReplicationConfiguration"):
         assert named in message, message
     assert queues(server, name) == []
 
