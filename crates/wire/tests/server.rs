@@ -188,10 +188,10 @@ async fn connections_are_bounded() {
     // Its place is free once the server has seen that it is gone.
     loop {
         let mut next = connect(server.addr()).await;
-        // Refused connections may be closed already; what comes back tells.
-        let _ = next.write_all(b"GET /info HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
+        // Refused connections may be closed already.
+        let asked = next.write_all(b"GET /info HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
         let mut answer = String::new();
-        if next.read_to_string(&mut answer).await.is_ok() && status(&answer) == 200 {
+        if asked.is_ok() && next.read_to_string(&mut answer).await.is_ok() && status(&answer) == 200 {
             break;
         }
     }

@@ -1,7 +1,6 @@
 //! Counts of requests, in Prometheus' text form.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Mutex;
 
 /// Upper bounds of the latency histogram's buckets, in milliseconds.
@@ -37,10 +36,7 @@ impl Metrics {
         let mut out = String::from("# TYPE ropeway_requests_total counter\n");
         for ((service, operation), row) in &rows {
             for (status, count) in &row.statuses {
-                let _ = writeln!(
-                    out,
-                    "ropeway_requests_total{{service=\"{service}\",operation=\"{operation}\",status=\"{status}\"}} {count}"
-                );
+                out.push_str(&format!("ropeway_requests_total{{service=\"{service}\",operation=\"{operation}\",status=\"{status}\"}} {count}\n"));
             }
         }
         out.push_str("# TYPE ropeway_request_duration_seconds histogram\n");
@@ -48,22 +44,19 @@ impl Metrics {
             let labels = format!("service=\"{service}\",operation=\"{operation}\"");
             for (bound, count) in BOUNDS.iter().zip(row.buckets) {
                 let seconds = *bound as f64 / 1000.0;
-                let _ = writeln!(
-                    out,
-                    "ropeway_request_duration_seconds_bucket{{{labels},le=\"{seconds}\"}} {count}"
-                );
+                out.push_str(&format!(
+                    "ropeway_request_duration_seconds_bucket{{{labels},le=\"{seconds}\"}} {count}\n"
+                ));
             }
-            let _ = writeln!(
-                out,
-                "ropeway_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {}",
+            out.push_str(&format!(
+                "ropeway_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {}\n",
                 row.count
-            );
-            let _ = writeln!(
-                out,
-                "ropeway_request_duration_seconds_sum{{{labels}}} {}",
+            ));
+            out.push_str(&format!(
+                "ropeway_request_duration_seconds_sum{{{labels}}} {}\n",
                 row.millis as f64 / 1000.0
-            );
-            let _ = writeln!(out, "ropeway_request_duration_seconds_count{{{labels}}} {}", row.count);
+            ));
+            out.push_str(&format!("ropeway_request_duration_seconds_count{{{labels}}} {}\n", row.count));
         }
         out
     }

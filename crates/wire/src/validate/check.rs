@@ -1,7 +1,5 @@
 //! What is wrong with a request, and where.
 
-use std::fmt::Write as _;
-
 use super::pattern;
 use crate::Error;
 use crate::codec::Result;
@@ -137,22 +135,16 @@ impl Report {
 
     /// The way to the value as AWS tells it: `entries.1.member.id`.
     fn path(&self) -> String {
-        let mut out = String::new();
-        for step in &self.path {
-            if !out.is_empty() {
-                out.push('.');
+        let step = |step: &Step| match step {
+            Step::Member(member) => {
+                let mut chars = member.name.chars();
+                let first = chars.next().unwrap_or_default().to_ascii_lowercase();
+                format!("{first}{}", chars.as_str())
             }
-            let _ = match step {
-                Step::Member(member) => {
-                    let mut chars = member.name.chars();
-                    let first = chars.next().unwrap_or_default().to_ascii_lowercase();
-                    write!(out, "{first}{}", chars.as_str())
-                }
-                Step::Index(index) => write!(out, "{index}.member"),
-                Step::Key(key) => write!(out, "{}.member", clipped(key)),
-            };
-        }
-        out
+            Step::Index(index) => format!("{index}.member"),
+            Step::Key(key) => format!("{}.member", clipped(key)),
+        };
+        self.path.iter().map(step).collect::<Vec<_>>().join(".")
     }
 
     fn violate(&mut self, value: Option<&str>, constraint: &str) {
@@ -308,7 +300,7 @@ impl Elements {
             return;
         }
         let separator = if self.shown.is_empty() { "" } else { ", " };
-        let _ = write!(self.shown, "{separator}{key}{}", text());
+        self.shown.push_str(&format!("{separator}{key}{}", text()));
     }
 }
 

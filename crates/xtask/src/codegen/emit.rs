@@ -1,8 +1,6 @@
-//! Writes one service's module: schemas, structures, operations, the trait and its dispatch. It is put together as text in
-//! memory, where writing cannot fail: those results are dropped.
+//! Writes one service's module: schemas, structures, operations, the trait and its dispatch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use super::model::{Model, Operation, Reference, Shape};
 use super::names::{pascal, screaming, snake};
@@ -39,18 +37,16 @@ impl<'a> Emitter<'a> {
         for name in self.overlay.operations.keys() {
             let operation = self.operation(name)?;
             if operation.input.is_none() {
-                let _ = writeln!(
-                    out,
-                    "#[derive(Debug, Clone, Default)]\npub struct {name}Input {{}}\n{}",
+                out.push_str(&format!(
+                    "#[derive(Debug, Clone, Default)]\npub struct {name}Input {{}}\n{}\n",
                     empty_codec(&format!("{name}Input"))
-                );
+                ));
             }
             if operation.output.is_none() {
-                let _ = writeln!(
-                    out,
-                    "#[derive(Debug, Clone, Default)]\npub struct {name}Output {{}}\n{}",
+                out.push_str(&format!(
+                    "#[derive(Debug, Clone, Default)]\npub struct {name}Output {{}}\n{}\n",
                     empty_codec(&format!("{name}Output"))
-                );
+                ));
             }
             out.push_str(&self.input(name, operation)?);
         }
@@ -161,12 +157,12 @@ impl<'a> Emitter<'a> {
             format!("Member::new({:?}, {})", name.unwrap_or(&reference.shape), self.schema_path(reference)?);
         if let Some(namespace) = reference.xml_namespace.as_ref().or(shape.xml_namespace.as_ref()) {
             let (prefix, uri) = super::members::namespace_of(namespace);
-            let _ = write!(out, ".namespace({prefix:?}, {uri:?})");
+            out.push_str(&format!(".namespace({prefix:?}, {uri:?})"));
         }
         match element {
             Some("") => out.push_str(".flattened()"),
             Some(element) => {
-                let _ = write!(out, ".xml({element:?})");
+                out.push_str(&format!(".xml({element:?})"));
             }
             None => {}
         }
@@ -180,29 +176,17 @@ impl<'a> Emitter<'a> {
         );
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(
-                out,
-                "    fn {method}(&self, cx: &Cx, input: {operation}Input) -> impl Future<Output = Result<{operation}Output, ropeway_wire::Error>> + Send;"
-            );
+            out.push_str(&format!("    fn {method}(&self, cx: &Cx, input: {operation}Input) -> impl Future<Output = Result<{operation}Output, ropeway_wire::Error>> + Send;\n"));
         }
-        let _ = write!(
-            out,
-            "}}\n\n/// Calls a service's operations through the generic path.\npub struct {name}Dispatch<S>(pub std::sync::Arc<S>);\n\nimpl<S: {name}> Dispatch for {name}Dispatch<S> {{\n    fn service(&self) -> &'static Service {{ &SERVICE }}\n\n    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {{\n        let service = std::sync::Arc::clone(&self.0);\n        match call.operation.name {{\n"
-        );
+        out.push_str(&format!("}}\n\n/// Calls a service's operations through the generic path.\npub struct {name}Dispatch<S>(pub std::sync::Arc<S>);\n\nimpl<S: {name}> Dispatch for {name}Dispatch<S> {{\n    fn service(&self) -> &'static Service {{ &SERVICE }}\n\n    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {{\n        let service = std::sync::Arc::clone(&self.0);\n        match call.operation.name {{\n"));
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(
-                out,
-                "            {operation:?} => Box::pin(ropeway_wire::exec(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),"
-            );
+            out.push_str(&format!("            {operation:?} => Box::pin(ropeway_wire::exec(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),\n"));
         }
         out.push_str("            _ => Box::pin(ropeway_wire::unknown_operation(call)),\n        }\n    }\n\n    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {\n        let service = std::sync::Arc::clone(&self.0);\n        match call.operation.name {\n");
         for operation in self.overlay.operations.keys() {
             let method = snake(operation);
-            let _ = writeln!(
-                out,
-                "            {operation:?} => Box::pin(ropeway_wire::exec_local(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),"
-            );
+            out.push_str(&format!("            {operation:?} => Box::pin(ropeway_wire::exec_local(call, move |cx, input: {operation}Input| async move {{ service.{method}(&cx, input).await }})),\n"));
         }
         out.push_str(
             "            _ => Box::pin(ropeway_wire::unknown_local(call)),\n        }\n    }\n}\n\n",
@@ -236,11 +220,8 @@ impl<'a> Emitter<'a> {
                 .filter(|q| *q != json_code)
                 .map(|q| format!(".with_query_code({q:?})"))
                 .unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "    pub fn {}(message: impl Into<String>) -> Error {{ Error::new({status}, {json_code:?}, message){query} }}\n",
-                snake(&name)
-            );
+            out.push_str(&format!("    pub fn {}(message: impl Into<String>) -> Error {{ Error::new({status}, {json_code:?}, message){query} }}\n\n",
+                snake(&name)));
         }
         out.push_str("}\n\n");
         Ok(out)
@@ -320,13 +301,13 @@ impl<'a> Emitter<'a> {
             let field = snake(member);
             let kind = self.rust_type(reference)?;
             if self.is_required(name, shape, member) {
-                let _ = writeln!(fields, "pub {field}: {kind},");
-                let _ = writeln!(reads, "{index} => out.{field} = Decode::decode(d)?,");
-                let _ = write!(writes, "Some(&self.{field}), ");
+                fields.push_str(&format!("pub {field}: {kind},\n"));
+                reads.push_str(&format!("{index} => out.{field} = Decode::decode(d)?,\n"));
+                writes.push_str(&format!("Some(&self.{field}), "));
             } else {
-                let _ = writeln!(fields, "pub {field}: Option<{kind}>,");
-                let _ = writeln!(reads, "{index} => out.{field} = Some(Decode::decode(d)?),");
-                let _ = write!(writes, "self.{field}.as_ref().map(|v| v as &dyn Encode), ");
+                fields.push_str(&format!("pub {field}: Option<{kind}>,\n"));
+                reads.push_str(&format!("{index} => out.{field} = Some(Decode::decode(d)?),\n"));
+                writes.push_str(&format!("self.{field}.as_ref().map(|v| v as &dyn Encode), "));
             }
         }
         let types = roots.get(name).cloned().unwrap_or_else(|| vec![pascal(name)]);
@@ -334,17 +315,13 @@ impl<'a> Emitter<'a> {
         for kind in types {
             // No members, or refused ones alone.
             if fields.is_empty() {
-                let _ = writeln!(
-                    out,
-                    "#[derive(Debug, Clone, Default)]\npub struct {kind} {{}}\n{}",
+                out.push_str(&format!(
+                    "#[derive(Debug, Clone, Default)]\npub struct {kind} {{}}\n{}\n",
                     empty_codec(&kind)
-                );
+                ));
                 continue;
             }
-            let _ = write!(
-                out,
-                "#[derive(Debug, Clone, Default)]\npub struct {kind} {{\n{fields}}}\n\nimpl Decode for {kind} {{\n    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {{\n        let mut out = Self::default();\n        d.structure(&mut |index, d| {{\n            match index {{\n{reads}_ => {{}}\n            }}\n            Ok(())\n        }})?;\n        Ok(out)\n    }}\n}}\n\nimpl Encode for {kind} {{\n    fn encode(&self, e: &mut dyn Encoder) {{\n        e.structure(&[{writes}]);\n    }}\n}}\n\n"
-            );
+            out.push_str(&format!("#[derive(Debug, Clone, Default)]\npub struct {kind} {{\n{fields}}}\n\nimpl Decode for {kind} {{\n    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {{\n        let mut out = Self::default();\n        d.structure(&mut |index, d| {{\n            match index {{\n{reads}_ => {{}}\n            }}\n            Ok(())\n        }})?;\n        Ok(out)\n    }}\n}}\n\nimpl Encode for {kind} {{\n    fn encode(&self, e: &mut dyn Encoder) {{\n        e.structure(&[{writes}]);\n    }}\n}}\n\n"));
         }
         Ok(out)
     }
@@ -400,12 +377,11 @@ impl<'a> Emitter<'a> {
                 Some(plain) => format!("Kind::{}", pascal(&plain.to_lowercase())),
                 None => self.compound(name, shape)?,
             };
-            let _ = writeln!(
-                out,
-                "    pub static {}: Schema = Schema {{ name: {name:?}, kind: {kind}, constraints: {} }};\n",
+            out.push_str(&format!(
+                "    pub static {}: Schema = Schema {{ name: {name:?}, kind: {kind}, constraints: {} }};\n\n",
                 screaming(name),
                 self.constraints(shape)
-            );
+            ));
         }
         out.push_str("}\n");
         Ok(out)
@@ -437,9 +413,9 @@ impl<'a> Emitter<'a> {
             if refused {
                 // Its shape is not generated: nothing of it is ever read.
                 let wire = Reference { shape: self.any_string()?, ..reference.clone() };
-                let _ = writeln!(members, "{},", self.member(name, member, &wire, false)?);
+                members.push_str(&format!("{},\n", self.member(name, member, &wire, false)?));
             } else {
-                let _ = writeln!(members, "{},", self.member(name, member, reference, required)?);
+                members.push_str(&format!("{},\n", self.member(name, member, reference, required)?));
             }
         }
         let payload =
@@ -490,7 +466,7 @@ impl<'a> Emitter<'a> {
                 Some(value) => format!("{value:?}"),
                 None => self.field(member, shape)?,
             };
-            let _ = writeln!(keys, "keys.add({key:?}, {value});");
+            keys.push_str(&format!("keys.add({key:?}, {value});\n"));
         }
         let cx = if access
             .resources
@@ -505,7 +481,7 @@ impl<'a> Emitter<'a> {
         for (member, other) in &access.action_with {
             self.field(member, shape)?;
             let field = snake(member);
-            let _ = writeln!(action, "if self.{field}.is_some() {{ return Some({other:?}); }}");
+            action.push_str(&format!("if self.{field}.is_some() {{ return Some({other:?}); }}\n"));
         }
         if !action.is_empty() {
             action = format!("    fn action(&self) -> Option<&'static str> {{ {action} None }}\n\n");
@@ -584,7 +560,7 @@ fn shared(shape: &str, types: Vec<String>) -> (Vec<String>, String) {
         rest.push(own.clone());
     }
     for output in outputs {
-        let _ = writeln!(aliases, "pub type {output} = {own};\n");
+        aliases.push_str(&format!("pub type {output} = {own};\n\n"));
     }
     (rest, aliases)
 }
