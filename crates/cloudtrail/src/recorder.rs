@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ropeway_core::keys::Scope;
-use ropeway_core::{BoxFuture, Core, Trace};
+use ropeway_core::{BoxFuture, Core, Trace, flush_what_comes};
 use ropeway_wire::audit::{Audit, Told};
 use ropeway_wire::schema::{Operation, Service};
 use ropeway_wire::{Cx, Error};
@@ -96,24 +96,7 @@ impl Recorder {
 
     /// Writes what has come, until the core stops.
     pub async fn run(&self) {
-        let (clock, signals) = (self.core.clock(), self.core.signals());
-        let stopping = signals.named("cloudtrail/recorder");
-        loop {
-            let mut stopped = std::pin::pin!(stopping.notified());
-            stopped.as_mut().enable();
-            if signals.is_closed() {
-                return;
-            }
-            tokio::select! {
-                () = self.came.notified() => {}
-                () = stopped.as_mut() => return,
-            }
-            self.flush().await;
-            tokio::select! {
-                () = clock.sleep_until(clock.now().plus_millis(PAUSE)) => {}
-                () = stopped => return,
-            }
-        }
+        flush_what_comes(&self.core, "cloudtrail/recorder", &self.came, PAUSE, || self.flush()).await;
     }
 
     /// Writes what has come, now: also before the core stops.

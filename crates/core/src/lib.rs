@@ -10,6 +10,7 @@ pub mod directory;
 mod dispatch;
 pub mod effects;
 mod fault;
+mod flushing;
 pub mod functions;
 mod homes;
 mod host;
@@ -34,6 +35,7 @@ mod vouched;
 
 pub use clock::Clock;
 pub use fault::Fault;
+pub use flushing::flush_what_comes;
 pub use host::{Builder, Core};
 pub use ids::{Ids, format_uuid};
 pub use machine::{Actor, Machine, MachineError, Outcome, Settled};

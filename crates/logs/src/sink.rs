@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt as _;
 use ropeway_api::logs::{CreateLogGroupInput, CreateLogStreamInput, InputLogEvent, PutLogEventsInput};
 use ropeway_core::log_lines::{LogLines, LogWriter};
-use ropeway_core::{Core, Time, Trace};
+use ropeway_core::{Core, Time, Trace, flush_what_comes};
 use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
@@ -132,25 +132,8 @@ impl Sink {
 
     /// Puts what has come, at most once a second, until the core stops.
     pub async fn run(&self) {
-        let (clock, signals) = (self.0.core.clock(), self.0.core.signals());
-        let stopping = signals.named("logs/sink");
-        loop {
-            let mut stopped = std::pin::pin!(stopping.notified());
-            stopped.as_mut().enable();
-            if signals.is_closed() {
-                return;
-            }
-            tokio::select! {
-                () = self.0.came.notified() => {}
-                () = stopped.as_mut() => return,
-            }
-            let next = clock.now().plus_millis(PAUSE);
-            self.flush().await;
-            tokio::select! {
-                () = clock.sleep_until(next) => {}
-                () = stopped => return,
-            }
-        }
+        let Shared { core, came, .. } = &*self.0;
+        flush_what_comes(core, "logs/sink", came, PAUSE, || self.flush()).await;
     }
 
     /// Puts what has come, now: also before the core stops.

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt as _};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, HOST, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use ropeway_api::s3::PutObjectInput;
-use ropeway_core::{Core, Time, Trace};
+use ropeway_core::{Core, Time, Trace, flush_what_comes};
 use ropeway_wire::gateway::{ErrorCode, Known};
 use ropeway_wire::protocol::ResponseBody;
 use ropeway_wire::{Answer, ByteStream, Cx, Error, Gate, Principal, PrincipalKind, Services, canonical_id};
@@ -102,25 +102,8 @@ impl AccessLogs {
 
     /// Puts what has come, at most once a second, until the core stops.
     pub async fn run(&self) {
-        let (clock, signals) = (self.0.core.clock(), self.0.core.signals());
-        let stopping = signals.named("s3/access logs");
-        loop {
-            let mut stopped = std::pin::pin!(stopping.notified());
-            stopped.as_mut().enable();
-            if signals.is_closed() {
-                return;
-            }
-            tokio::select! {
-                () = self.0.came.notified() => {}
-                () = stopped.as_mut() => return,
-            }
-            let next = clock.now().plus_millis(PAUSE);
-            self.flush().await;
-            tokio::select! {
-                () = clock.sleep_until(next) => {}
-                () = stopped => return,
-            }
-        }
+        let Shared { core, came, .. } = &*self.0;
+        flush_what_comes(core, "s3/access logs", came, PAUSE, || self.flush()).await;
     }
 
     /// Puts what has come, now: also before the core stops.
