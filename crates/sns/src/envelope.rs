@@ -75,6 +75,8 @@ pub struct Envelope<'a> {
     pub attributes: &'a BTreeMap<String, MessageAttribute>,
     /// What links in it begin with.
     pub base_url: &'a str,
+    /// It comes from the archive of a FIFO topic. The signature is the message's own, and does not say so.
+    pub replayed: bool,
 }
 
 impl Envelope<'_> {
@@ -149,6 +151,9 @@ impl Envelope<'_> {
             Some(address) => put(&format!("Subscribe{url}"), &address),
             None => put(&format!("Unsubscribe{url}"), &self.unsubscribe_url()),
         };
+        if self.replayed {
+            out.insert("Replayed".to_owned(), json!("true"));
+        }
         if !self.attributes.is_empty() {
             let shown = self.attributes.iter().map(|(name, attribute)| {
                 (name.clone(), json!({ "Type": attribute.data_type, "Value": shown(&attribute.value) }))
@@ -167,7 +172,8 @@ fn shown(value: &AttributeValue) -> String {
     }
 }
 
-fn timestamp(at: Time) -> String {
+/// A moment as receivers and attributes have it.
+pub fn timestamp(at: Time) -> String {
     let edge = if at.millis() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     let at = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(edge);
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()

@@ -46,9 +46,13 @@ pub struct Place {
 impl Place {
     /// The next message's place.
     pub fn next(tx: &mut Tx, deduplication_id: String) -> Result<Place, Fault> {
-        let sequence = FIRST_SEQUENCE.saturating_add(tx.sequence()?);
-        Ok(Place { deduplication_id, sequence })
+        Ok(Place { deduplication_id, sequence: next_sequence(tx)? })
     }
+}
+
+/// A sequence number behind those of all messages so far.
+pub fn next_sequence(tx: &mut Tx) -> Result<u64, Fault> {
+    Ok(FIRST_SEQUENCE.saturating_add(tx.sequence()?))
 }
 
 /// A message that was published before.

@@ -7,6 +7,8 @@
 //! - Between the topic and a queue or stream of this server each delivery is applied exactly once.
 //! - A FIFO topic's messages reach each subscription in the order of their sequence numbers; one whose deduplication id
 //!   was used in the last 5 minutes is answered as the first one was, and not delivered.
+//! - A FIFO topic with an archive keeps each message in the commit of its publication, until it is too old. A replay
+//!   delivers what was meant once, in order; what is published meanwhile follows it, in order too.
 //! - What another service publishes (S3 its notifications) is let in by the topic's policy alone.
 //!
 //! What holds at any time:
@@ -22,6 +24,7 @@
 //! more than all the rest of a publish, so there is one for all subscriptions, none where all are raw, and it is made
 //! outside of the shards' loops ([`signed`]).
 
+mod archive;
 mod commands;
 mod envelope;
 mod feedback;

@@ -8,6 +8,7 @@ use ropeway_core::{Fault, Time, Tx};
 use ropeway_store::MAX_VALUE_BYTES;
 use serde::{Deserialize, Serialize};
 
+use crate::archive::{Archive, Replaying};
 use crate::fifo::Fifo;
 use crate::filter::Scope;
 
@@ -38,6 +39,9 @@ pub struct Topic {
     /// What rows have behind that.
     #[serde(skip)]
     pub latest: TopicLatest,
+    /// What rows have behind that: a FIFO topic's archive.
+    #[serde(skip)]
+    pub archive: Option<Archive>,
 }
 
 /// What a topic's row has at its end; older rows end before it.
@@ -73,8 +77,9 @@ impl Topic {
     pub fn from_row(row: &[u8]) -> Result<Topic, Fault> {
         let (topic, rest) = postcard::take_from_bytes::<Topic>(row)?;
         let (more, rest) = part(rest)?;
-        let (latest, _) = part(rest)?;
-        Ok(Topic { more, latest, ..topic })
+        let (latest, rest) = part(rest)?;
+        let (archive, _) = part(rest)?;
+        Ok(Topic { more, latest, archive, ..topic })
     }
 
     /// Writes the topic's row.
@@ -82,7 +87,7 @@ impl Topic {
     /// # Errors
     /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
     pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
-        put(tx, key, &(self, &self.more, &self.latest))
+        put(tx, key, &(self, &self.more, &self.latest, &self.archive))
     }
 
     /// Largest message with its attributes, and all of a batch together, in bytes.
@@ -145,6 +150,9 @@ pub struct Subscription {
     /// What rows have behind that: it has ended, and may be taken up again until [`SubscriptionMore::until`].
     #[serde(skip)]
     pub left: bool,
+    /// What rows have behind that: replays of the topic's archive.
+    #[serde(skip)]
+    pub replaying: Replaying,
 }
 
 /// What a subscription's row has behind the rest since there are endpoints; older rows end before it.
@@ -172,7 +180,10 @@ impl Subscription {
         let (more, rest) = part::<SubscriptionMore>(rest)?;
         found.settings.delivery = more.delivery.clone();
         found.more = more;
-        found.left = part(rest)?.0;
+        let (left, rest) = part(rest)?;
+        found.left = left;
+        found.replaying = part(rest)?.0;
+        found.settings.replay = found.replaying.policy.clone();
         Ok(found)
     }
 
@@ -190,7 +201,8 @@ impl Subscription {
     /// [`Fault::Damaged`] for one that is too large for the store; nothing is written.
     pub fn write(&self, tx: &mut Tx, key: Bytes) -> Result<(), Fault> {
         let more = SubscriptionMore { delivery: self.settings.delivery.clone(), ..self.more.clone() };
-        put(tx, key, &(self, &more, self.left))
+        let replaying = Replaying { policy: self.settings.replay.clone(), ..self.replaying.clone() };
+        put(tx, key, &(self, &more, self.left, &replaying))
     }
 
     /// It has not been confirmed yet, or has ended: it gets nothing.
@@ -235,6 +247,9 @@ pub struct Settings {
     /// `DeliveryPolicy`, as JSON; rows have it in [`SubscriptionMore`].
     #[serde(skip)]
     pub delivery: Option<String>,
+    /// `ReplayPolicy`, as JSON; rows have it in [`Subscription::replaying`].
+    #[serde(skip)]
+    pub replay: Option<String>,
 }
 
 /// A message on its way to a topic's subscriptions.

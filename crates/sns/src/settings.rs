@@ -4,6 +4,7 @@ use ropeway_api::sns::{SERVICE, error};
 use ropeway_wire::Error;
 use serde_json::{Map, Value as Json, json};
 
+use crate::archive;
 use crate::fifo::SUFFIX;
 use crate::filter::{self, Scope};
 use crate::http::policy;
@@ -20,8 +21,13 @@ pub fn invalid(why: impl std::fmt::Display) -> Error {
     error::invalid_parameter_exception(format!("Invalid parameter: {why}"))
 }
 
-/// Attributes that AWS has and that are not implemented here.
-const REFUSED: &[(&str, &str)] = &[("ReplayPolicy", "ReplayPolicy: the replay of archived messages")];
+/// What was wrong with an attribute, in a call that has a map of them.
+pub fn in_attributes(error: Error) -> Error {
+    match error.message.strip_prefix("Invalid parameter: ") {
+        Some(why) if error.code == "InvalidParameter" => invalid(format_args!("Attributes Reason: {why}")),
+        _ => error,
+    }
+}
 
 /// Sets one attribute; [`check`] says whether all of them together are sound.
 pub fn set(settings: &mut Settings, topic: &TopicName, name: &str, value: &str) -> Result<(), Error> {
@@ -56,10 +62,10 @@ pub fn set(settings: &mut Settings, topic: &TopicName, name: &str, value: &str) 
         }
         "RedrivePolicy" => settings.dead_letters = redrive(topic, value)?,
         "SubscriptionRoleArn" => settings.role = Some(value.to_owned()).filter(|v| !v.is_empty()),
-        _ => {
-            let found = REFUSED.iter().find(|(refused, _)| *refused == name);
-            return Err(found.map_or_else(|| invalid("AttributeName"), |(_, what)| refused(what)));
+        "ReplayPolicy" if topic.is_fifo() => {
+            settings.replay = archive::range(value)?.map(|_| value.to_owned());
         }
+        _ => return Err(invalid("AttributeName")),
     }
     Ok(())
 }
@@ -186,6 +192,9 @@ pub fn shown(settings: &Settings) -> Vec<(&'static str, String)> {
     }
     if let Some(policy) = &settings.delivery {
         out.push(("DeliveryPolicy", policy.clone()));
+    }
+    if let Some(policy) = &settings.replay {
+        out.push(("ReplayPolicy", policy.clone()));
     }
     if let Some(role) = &settings.role {
         out.push(("SubscriptionRoleArn", role.clone()));

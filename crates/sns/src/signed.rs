@@ -62,6 +62,7 @@ pub fn texts(publication: &Publication, wanted: &Wanted, id: &str, at: Time) -> 
             message: publication.message_for(*protocol),
             attributes: &publication.attributes,
             base_url: &publication.base_url,
+            replayed: false,
         };
         (publication.text_for(*protocol).to_owned(), envelope.signed_text())
     };

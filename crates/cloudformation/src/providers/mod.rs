@@ -83,11 +83,16 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// Calls an operation; its input is given as JSON by the model's names.
     pub async fn call<I: Input>(&self, input: Json) -> Result<I::Output, Error> {
+        self.call_in::<I>(&self.cx.region, input).await
+    }
+
+    /// Calls an operation in a region.
+    pub async fn call_in<I: Input>(&self, region: &str, input: Json) -> Result<I::Output, Error> {
         let operation = I::SERVICE.operations.iter().find(|operation| operation.name == I::OPERATION);
         let operation =
             operation.ok_or_else(|| Error::internal(format!("{} is not listed", I::OPERATION)))?;
         let input: I = protocol::from_json(input.to_string().as_bytes(), &operation.input)?;
-        self.services.call(self.cx.clone(), input).await
+        self.services.call(Cx { region: region.to_owned(), ..self.cx.clone() }, input).await
     }
 
     /// Applies a command to the stack's rows.

@@ -33,6 +33,7 @@ const DELIVERY_STATUS_OF: &[Property] = &[
 static TOPIC: ResourceType = ResourceType::new(
     "AWS::SNS::Topic",
     &[
+        Property::new("ArchivePolicy", Kind::Json),
         Property::new("ContentBasedDeduplication", Kind::Boolean),
         Property::new(DELIVERY_STATUS, Kind::List(&Kind::Structure(DELIVERY_STATUS_OF))),
         Property::new("DisplayName", STRING),
@@ -56,12 +57,15 @@ static TOPIC: ResourceType = ResourceType::new(
 static SUBSCRIPTION: ResourceType = ResourceType::new(
     "AWS::SNS::Subscription",
     &[
+        Property::new("DeliveryPolicy", Kind::Json),
         Property::new("Endpoint", STRING).required().replacement(),
         Property::new("FilterPolicy", Kind::Json),
         Property::new("FilterPolicyScope", STRING),
         Property::new("Protocol", STRING).required().replacement(),
         Property::new("RawMessageDelivery", Kind::Boolean),
         Property::new("RedrivePolicy", Kind::Json),
+        Property::new("Region", STRING),
+        Property::new("ReplayPolicy", Kind::Json),
         Property::new("SubscriptionRoleArn", STRING),
         Property::new("TopicArn", STRING).required().replacement(),
     ],
@@ -70,10 +74,12 @@ static SUBSCRIPTION: ResourceType = ResourceType::new(
 
 /// Properties that are attributes of a subscription, and what they are without it.
 const SUBSCRIPTION_ATTRIBUTES: &[(&str, &str)] = &[
+    ("DeliveryPolicy", ""),
     ("FilterPolicyScope", "MessageAttributes"),
     ("FilterPolicy", "{}"),
     ("RawMessageDelivery", "false"),
     ("RedrivePolicy", ""),
+    ("ReplayPolicy", "{}"),
     ("SubscriptionRoleArn", ""),
 ];
 
@@ -88,6 +94,7 @@ static TOPIC_POLICY: ResourceType = ResourceType::new(
 
 /// Properties that are attributes of a topic, and what they are without it.
 const TOPIC_ATTRIBUTES: &[(&str, &str)] = &[
+    ("ArchivePolicy", "{}"),
     ("ContentBasedDeduplication", "false"),
     ("DisplayName", ""),
     ("FifoThroughputScope", "Topic"),
@@ -118,6 +125,11 @@ fn delivery_status(properties: &Json) -> BTreeMap<String, String> {
     out
 }
 
+/// The region of a subscription's topic: where it is subscribed to. Without it, that of the stack.
+fn region<'a>(subject: &'a Subject<'_>) -> &'a str {
+    subject.property("Region").as_str().unwrap_or(&subject.cx.region)
+}
+
 async fn subscribe(subject: &Subject<'_>, topic: &str, to: &Json, attributes: Json) -> Result<String, Error> {
     let input = json!({
         "TopicArn": topic,
@@ -126,12 +138,12 @@ async fn subscribe(subject: &Subject<'_>, topic: &str, to: &Json, attributes: Js
         "Attributes": attributes,
         "ReturnSubscriptionArn": true,
     });
-    Ok(subject.call::<SubscribeInput>(input).await?.subscription_arn.unwrap_or_default())
+    Ok(subject.call_in::<SubscribeInput>(region(subject), input).await?.subscription_arn.unwrap_or_default())
 }
 
 async fn unsubscribe(subject: &Subject<'_>, arn: &str) -> Result<(), Error> {
     let input = json!({ "SubscriptionArn": arn });
-    unless(subject.call::<UnsubscribeInput>(input).await, MISSING).map(drop)
+    unless(subject.call_in::<UnsubscribeInput>(region(subject), input).await, MISSING).map(drop)
 }
 
 /// `AWS::SNS::Topic`
@@ -298,7 +310,7 @@ impl Provider for Subscription {
                     let value = if value.is_null() { (*without).to_owned() } else { text(value) };
                     let input =
                         json!({ "SubscriptionArn": arn, "AttributeName": name, "AttributeValue": value });
-                    subject.call::<SetSubscriptionAttributesInput>(input).await?;
+                    subject.call_in::<SetSubscriptionAttributesInput>(region(subject), input).await?;
                 }
             }
             Ok(Made::new(arn, &[("Arn", arn)]))

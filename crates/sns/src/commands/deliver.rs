@@ -37,6 +37,8 @@ pub(super) struct Message<'a> {
     pub generation: u64,
     /// Its signatures, where there are any.
     pub signed: Option<&'a Signed>,
+    /// It was published before, and comes from the archive.
+    pub replayed: bool,
 }
 
 impl Message<'_> {
@@ -65,6 +67,7 @@ impl Message<'_> {
             message,
             attributes: &self.publication.attributes,
             base_url: &self.publication.base_url,
+            replayed: self.replayed,
         };
         Some(match to.protocol {
             Protocol::Lambda => envelope.event(signature),

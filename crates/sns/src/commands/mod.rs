@@ -1,11 +1,13 @@
 //! The machine: topics, subscriptions and publications, as pure functions of rows and command.
 
+mod archived;
 mod deliver;
 mod endpoints;
 mod expiry;
 mod feedback;
 mod incoming;
 mod publish;
+mod replay;
 mod steps;
 mod subscriptions;
 mod topics;
@@ -28,6 +30,8 @@ use crate::keys::{self, TopicName};
 use crate::model::{Publication, Subscription, Topic};
 use crate::settings;
 use crate::signed::{self, Signed, Wanted};
+
+use self::replay::Replay;
 
 pub use deliver::PRINCIPAL;
 pub(crate) use subscriptions::listed;
@@ -205,6 +209,8 @@ pub struct WantedTopic {
     pub delivery: Option<String>,
     /// `…FeedbackRoleArn`, `…SuccessFeedbackSampleRate`
     pub feedback: BTreeMap<String, String>,
+    /// `ArchivePolicy`, in days
+    pub archive: Option<u16>,
 }
 
 /// What is said of a FIFO topic's settings.
@@ -266,6 +272,8 @@ pub enum TopicChange {
     Delivery(Option<String>),
     /// `…FeedbackRoleArn`, `…SuccessFeedbackSampleRate`; empty: no more
     Feedback(String, String),
+    /// `ArchivePolicy`, in days; `None`: no more
+    Archive(Option<u16>),
 }
 
 /// What a command answers.
@@ -322,6 +330,10 @@ enum Work {
         after: Option<String>,
         place: Place,
     },
+    /// What is archived of a topic's messages before a sequence number is to go.
+    DropArchive { topic: TopicName, generation: u64, until: u64 },
+    /// A subscription gets messages of the archive.
+    Replay(Replay),
 }
 
 /// A subscription and its compiled filter.
@@ -362,6 +374,8 @@ pub struct SnsMachine {
     again: Option<Time>,
     /// When there are subscriptions that nobody has confirmed.
     expire_at: Option<Time>,
+    /// When there may be archived messages that are too old.
+    watch_at: Option<Time>,
 }
 
 impl SnsMachine {
@@ -377,6 +391,7 @@ impl SnsMachine {
             forget_at: None,
             again: None,
             expire_at: None,
+            watch_at: None,
         }
     }
 
@@ -467,6 +482,7 @@ impl Machine for SnsMachine {
         self.forget_at = fifo::first_to_forget(tx).await?;
         self.again = endpoints::first_again(tx).await?;
         self.expire_at = expiry::first(tx).await?;
+        self.watch_at = archived::first_watch(tx).await?;
         Ok(())
     }
 
@@ -540,7 +556,7 @@ impl Machine for SnsMachine {
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.forget_at.into_iter().chain(self.again).chain(self.expire_at).min()
+        self.forget_at.into_iter().chain(self.again).chain(self.expire_at).chain(self.watch_at).min()
     }
 
     async fn on_time(&mut self, tx: &mut Tx) -> Result<(), Fault> {
@@ -548,7 +564,13 @@ impl Machine for SnsMachine {
             self.forget_at = fifo::forget(tx, from).await?;
         }
         self.expire(tx).await?;
-        self.send_again(tx).await
+        self.send_again(tx).await?;
+        // One command has not room for all: the archives' turn is when nothing else is due.
+        let others = [self.forget_at, self.expire_at, self.again];
+        if others.into_iter().flatten().any(|at| at <= tx.now()) {
+            return Ok(());
+        }
+        self.end_archived(tx).await
     }
 
     async fn settled(&mut self, tx: &mut Tx, settled: Settled<'_>) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use ropeway_wire::Error;
 use sha2::{Digest as _, Sha256};
 
 use super::deliver::{self, Message};
-use super::{Cached, Compiled, INLINE_BYTES, Output, Published, SnsMachine, Work, no_topic, steps};
+use super::{Cached, Compiled, INLINE_BYTES, Output, Published, SnsMachine, Work, archived, no_topic, steps};
 use crate::fifo::{self, Fifo, Place, Remembered};
 use crate::filter::Subject;
 use crate::keys::TopicName;
@@ -39,7 +39,7 @@ impl SnsMachine {
                 "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type",
             ));
         }
-        let Some(matching) = at_once(&fan, &publication) else {
+        let Some(matching) = at_once(&fan, &publication, None) else {
             return self.publish_in_steps(tx, name, &publication, signed.as_ref()).await;
         };
         let needed = needed(&fan, &matching);
@@ -104,13 +104,16 @@ impl SnsMachine {
             return Ok(Output::Published(Published { id, sequence, needed: None }));
         }
         let place = Place::next(tx, id)?;
-        let matching = at_once(fan, publication);
+        let matching = at_once(fan, publication, Some(&place));
         let needed = matching.as_ref().and_then(|matching| needed(fan, matching));
         // Signatures of another version are made anew.
         let signed = signed.filter(|signed| signed.sha256 == fan.topic.more.sha256);
         let is_signed = needed.as_ref().is_none_or(|wanted| has(signed, wanted, publication));
         let message = message(tx, fan, publication, Some(&place), signed);
         let forget_at = fifo::remember(tx, key, &message.id, place.sequence)?;
+        if fan.topic.archive.is_some() {
+            archived::add(tx, name, &place, &message)?;
+        }
         // Nothing overtakes what goes out in steps.
         match matching.filter(|_| is_signed && !self.in_steps.contains_key(name)) {
             Some(matching) => {
@@ -155,15 +158,22 @@ fn message<'a>(
         latest: &fan.topic.latest,
         generation: fan.topic.generation,
         signed,
+        replayed: false,
     }
 }
 
 /// The subscriptions that a message goes to, if its deliveries fit one commit.
-fn at_once<'a>(fan: &'a Cached, publication: &Publication) -> Option<Vec<&'a Compiled>> {
-    let all = fan.fan.as_ref()?;
+fn at_once<'a>(
+    fan: &'a Cached,
+    publication: &Publication,
+    place: Option<&Place>,
+) -> Option<Vec<&'a Compiled>> {
+    let is_held_back =
+        |one: &Compiled| place.is_some_and(|place| one.subscription.replaying.has(place.sequence));
+    let all = fan.fan.as_ref()?.iter().filter(|one| !is_held_back(one));
     let subject = Subject::new(&publication.attributes, &publication.message);
     let matching: Vec<&Compiled> =
-        all.iter().filter(|one| one.filter.as_ref().is_none_or(|f| f.matches(&subject))).collect();
+        all.filter(|one| one.filter.as_ref().is_none_or(|f| f.matches(&subject))).collect();
     let fit = matching.len() <= 1 || matching.len() * publication.delivery_bytes() <= INLINE_BYTES;
     fit.then_some(matching)
 }

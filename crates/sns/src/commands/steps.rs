@@ -5,7 +5,10 @@ use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Tx};
 
 use super::deliver::{self, Message};
-use super::{Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, postcard_from, subscriptions, topics};
+use super::replay::Replay;
+use super::{
+    Command, Compiled, INLINE_BYTES, STEP, SnsMachine, Work, archived, postcard_from, subscriptions, topics,
+};
 use crate::fifo;
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
@@ -29,10 +32,7 @@ pub(super) fn begin_publish(
     signed: Option<&Signed>,
 ) -> Result<u64, Fault> {
     let number = tx.ids().number();
-    if let Some(signed) = signed {
-        tx.write(keys::signed(number), signed)?;
-    }
-    let count = keep_pieces(tx, number, &postcard::to_stdvec(publication)?);
+    let count = keep(tx, number, publication, signed)?;
     if let Work::Publish { pieces, .. } | Work::PublishInOrder { pieces, .. } = &mut work {
         *pieces = count;
     }
@@ -40,7 +40,21 @@ pub(super) fn begin_publish(
     Ok(number)
 }
 
-fn begin_as(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
+/// Keeps a publication, with its signatures if it has them; gives the number of its pieces.
+pub(super) fn keep(
+    tx: &mut Tx,
+    number: u64,
+    publication: &Publication,
+    signed: Option<&Signed>,
+) -> Result<u32, Fault> {
+    if let Some(signed) = signed {
+        tx.write(keys::signed(number), signed)?;
+    }
+    Ok(keep_pieces(tx, number, &postcard::to_stdvec(publication)?))
+}
+
+/// Keeps a work as it is now, and leaves its next step to the outbox.
+pub(super) fn begin_as(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
     tx.write(keys::work(number), work)?;
     next(tx, number, work)
 }
@@ -53,7 +67,10 @@ fn next(tx: &mut Tx, number: u64, work: &Work) -> Result<(), Fault> {
 
 fn step_of(number: u64, work: &Work) -> (&TopicName, Command) {
     match work {
-        Work::Publish { topic, .. } | Work::Remove { topic, .. } => (topic, Command::Step { work: number }),
+        Work::Publish { topic, .. }
+        | Work::Remove { topic, .. }
+        | Work::DropArchive { topic, .. }
+        | Work::Replay(Replay { topic, .. }) => (topic, Command::Step { work: number }),
         Work::PublishInOrder { topic, generation, .. } => {
             (topic, Command::StepInOrder { topic: topic.clone(), generation: *generation })
         }
@@ -65,10 +82,10 @@ fn send_step(tx: &mut Tx, topic: &TopicName, step: &Command) -> Result<(), Fault
     tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, step)
 }
 
-/// Leaves the next step to the end of an order to sign the publication of a work. A FIFO topic's steps that come before
+/// Leaves the next step to the end of an order to sign the publication that is kept under a number. A FIFO topic's steps that come before
 /// that order again what is ordered already: there are as many steps afterwards as there were.
-fn order(tx: &mut Tx, number: u64, work: &Work, message: &Message<'_>) -> Result<(), Fault> {
-    let (topic, step) = step_of(number, work);
+pub(super) fn order(tx: &mut Tx, number: u64, step: Command, message: &Message<'_>) -> Result<(), Fault> {
+    let lane = format!("{}{}", signed::LANE, message.publication.topic);
     let order = Order {
         publication: message.publication.clone(),
         id: message.id.clone(),
@@ -78,14 +95,14 @@ fn order(tx: &mut Tx, number: u64, work: &Work, message: &Message<'_>) -> Result
         work: number,
         step,
     };
-    tx.send_to_actor(&format!("{}{}", signed::LANE, topic.arn()), Space::Sns, &order)
+    tx.send_to_actor(&lane, Space::Sns, &order)
 }
 
 /// A publication was signed: it goes on.
 pub(super) async fn signed(tx: &mut Tx, payload: &[u8], result: Result<&[u8], &str>) -> Result<(), Fault> {
     let answer = result.map_err(|why| Fault::Damaged(why.to_owned()))?;
     let Order { publication, work, step, .. } = postcard_from(payload)?;
-    if tx.get(&keys::work(work)).await?.is_some() {
+    if tx.get(&keys::piece(work, 0)).await?.is_some() {
         tx.write(keys::signed(work), &postcard_from::<Signed>(answer)?)?;
     }
     let topic =
@@ -126,13 +143,20 @@ impl SnsMachine {
                     latest: &latest,
                     generation,
                     signed: signed.as_ref(),
+                    replayed: false,
                 };
                 match send_some(tx, &topic, generation, after.as_deref(), &message).await? {
-                    Sent::Unsigned => return order(tx, number, &work, &message),
+                    Sent::Unsigned => return order(tx, number, step_of(number, &work).1, &message),
                     Sent::UpTo(id) => return go_on(tx, number, &mut work, id),
                     Sent::All => forget(tx, number, pieces),
                 }
             }
+            Work::DropArchive { topic, generation, until } => {
+                if archived::remove_some(tx, &topic, generation, until).await? {
+                    return next(tx, number, &work);
+                }
+            }
+            Work::Replay(replay) => return self.replay_step(tx, number, replay).await,
             Work::PublishInOrder { .. } => return Err(Fault::Damaged("a work out of its order".to_owned())),
         }
         tx.delete(keys::work(number));
@@ -150,6 +174,23 @@ fn go_on(tx: &mut Tx, number: u64, work: &mut Work, id: String) -> Result<(), Fa
 }
 
 impl SnsMachine {
+    /// Begins a work that must not overtake publications of its topic that go out in steps.
+    pub(super) fn begin_in_order(
+        &mut self,
+        tx: &mut Tx,
+        name: &TopicName,
+        generation: u64,
+        number: u64,
+        work: &Work,
+    ) -> Result<(), Fault> {
+        let Some(count) = self.in_steps.get_mut(name) else { return begin_as(tx, number, work) };
+        *count += 1;
+        let sequence = fifo::next_sequence(tx)?;
+        fifo::wait(tx, name, generation, sequence, number)?;
+        tx.write(keys::work(number), work)?;
+        send_step(tx, name, &Command::StepInOrder { topic: name.clone(), generation })
+    }
+
     /// Does one step of the oldest publication of a FIFO topic that goes out in steps: none overtakes another. There are
     /// as many of these commands as there are steps.
     pub(super) async fn step_in_order(
@@ -161,7 +202,9 @@ impl SnsMachine {
         let Some((turn, number)) = fifo::turn(tx, &topic, generation).await? else { return Ok(()) };
         let mut work = tx.read::<Work>(&keys::work(number)).await?;
         let Some(Work::PublishInOrder { message_id, at, pieces, after, place, .. }) = work.clone() else {
-            return Err(Fault::Damaged(format!("no work {number}")));
+            // A replay whose turn has come, unless it was ended before.
+            self.turn_is_over(tx, &topic, turn);
+            return work.map_or(Ok(()), |work| next(tx, number, &work));
         };
         let publication = gather(tx, number, pieces).await?;
         let (more, latest) = more(tx, &topic, generation).await?;
@@ -175,22 +218,27 @@ impl SnsMachine {
             latest: &latest,
             generation,
             signed: signed.as_ref(),
+            replayed: false,
         };
         let sent = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
         match (sent, &mut work) {
-            (Sent::Unsigned, Some(work)) => return order(tx, number, work, &message),
+            (Sent::Unsigned, Some(work)) => return order(tx, number, step_of(number, work).1, &message),
             (Sent::UpTo(id), Some(work)) => return go_on(tx, number, work, id),
             _ => forget(tx, number, pieces),
         }
         tx.delete(keys::work(number));
+        self.turn_is_over(tx, &topic, turn);
+        Ok(())
+    }
+
+    fn turn_is_over(&mut self, tx: &mut Tx, topic: &TopicName, turn: bytes::Bytes) {
         tx.delete(turn);
-        if let Some(count) = self.in_steps.get_mut(&topic) {
+        if let Some(count) = self.in_steps.get_mut(topic) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.in_steps.remove(&topic);
+                self.in_steps.remove(topic);
             }
         }
-        Ok(())
     }
 }
 
@@ -220,12 +268,12 @@ pub(super) async fn gather_pieces(tx: &Tx, number: u64, pieces: u32) -> Result<V
 }
 
 /// Puts a publication together again.
-async fn gather(tx: &Tx, number: u64, pieces: u32) -> Result<Publication, Fault> {
+pub(super) async fn gather(tx: &Tx, number: u64, pieces: u32) -> Result<Publication, Fault> {
     postcard_from(&gather_pieces(tx, number, pieces).await?)
 }
 
 /// Forgets a publication that has gone out.
-fn forget(tx: &mut Tx, number: u64, pieces: u32) {
+pub(super) fn forget(tx: &mut Tx, number: u64, pieces: u32) {
     (0..pieces).for_each(|piece| tx.delete(keys::piece(number, piece)));
     tx.delete(keys::signed(number));
 }
@@ -244,7 +292,10 @@ async fn send_some(
     let mut to = Vec::new();
     for (_, row) in &page.rows {
         let Compiled { subscription, filter } = Compiled::new(Subscription::from_row(row)?)?;
-        let gets = !subscription.is_waiting() && filter.is_none_or(|filter| filter.matches(&subject));
+        let is_held_back = message.place.is_some_and(|place| subscription.replaying.has(place.sequence));
+        let gets = !subscription.is_waiting()
+            && !is_held_back
+            && filter.is_none_or(|filter| filter.matches(&subject));
         if gets && !message.is_ready_for(&subscription) {
             return Ok(Sent::Unsigned);
         }

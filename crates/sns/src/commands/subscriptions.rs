@@ -4,7 +4,7 @@ use ropeway_api::sns::error;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
-use super::{Output, SnsMachine, no_topic, topics};
+use super::{Output, SnsMachine, archived, no_topic, topics};
 use crate::keys::{self, TopicName};
 use crate::model::{Listed, Subscription, Topic};
 use crate::settings;
@@ -61,6 +61,8 @@ impl SnsMachine {
             self.ask(tx, &name, &topic, &mut made, base_url)?;
         }
         count_filter(&mut topic, None, made.settings.filter.as_deref())?;
+        let begun = self.begin_replay(tx, &name, &mut topic, &mut made).await;
+        begun.map_err(settings::in_attributes)?;
         topic.write(tx, name.key())?;
         made.write(tx, name.subscription(topic.generation, &made.id))?;
         tx.write(by_endpoint, &made.id)?;
@@ -133,6 +135,9 @@ impl SnsMachine {
         settings::check(&found.settings, found.protocol)?;
         settings::check_dead_letters(&found.settings, &name, &found.endpoint)?;
         count_filter(&mut topic, before.as_deref(), found.settings.filter.as_deref())?;
+        if attribute == "ReplayPolicy" {
+            self.begin_replay(tx, &name, &mut topic, &mut found).await?;
+        }
         topic.write(tx, name.key())?;
         found.write(tx, name.subscription(topic.generation, &id))?;
         self.forget(&name);
@@ -174,6 +179,10 @@ pub(super) fn end(
         topic.deleted += 1;
         topic.more.pending = topic.more.pending.saturating_sub(u64::from(found.is_pending()));
         topic.filters = topic.filters.saturating_sub(u32::from(found.settings.filter.is_some()));
+    }
+    if let Some(run) = found.replaying.run {
+        tx.delete(keys::work(run.work));
+        archived::release(tx, name, topic)?;
     }
     remove_rows(tx, name, topic.generation, found)
 }

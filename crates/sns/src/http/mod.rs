@@ -134,6 +134,7 @@ impl Post {
             message: &self.message,
             attributes: &self.attributes,
             base_url: &self.base_url,
+            replayed: false,
         }
     }
 

@@ -38,10 +38,10 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
     let attributes = input.attributes.unwrap_or_default();
     let mut given = Settings::default();
     for (name, value) in &attributes {
-        settings::set(&mut given, &topic, name, value).map_err(in_attributes)?;
+        settings::set(&mut given, &topic, name, value).map_err(settings::in_attributes)?;
     }
-    settings::check(&given, protocol).map_err(in_attributes)?;
-    settings::check_dead_letters(&given, &topic, &endpoint).map_err(in_attributes)?;
+    settings::check(&given, protocol).map_err(settings::in_attributes)?;
+    settings::check_dead_letters(&given, &topic, &endpoint).map_err(settings::in_attributes)?;
     if let Some(role) = &given.role {
         check_role(sns, cx, &topic, role)?;
     }
@@ -54,6 +54,7 @@ pub async fn subscribe(sns: &Sns, cx: &Cx, input: SubscribeInput) -> Result<Subs
         settings: given,
         more: SubscriptionMore::default(),
         left: false,
+        replaying: Default::default(),
     };
     let (compare, named) = (!attributes.is_empty(), topic.clone());
     let command = match protocol.is_http() {
@@ -134,14 +135,6 @@ fn check_url(protocol: Protocol, endpoint: &str) -> Result<(), Error> {
         }
         Some(_) if endpoint.len() <= MAX_ENDPOINT => Ok(()),
         _ => Err(invalid("Endpoint")),
-    }
-}
-
-/// What was wrong with an attribute, in a call that has a map of them.
-fn in_attributes(error: Error) -> Error {
-    match error.message.strip_prefix("Invalid parameter: ") {
-        Some(why) if error.code == "InvalidParameter" => invalid(format_args!("Attributes Reason: {why}")),
-        _ => error,
     }
 }
 
@@ -238,7 +231,8 @@ pub async fn get_subscription_attributes(
         ("ConfirmationWasAuthenticated", (!found.protocol.is_http() || found.more.authenticated).to_string()),
         ("PendingConfirmation", found.more.until.is_some().to_string()),
     ];
-    attributes.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let replay = found.replaying.status.map(|status| ("ReplayStatus", status.name().to_owned()));
+    attributes.extend(own.into_iter().chain(replay).map(|(name, value)| (name.to_owned(), value)));
     Ok(GetSubscriptionAttributesOutput { attributes: Some(attributes) })
 }
 

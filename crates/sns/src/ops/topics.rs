@@ -7,19 +7,21 @@ use ropeway_api::sns::{
     GetTopicAttributesOutput, ListTopicsInput, ListTopicsOutput, SERVICE, SetTopicAttributesInput,
     SetTopicAttributesOutput, Topic as Listed,
 };
-use ropeway_core::directory;
 use ropeway_core::keys::Scope;
+use ropeway_core::{Time, directory};
 use ropeway_wire::{Cx, Error};
 
 use super::{PAGE, Sns, parse_token, token, topic_of, unexpected};
+use crate::archive;
 use crate::commands::{Command, FifoChange, Output, PRINCIPAL, TopicChange, WantedTopic};
+use crate::envelope::timestamp;
 use crate::feedback;
 use crate::fifo::{Fifo, SUFFIX};
 use crate::http::policy as policies;
 use crate::keys::{self, TopicName};
 use crate::model::{MAX_BYTES, Topic};
 use crate::policy;
-use crate::settings::{invalid, refused};
+use crate::settings::{in_attributes, invalid, refused};
 
 /// Most that AWS takes for `MaximumMessageSize`.
 const MOST_BYTES: u32 = 1024 * 1024;
@@ -28,7 +30,6 @@ const MAX_DISPLAY_NAME: usize = 100;
 
 /// Attributes of AWS's topics that are not implemented, but for the values that say so.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("ArchivePolicy", "", "ArchivePolicy: the archive of messages"),
     ("KmsMasterKeyId", "", "KmsMasterKeyId: encryption by a key of one's own"),
     ("TracingConfig", "PassThrough", "TracingConfig Active"),
     ("DataProtectionPolicy", "", "DataProtectionPolicy"),
@@ -38,14 +39,14 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
     let mut attributes = input.attributes.unwrap_or_default();
     let in_order =
         attributes.remove("FifoTopic").as_deref().map(|value| truth("FifoTopic", value)).transpose();
-    let in_order = in_order.map_err(|error| with_reason("Attributes", error))?.unwrap_or(false);
+    let in_order = in_order.map_err(in_attributes)?.unwrap_or(false);
     check_name(&input.name, in_order)?;
     let topic = TopicName { scope: Scope::new(&*cx.account, &*cx.region), name: input.name };
     let mut wanted =
         WantedTopic { tags: input.tags.map(super::tags::unique).transpose()?, ..Default::default() };
     wanted.fifo = in_order.then(FifoChange::default);
     for (name, value) in attributes {
-        match change(&name, value).map_err(|error| with_reason("Attributes", error))? {
+        match change(&name, value).map_err(in_attributes)? {
             Some(TopicChange::DisplayName(text)) => wanted.display_name = Some(text),
             Some(TopicChange::MaxBytes(bytes)) => wanted.max_bytes = Some(bytes),
             Some(TopicChange::Fifo(said)) if wanted.fifo.is_some() => {
@@ -54,6 +55,8 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
             // A standard topic's ids do not come from content; more is not for it to say.
             Some(TopicChange::Fifo(FifoChange { by_content: Some(false), by_group: None })) => {}
             Some(TopicChange::Fifo(_)) => return Err(invalid(format_args!("Attributes Reason: {name}"))),
+            Some(TopicChange::Archive(days)) if in_order => wanted.archive = days,
+            Some(TopicChange::Archive(_)) => return Err(invalid(format_args!("Attributes Reason: {name}"))),
             Some(TopicChange::Sha256(sha256)) => wanted.sha256 = Some(sha256),
             Some(TopicChange::Delivery(policy)) => wanted.delivery = policy,
             Some(TopicChange::Feedback(name, value)) => {
@@ -99,14 +102,6 @@ fn check_role(cx: &Cx, name: &str, value: &str) -> Result<(), Error> {
     feedback::role(name, value).map_or(Ok(()), |role| cx.pass_role(&SERVICE, role, PRINCIPAL))
 }
 
-/// SNS says of an attribute within a map which parameter it was in.
-fn with_reason(parameter: &str, error: Error) -> Error {
-    match error.message.strip_prefix("Invalid parameter: ") {
-        Some(why) if error.code == "InvalidParameter" => invalid(format_args!("{parameter} Reason: {why}")),
-        _ => error,
-    }
-}
-
 /// The change that an attribute's new value makes; `None`: what it says is so anyway.
 fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
     match name {
@@ -129,6 +124,7 @@ fn change(name: &str, value: String) -> Result<Option<TopicChange>, Error> {
             policies::check_topic(&value)?;
             Ok(Some(TopicChange::Delivery(Some(value))))
         }
+        "ArchivePolicy" => Ok(Some(TopicChange::Archive(archive::days(&value)?))),
         "ContentBasedDeduplication" => {
             let by_content = Some(truth(name, &value)?);
             Ok(Some(TopicChange::Fifo(FifoChange { by_content, by_group: None })))
@@ -173,10 +169,10 @@ pub async fn get_topic_attributes(
     let name = topic_of(cx, "TopicArn", &input.topic_arn)?;
     let command = Command::ReadTopic { topic: name.clone() };
     let Output::Topic(topic) = sns.submit(cx, &name, command).await? else { return Err(unexpected()) };
-    Ok(GetTopicAttributesOutput { attributes: Some(shown(&name, *topic)) })
+    Ok(GetTopicAttributesOutput { attributes: Some(shown(&name, *topic, sns.core.clock().now())) })
 }
 
-fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
+fn shown(name: &TopicName, topic: Topic, now: Time) -> BTreeMap<String, String> {
     // AWS tells this one only where it was set.
     let max_bytes = topic.max_bytes.map(|bytes| ("MaximumMessageSize", bytes.to_string()));
     let scope = |fifo: &Fifo| if fifo.by_group { "MessageGroup" } else { "Topic" }.to_owned();
@@ -188,6 +184,10 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         ]
     });
     let fifo: Vec<(&str, String)> = fifo.collect();
+    let archive = topic.archive.as_ref().and_then(|archive| {
+        let beginning = timestamp(archive.beginning(now));
+        Some([("ArchivePolicy", archive.policy()?), ("BeginningArchiveTime", beginning)])
+    });
     // These, too, are told only where they were set.
     let signed = topic.more.sha256.then(|| ("SignatureVersion", "2".to_owned()));
     let delivery = topic.more.delivery.clone().map(|policy| ("DeliveryPolicy", policy));
@@ -208,6 +208,7 @@ fn shown(name: &TopicName, topic: Topic) -> BTreeMap<String, String> {
         .chain(fifo)
         .chain(signed)
         .chain(delivery)
+        .chain(archive.into_iter().flatten())
         .map(|(name, value)| (name.to_owned(), value))
         .chain(topic.latest.feedback)
         .collect()
