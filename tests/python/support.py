@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -173,6 +174,15 @@ def refused(code, status=None, text=None):
         assert error["ResponseMetadata"]["HTTPStatusCode"] == status, error
     if text is not None:
         assert text in error["Error"].get("Message", ""), error
+
+
+def status(url):
+    """The status of a plain GET by nobody."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def in_threads(count, work):

@@ -5,24 +5,14 @@ bucket", "How Amazon S3 authorizes a request for an object operation".
 """
 
 import json
-import urllib.error
-import urllib.request
 
 import pytest
 
-from support import Server, allow, deny, document, make_user, refused, unique
+from support import Server, allow, deny, document, make_user, refused, status, unique
 
 OTHER = ("222222222222", "test")
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 SIGNED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
-
-
-def status(url):
-    try:
-        with urllib.request.urlopen(url) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 @pytest.fixture

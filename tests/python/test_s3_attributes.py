@@ -1,4 +1,4 @@
-"""GetObjectAttributes, If-Range and the configurations that no bucket has, through boto3.
+"""GetObjectAttributes and If-Range, through boto3.
 
 API reference: GetObjectAttributes, GetObject; RFC 9110, 13.1.5.
 """
@@ -53,44 +53,3 @@ def test_a_range_of_what_has_changed_is_the_whole(server, s3, bucket):
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (status, body), if_range
         connection.close()
-
-
-@pytest.mark.parametrize("call, arguments, code", [
-    ("get_bucket_website", {}, "NoSuchWebsiteConfiguration"),
-    ("get_bucket_replication", {}, "ReplicationConfigurationNotFoundError"),
-    ("get_object_lock_configuration", {}, "ObjectLockConfigurationNotFoundError"),
-    ("get_bucket_inventory_configuration", {"Id": "i"}, "NoSuchConfiguration"),
-    ("get_bucket_metrics_configuration", {"Id": "i"}, "NoSuchConfiguration"),
-    ("get_bucket_analytics_configuration", {"Id": "i"}, "NoSuchConfiguration"),
-    ("get_bucket_intelligent_tiering_configuration", {"Id": "i"}, "NoSuchConfiguration")])
-def test_what_is_not_configured(s3, bucket, call, arguments, code):
-    with refused(code, 404):
-        getattr(s3, call)(Bucket=bucket, **arguments)
-    with refused("NoSuchBucket", 404):
-        getattr(s3, call)(Bucket=bucket + "-other", **arguments)
-
-
-def test_answers_of_what_is_not_configured(s3, bucket):
-    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
-    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
-    with refused("NotImplemented", 501):
-        s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
-    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
-    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
-    for listing in ("inventory", "metrics", "analytics", "intelligent_tiering"):
-        assert getattr(s3, f"list_bucket_{listing}_configurations")(Bucket=bucket)["IsTruncated"] is False
-    s3.delete_bucket_website(Bucket=bucket)
-    s3.delete_bucket_replication(Bucket=bucket)
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x", RequestPayer="requester")
-
-
-@pytest.mark.parametrize("call, arguments", [
-    ("put_bucket_accelerate_configuration", {"AccelerateConfiguration": {"Status": "Enabled"}}),
-    ("put_bucket_replication", {"ReplicationConfiguration": {"Role": "r", "Rules": [
-        {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::b"}}]}}),
-    ("put_bucket_metrics_configuration", {"Id": "m", "MetricsConfiguration": {"Id": "m"}}),
-    ("put_bucket_intelligent_tiering_configuration", {"Id": "t", "IntelligentTieringConfiguration": {
-        "Id": "t", "Status": "Enabled", "Tierings": [{"Days": 90, "AccessTier": "ARCHIVE_ACCESS"}]}})])
-def test_configurations_that_are_refused_by_name(s3, bucket, call, arguments):
-    with refused("NotImplemented", 501):
-        getattr(s3, call)(Bucket=bucket, **arguments)

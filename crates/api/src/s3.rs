@@ -38,21 +38,6 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "CreateSession", method: "GET", uri: "/{Bucket}?session" },
         RefusedOperation {
-            name: "DeleteBucketAnalyticsConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?analytics",
-        },
-        RefusedOperation {
-            name: "DeleteBucketIntelligentTieringConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?intelligent-tiering",
-        },
-        RefusedOperation {
-            name: "DeleteBucketInventoryConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?inventory",
-        },
-        RefusedOperation {
             name: "DeleteBucketMetadataConfiguration",
             method: "DELETE",
             uri: "/{Bucket}?metadataConfiguration",
@@ -61,11 +46,6 @@ pub static SERVICE: Service = Service {
             name: "DeleteBucketMetadataTableConfiguration",
             method: "DELETE",
             uri: "/{Bucket}?metadataTable",
-        },
-        RefusedOperation {
-            name: "DeleteBucketMetricsConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?metrics",
         },
         RefusedOperation {
             name: "DeleteObjectAnnotation",
@@ -216,6 +196,20 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBucketAnalyticsConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?analytics",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketAnalyticsConfigurationRequest",
+            &schemas::DELETE_BUCKET_ANALYTICS_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutAnalyticsConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteBucketCors",
         method: "DELETE",
         uri: "/{Bucket}?cors",
@@ -238,6 +232,34 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBucketIntelligentTieringConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?intelligent-tiering",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketIntelligentTieringConfigurationRequest",
+            &schemas::DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutIntelligentTieringConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketInventoryConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?inventory",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketInventoryConfigurationRequest",
+            &schemas::DELETE_BUCKET_INVENTORY_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutInventoryConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteBucketLifecycle",
         method: "DELETE",
         uri: "/{Bucket}?lifecycle",
@@ -246,6 +268,20 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutLifecycleConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketMetricsConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?metrics",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketMetricsConfigurationRequest",
+            &schemas::DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:PutMetricsConfiguration"),
         checksum_required: false,
     },
     Operation {
@@ -1162,6 +1198,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteBucketInput,
     ) -> impl Future<Output = Result<DeleteBucketOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_analytics_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketAnalyticsConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketAnalyticsConfigurationOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_cors(
         &self,
         cx: &Cx,
@@ -1172,11 +1213,26 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteBucketEncryptionInput,
     ) -> impl Future<Output = Result<DeleteBucketEncryptionOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_intelligent_tiering_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketIntelligentTieringConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketIntelligentTieringConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_inventory_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketInventoryConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketInventoryConfigurationOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_lifecycle(
         &self,
         cx: &Cx,
         input: DeleteBucketLifecycleInput,
     ) -> impl Future<Output = Result<DeleteBucketLifecycleOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_metrics_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketMetricsConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketMetricsConfigurationOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_ownership_controls(
         &self,
         cx: &Cx,
@@ -1571,6 +1627,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket(&cx, input).await
                 }))
             }
+            "DeleteBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketAnalyticsConfigurationInput| async move {
+                    service.delete_bucket_analytics_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketCors" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketCorsInput| async move {
                     service.delete_bucket_cors(&cx, input).await
@@ -1581,11 +1643,29 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket_encryption(&cx, input).await
                 }))
             }
+            "DeleteBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketIntelligentTieringConfigurationInput| async move {
+                    service.delete_bucket_intelligent_tiering_configuration(&cx, input).await
+                },
+            )),
+            "DeleteBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketInventoryConfigurationInput| async move {
+                    service.delete_bucket_inventory_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketLifecycle" => {
                 Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketLifecycleInput| async move {
                     service.delete_bucket_lifecycle(&cx, input).await
                 }))
             }
+            "DeleteBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
+                call,
+                move |cx, input: DeleteBucketMetricsConfigurationInput| async move {
+                    service.delete_bucket_metrics_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
                 call,
                 move |cx, input: DeleteBucketOwnershipControlsInput| async move {
@@ -1992,6 +2072,12 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket(&cx, input).await
                 }))
             }
+            "DeleteBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketAnalyticsConfigurationInput| async move {
+                    service.delete_bucket_analytics_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketCors" => {
                 Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteBucketCorsInput| async move {
                     service.delete_bucket_cors(&cx, input).await
@@ -2003,10 +2089,28 @@ impl<S: S3> Dispatch for S3Dispatch<S> {
                     service.delete_bucket_encryption(&cx, input).await
                 },
             )),
+            "DeleteBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketIntelligentTieringConfigurationInput| async move {
+                    service.delete_bucket_intelligent_tiering_configuration(&cx, input).await
+                },
+            )),
+            "DeleteBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketInventoryConfigurationInput| async move {
+                    service.delete_bucket_inventory_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketLifecycle" => Box::pin(ropeway_wire::exec_local(
                 call,
                 move |cx, input: DeleteBucketLifecycleInput| async move {
                     service.delete_bucket_lifecycle(&cx, input).await
+                },
+            )),
+            "DeleteBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec_local(
+                call,
+                move |cx, input: DeleteBucketMetricsConfigurationInput| async move {
+                    service.delete_bucket_metrics_configuration(&cx, input).await
                 },
             )),
             "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
@@ -3994,6 +4098,39 @@ impl Encode for Delete {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketAnalyticsConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketAnalyticsConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketAnalyticsConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketCorsInput {
     pub bucket: String,
     pub expected_bucket_owner: Option<String>,
@@ -4048,6 +4185,72 @@ impl Encode for DeleteBucketEncryptionInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketIntelligentTieringConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketIntelligentTieringConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketIntelligentTieringConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketInventoryConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketInventoryConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketInventoryConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketLifecycleInput {
     pub bucket: String,
     pub expected_bucket_owner: Option<String>,
@@ -4071,6 +4274,39 @@ impl Decode for DeleteBucketLifecycleInput {
 impl Encode for DeleteBucketLifecycleInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetricsConfigurationInput {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketMetricsConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.id = Decode::decode(d)?,
+                2 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketMetricsConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.bucket),
+            Some(&self.id),
+            self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -11797,6 +12033,33 @@ impl Input for DeleteBucketInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketAnalyticsConfigurationOutput {}
+impl Decode for DeleteBucketAnalyticsConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketAnalyticsConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketAnalyticsConfigurationInput {
+    type Output = DeleteBucketAnalyticsConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketAnalyticsConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketCorsOutput {}
 impl Decode for DeleteBucketCorsOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -11851,6 +12114,60 @@ impl Input for DeleteBucketEncryptionInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketIntelligentTieringConfigurationOutput {}
+impl Decode for DeleteBucketIntelligentTieringConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketIntelligentTieringConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketIntelligentTieringConfigurationInput {
+    type Output = DeleteBucketIntelligentTieringConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketIntelligentTieringConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketInventoryConfigurationOutput {}
+impl Decode for DeleteBucketInventoryConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketInventoryConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketInventoryConfigurationInput {
+    type Output = DeleteBucketInventoryConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketInventoryConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketLifecycleOutput {}
 impl Decode for DeleteBucketLifecycleOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -11869,6 +12186,33 @@ impl Input for DeleteBucketLifecycleInput {
     type Output = DeleteBucketLifecycleOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "DeleteBucketLifecycle";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetricsConfigurationOutput {}
+impl Decode for DeleteBucketMetricsConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketMetricsConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketMetricsConfigurationInput {
+    type Output = DeleteBucketMetricsConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketMetricsConfiguration";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -13909,6 +14253,20 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BUCKET_ANALYTICS_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketAnalyticsConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_BUCKET_CORS_REQUEST: Schema = Schema {
         name: "DeleteBucketCorsRequest",
         kind: Kind::Structure {
@@ -13935,11 +14293,53 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketIntelligentTieringConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_INVENTORY_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketInventoryConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_BUCKET_LIFECYCLE_REQUEST: Schema = Schema {
         name: "DeleteBucketLifecycleRequest",
         kind: Kind::Structure {
             members: &[
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketMetricsConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("Id", &schema::STRING).required().at(Location::Query("id")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
             ],

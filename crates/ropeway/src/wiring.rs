@@ -83,7 +83,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     };
     let functions = functions::make(&from)?;
     let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), master.clone()));
-    let mut made = make_services(&core, &access, &blobs, &master, &services, &signing, switch);
+    let mut made = make_services(&core, &access, (&blobs, &buckets), &master, &services, &signing, switch);
     made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
     let apis = add_apis(&core, live, settings, &mut made);
@@ -189,7 +189,7 @@ struct Made {
 fn make_services(
     core: &Core,
     access: &Arc<Access>,
-    blobs: &Arc<BlobStore>,
+    (blobs, buckets): (&Arc<BlobStore>, &ropeway_s3::Live),
     master: &MasterKey,
     services: &Arc<Services>,
     signing: &Arc<ropeway_sns::Signing>,
@@ -200,8 +200,9 @@ fn make_services(
     let roles: Arc<dyn Roles> = access.clone();
     let options = ropeway_s3::Options { dev: settings.dev, classic_buckets: settings.s3_classic_buckets };
     let blobs_of_s3 = Arc::clone(blobs);
+    let s3_services = Arc::clone(services);
     let s3_service =
-        ropeway_s3::S3Service::new(core.clone(), blobs_of_s3, master, Arc::clone(services), options);
+        ropeway_s3::S3Service::new(core.clone(), buckets.clone(), blobs_of_s3, master, s3_services, options);
     let s3_service = Arc::new(s3_service);
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::lifecycle::Rule;
 use crate::model::Bucket;
 
 /// Which configuration. The number stands in its row's key.
@@ -19,6 +20,8 @@ pub enum Kind {
     Website = 1,
     /// Server access logging.
     Logging = 2,
+    /// Who pays for requests.
+    Payment = 3,
 }
 
 /// A bucket's configuration of one kind.
@@ -30,6 +33,8 @@ pub enum Configuration {
     Website(Website),
     /// Of [`Kind::Logging`].
     Logging(Logging),
+    /// Of [`Kind::Payment`]: whoever asks pays. The owner does where there is none.
+    RequesterPays,
 }
 
 impl Configuration {
@@ -39,6 +44,7 @@ impl Configuration {
             Configuration::Cors(_) => Kind::Cors,
             Configuration::Website(_) => Kind::Website,
             Configuration::Logging(_) => Kind::Logging,
+            Configuration::RequesterPays => Kind::Payment,
         }
     }
 }
@@ -140,6 +146,7 @@ pub struct Configured {
     /// The bucket's region.
     pub region: String,
     all: BTreeMap<Kind, Configuration>,
+    lifecycle: Vec<Rule>,
 }
 
 impl Configured {
@@ -149,6 +156,16 @@ impl Configured {
             Some(Configuration::Cors(rules)) => Some(rules),
             _ => None,
         }
+    }
+
+    /// Whether who asks pays, and not the owner.
+    pub fn requester_pays(&self) -> bool {
+        self.all.contains_key(&Kind::Payment)
+    }
+
+    /// The lifecycle rules.
+    pub fn lifecycle(&self) -> &[Rule] {
+        &self.lifecycle
     }
 
     /// The website.
@@ -197,14 +214,23 @@ impl Live {
 
     /// Knows a configuration as it is now; `None`: it is no more.
     pub fn set(&self, name: &str, bucket: &Bucket, kind: Kind, configuration: Option<Configuration>) {
+        self.change_one(name, bucket, |now| match configuration {
+            Some(configuration) => drop(now.all.insert(kind, configuration)),
+            None => drop(now.all.remove(&kind)),
+        });
+    }
+
+    /// Knows all of a bucket's lifecycle rules.
+    pub fn set_lifecycle(&self, name: &str, bucket: &Bucket, rules: Vec<Rule>) {
+        self.change_one(name, bucket, |now| now.lifecycle = rules);
+    }
+
+    fn change_one(&self, name: &str, bucket: &Bucket, change: impl FnOnce(&mut Configured)) {
         self.change(|buckets| {
             let mut now = buckets.remove(name).map(|found| (*found).clone()).unwrap_or_default();
             (now.account, now.region) = (bucket.account.clone(), bucket.region.clone());
-            match configuration {
-                Some(configuration) => now.all.insert(kind, configuration),
-                None => now.all.remove(&kind),
-            };
-            if !now.all.is_empty() {
+            change(&mut now);
+            if !now.all.is_empty() || !now.lifecycle.is_empty() {
                 buckets.insert(name.to_owned(), Arc::new(now));
             }
         });

@@ -57,6 +57,7 @@ pub use website::Websites;
 /// The service.
 pub struct S3Service {
     core: Core,
+    live: Live,
     vault: Vault,
     services: Arc<Services>,
     options: Options,
@@ -80,16 +81,18 @@ pub fn machine(gate: Arc<dyn Gate>, live: Live) -> impl Fn(ShardId) -> S3Machine
 
 impl S3Service {
     /// The service over a core that has its [`machine`]s. Deletions of bodies wait until the core has
-    /// started with its [`S3Actor`]. Destinations of notifications are looked for in `services`.
+    /// started with its [`S3Actor`]. What is configured for buckets is looked up in `live`, where the machines make it
+    /// known; destinations of notifications are looked for in `services`.
     pub fn new(
         core: Core,
+        live: Live,
         blobs: Arc<BlobStore>,
         master: &MasterKey,
         services: Arc<Services>,
         options: Options,
     ) -> Self {
         let vault = Vault::new(blobs, master, core.ids().clone());
-        S3Service { core, vault, services, options }
+        S3Service { core, live, vault, services, options }
     }
 
     fn shard(&self, bucket: &str) -> ShardId {

@@ -2,13 +2,17 @@
 //!
 //! S3 user guide, "Managing the lifecycle of objects", "Lifecycle configuration elements".
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropeway_core::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::conditions::http_date;
 use crate::model::{Object, Tag};
 
 /// A day, in milliseconds.
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
+/// What stands for itself in a rule's id, URL-encoded.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,14 +108,18 @@ impl Filter {
 }
 
 impl Rule {
+    /// When an object expires, as long as it is current.
+    fn expiry(&self, key: &str, object: &Object) -> Option<Time> {
+        let due = match self.expires? {
+            Expiry::Days(days) => due(object.modified, days),
+            Expiry::Date(date) => date,
+        };
+        (self.enabled && self.filter.takes(key, object)).then_some(due)
+    }
+
     /// Whether a current object has expired.
     pub fn expires(&self, key: &str, object: &Object, now: Time) -> bool {
-        let due = match self.expires {
-            Some(Expiry::Days(days)) => due(object.modified, days),
-            Some(Expiry::Date(date)) => date,
-            None => return false,
-        };
-        self.enabled && due <= now && self.filter.takes(key, object)
+        self.expiry(key, object).is_some_and(|due| due <= now)
     }
 
     /// Whether a delete marker that hides nothing is to be removed: "An expired object delete marker is
@@ -138,12 +146,32 @@ impl Rule {
             && noncurrent.newer.is_none_or(|kept| newer >= kept)
     }
 
+    /// When an upload is to be aborted, if it is not completed.
+    fn abortion(&self, key: &str, initiated: Time) -> Option<Time> {
+        let days = self.abort.filter(|_| self.enabled && self.filter.takes_key(key));
+        days.map(|days| due(initiated, days))
+    }
+
     /// Whether an upload is to be aborted.
     pub fn aborts(&self, key: &str, initiated: Time, now: Time) -> bool {
-        self.enabled
-            && self.filter.takes_key(key)
-            && self.abort.is_some_and(|days| due(initiated, days) <= now)
+        self.abortion(key, initiated).is_some_and(|due| due <= now)
     }
+}
+
+/// `x-amz-expiration` of a current object: when it expires by the first rule to come into effect, and the rule's id,
+/// URL-encoded. API reference, `PutObject`, response syntax.
+pub fn expiration(rules: &[Rule], key: &str, object: &Object) -> Option<String> {
+    let all = rules.iter().filter_map(|rule| rule.expiry(key, object).map(|due| (due, &rule.id)));
+    let (due, id) = all.min_by_key(|(due, _)| *due)?;
+    let id = utf8_percent_encode(id, ID);
+    Some(format!("expiry-date=\"{}\", rule-id=\"{id}\"", http_date(due)))
+}
+
+/// When an upload is aborted by the first rule to come into effect, and the rule's id: `x-amz-abort-date`,
+/// `x-amz-abort-rule-id`.
+pub fn abortion(rules: &[Rule], key: &str, initiated: Time) -> Option<(Time, String)> {
+    let all = rules.iter().filter_map(|rule| rule.abortion(key, initiated).map(|due| (due, &rule.id)));
+    all.min_by_key(|(due, _)| *due).map(|(due, id)| (due, id.clone()))
 }
 
 #[cfg(test)]

@@ -153,10 +153,11 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Arc::new(BlobStore::open_local(folder.path()).unwrap());
         let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let buckets = ropeway_s3::Live::default();
         let core = Builder::new(shared, clock.clone(), ids.clone())
             .machine(ropeway_sqs::machine(setup.clone()))
             .machine(ropeway_sns::machine(gate.clone(), Arc::new(drop), &ids))
-            .machine(ropeway_s3::machine(gate.clone(), ropeway_s3::Live::default()))
+            .machine(ropeway_s3::machine(gate.clone(), buckets.clone()))
             .machine(access.machines())
             .machine(ropeway_cloudformation::machine())
             .start(vec![Handle::current()])
@@ -169,6 +170,7 @@ impl World {
         };
         let s3_service = ropeway_s3::S3Service::new(
             core.clone(),
+            buckets,
             blobs,
             &setup.master,
             Arc::clone(&services),

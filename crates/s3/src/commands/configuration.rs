@@ -25,9 +25,7 @@ impl S3Machine {
             for (key, row) in &page.rows {
                 let name = key.split_last().and_then(|(_, rest)| keys::bucket_of(rest));
                 let name = name.ok_or_else(|| Fault::Damaged("a configuration's key".to_owned()))?;
-                let found: Option<Bucket> = tx.read(&keys::bucket(name)).await?;
-                let found =
-                    found.ok_or_else(|| Fault::Damaged("a configuration without a bucket".to_owned()))?;
+                let found = owner_of(tx, name).await?;
                 let configuration: Configuration = postcard::from_bytes(row)?;
                 self.live.set(name, &found, configuration.kind(), Some(configuration));
             }
@@ -72,6 +70,12 @@ impl S3Machine {
         tx.after_commit(move || live.forget(&name));
         Ok(())
     }
+}
+
+/// The bucket that a configuration is of.
+pub(super) async fn owner_of(tx: &Tx, name: &str) -> Result<Bucket, Fault> {
+    let found: Option<Bucket> = tx.read(&keys::bucket(name)).await?;
+    found.ok_or_else(|| Fault::Damaged("a configuration without a bucket".to_owned()))
 }
 
 pub(super) async fn get(tx: &Tx, target: &Target, kind: Kind) -> Result<Output, S3Error> {

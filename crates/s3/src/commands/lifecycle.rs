@@ -5,6 +5,7 @@ use bytes::Bytes;
 use ropeway_core::{Fault, Time, Tx, keys as core_keys};
 use sha2::{Digest as _, Sha256};
 
+use super::configuration::owner_of;
 use super::multipart::drop_parts;
 use super::object::free;
 use super::{Output, S3Machine, Target, ToDelete, bucket, list, versions};
@@ -61,9 +62,7 @@ impl Schedule {
                 (self.begun, self.after) = (at, None);
                 return Ok(());
             };
-            let rest = row.get(prefix.len()..).unwrap_or_default();
-            let (bucket, _) =
-                core_keys::read_text(rest).ok_or_else(|| Fault::Damaged("a rule's key".to_owned()))?;
+            let bucket = bucket_of(&prefix, row)?;
             self.after = core_keys::after_prefix(&keys::lifecycles(&bucket).build());
             let run = Run { bucket, stage: Stage::Objects, after: Vec::new(), key: None };
             tx.write(keys::job(at, id_of(&run.bucket), 2), &Job::Lifecycle(run))?;
@@ -85,6 +84,13 @@ fn id_of(bucket: &str) -> u128 {
     let digest: [u8; 32] = Sha256::digest(bucket).into();
     let (first, _) = digest.split_at(16);
     u128::from_be_bytes(first.try_into().unwrap_or_default())
+}
+
+/// The bucket of a rule's row.
+fn bucket_of(prefix: &[u8], row: &[u8]) -> Result<String, Fault> {
+    let rest = row.get(prefix.len()..).unwrap_or_default();
+    let (bucket, _) = core_keys::read_text(rest).ok_or_else(|| Fault::Damaged("a rule's key".to_owned()))?;
+    Ok(bucket)
 }
 
 async fn read(tx: &Tx, bucket: &str) -> Result<Vec<Rule>, Fault> {
@@ -113,6 +119,22 @@ fn text(row: &[u8]) -> Result<String, Fault> {
 }
 
 impl S3Machine {
+    /// Makes all buckets' rules known.
+    pub(super) async fn show_lifecycles(&self, tx: &Tx) -> Result<(), Fault> {
+        let (prefix, mut after) = (keys::all_lifecycles(), None);
+        loop {
+            let page = tx.scan_prefix(&prefix, after.as_ref(), 1).await?;
+            let Some((row, _)) = page.rows.first() else { return Ok(()) };
+            let bucket = bucket_of(&prefix, row)?;
+            let found = owner_of(tx, &bucket).await?;
+            self.live.set_lifecycle(&bucket, &found, read(tx, &bucket).await?);
+            after = core_keys::after_prefix(&keys::lifecycles(&bucket).build());
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Sets all of a bucket's rules; none removes them.
     pub(super) async fn set_lifecycle(
         &mut self,
@@ -120,7 +142,7 @@ impl S3Machine {
         target: &Target,
         rules: &[Rule],
     ) -> Result<Output, S3Error> {
-        bucket::find(tx, target).await?;
+        let found = bucket::find(tx, target).await?;
         clear(tx, &target.bucket).await?;
         for (number, rule) in (0..).zip(rules) {
             tx.write(keys::lifecycle(&target.bucket, number), rule)?;
@@ -128,6 +150,8 @@ impl S3Machine {
         if !rules.is_empty() {
             self.schedule.set(tx.now());
         }
+        let (live, name, rules) = (self.live.clone(), target.bucket.clone(), rules.to_vec());
+        tx.after_commit(move || live.set_lifecycle(&name, &found, rules));
         Ok(Output::Done)
     }
 

@@ -322,6 +322,7 @@ impl Machine for S3Machine {
         self.notifications.clear();
         self.tell_all(tx).await?;
         self.show_all(tx).await?;
+        self.show_lifecycles(tx).await?;
         self.schedule.load(tx).await?;
         self.jobs.load(tx).await
     }

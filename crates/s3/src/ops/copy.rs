@@ -19,17 +19,27 @@ use crate::notification::Event;
 use crate::vault::{Expected, Received};
 use crate::{S3Service, error, target};
 
+/// The source of a copy.
+pub(super) struct Source {
+    /// How it is read from now on.
+    pub wanted: Wanted,
+    pub found: Found,
+    /// Whether the caller pays for reading it.
+    pub charged: Option<String>,
+}
+
 impl S3Service {
     /// Looks a copy's source up, as its reader may.
     pub(super) async fn read_source(
         &self,
         cx: &Cx,
         header: &str,
-        owner: Option<&String>,
+        (owner, payer): (Option<&String>, Option<&str>),
         conditions: &ReadIf,
         customer: Option<CustomerKey>,
-    ) -> Result<(Wanted, Found), Error> {
+    ) -> Result<Source, Error> {
         let (bucket, key, which) = copy_source(header)?;
+        let charged = self.charge(cx, &bucket, payer)?;
         let asking = reading(cx, &bucket, &key, which);
         // A copy is made in the region of its destination, from any.
         let wanted = Wanted {
@@ -48,7 +58,8 @@ impl S3Service {
         // What is read of it from now on is of the version that was found.
         let matches = Some(quoted(&found.object.etag));
         let which = if found.version.is_some() { Which::Version(found.object.version) } else { which };
-        Ok((Wanted { which, conditions: ReadIf { matches, ..ReadIf::default() }, ..wanted }, found))
+        let wanted = Wanted { which, conditions: ReadIf { matches, ..ReadIf::default() }, ..wanted };
+        Ok(Source { wanted, found, charged })
     }
 
     /// The bytes of an object, once more, for a row of another bucket's shard.
@@ -102,9 +113,10 @@ pub(super) async fn copy_object(
     let lock = lock_of!(cx, input)?;
     let own = attributes!(input)?;
     let conditions = source_if!(input);
-    let owner = input.expected_source_bucket_owner.as_ref();
+    let whose = (input.expected_source_bucket_owner.as_ref(), input.request_payer.as_deref());
     let of_source = service.customer_key(cx, &source_headers!(input))?;
-    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, of_source).await?;
+    let read = service.read_source(cx, &input.copy_source, whose, &conditions, of_source).await?;
+    let Source { wanted: source, found, charged: request_charged } = read;
     let same = source.target.bucket == input.bucket && source.key == input.key && !copies_version(&input);
     let encrypts = input.server_side_encryption.is_some() || customer.is_some();
     let changes = replace || own.redirect.is_some() || input.storage_class.is_some() || encrypts;
@@ -131,8 +143,9 @@ pub(super) async fn copy_object(
     let received = service.copy_body(cx, &source, found, algorithm, to).await?;
     let event = Event::Copy;
     let writing = Writing { target, key: input.key, attributes, tags, only_if, event, sse, lock, acl };
-    let (object, bucket) = service.write(cx, writing, received).await?;
-    Ok(CopyObjectOutput { copy_source_version_id, ..answer(object, &bucket, customer.as_ref()) })
+    let (object, expiration, bucket) = service.write(cx, writing, received).await?;
+    let output = answer(object, &bucket, customer.as_ref());
+    Ok(CopyObjectOutput { copy_source_version_id, expiration, request_charged, ..output })
 }
 
 /// Whether the caller may read an object.

@@ -53,6 +53,8 @@ pub(super) struct Found {
     pub checksum: Option<Checksum>,
     /// Parts of an object of which one is asked for.
     pub parts: Option<u32>,
+    /// What is to be said of its expiry.
+    pub expiration: Option<String>,
     pub body: ByteStream,
 }
 
@@ -103,6 +105,10 @@ impl S3Service {
             Ok(found) => found,
             Err(failure) => return Ok(Err(failure)),
         };
+        // Rules of expiry are about current versions.
+        if wanted.which == Which::Current {
+            found.expiration = self.expiration(name, &wanted.key, &found.object);
+        }
         if with_body {
             match reader.open(&found.object, inline, found.range.clone()).await {
                 Ok(body) => found.body = body,
@@ -133,6 +139,7 @@ async fn select(
         partial: false,
         checksum: object.checksum.clone(),
         parts: None,
+        expiration: None,
         body: ByteStream::default(),
         version: bucket.shown_version(object.version),
         object,
@@ -237,6 +244,7 @@ macro_rules! describe {
             metadata: Some(attributes.metadata),
             website_redirect_location: attributes.redirect,
             version_id: $found.version,
+            expiration: $found.expiration,
             parts_count: $found.parts.map(i64::from),
             tag_count: Some($found.object.tags.len() as i64).filter(|count| *count > 0),
             ..$output::default()

@@ -6,19 +6,39 @@ use ropeway_api::s3::{
     LifecycleRuleAndOperator, LifecycleRuleFilter, NoncurrentVersionExpiration,
     PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput,
 };
+use ropeway_core::Time;
 use ropeway_wire::{Cx, Error};
 
 use super::settings::check_said;
 use super::tagging::{shown as shown_tags, tags_of};
 use crate::commands::{Command, MAX_LIFECYCLE_RULES, Output};
 use crate::lifecycle::{Expiry, Filter, Form, Noncurrent, Rule, midnight};
+use crate::model::Object;
 use crate::names::{OBJECT_TAGS, check_tags};
-use crate::{S3Service, error, target};
+use crate::{S3Service, error, lifecycle, target};
 
 /// The longest id of a rule, in characters.
 const MAX_ID: usize = 255;
 /// Newer versions that a rule may keep.
 const MAX_NEWER: i64 = 100;
+
+impl S3Service {
+    /// `x-amz-expiration` of a current object.
+    pub(super) fn expiration(&self, bucket: &str, key: &str, object: &Object) -> Option<String> {
+        lifecycle::expiration(self.live.get(bucket)?.lifecycle(), key, object)
+    }
+
+    /// `x-amz-abort-date` and `x-amz-abort-rule-id` of an upload.
+    pub(super) fn abortion(
+        &self,
+        bucket: &str,
+        key: &str,
+        initiated: Time,
+    ) -> (Option<Time>, Option<String>) {
+        let configured = self.live.get(bucket);
+        configured.and_then(|found| lifecycle::abortion(found.lifecycle(), key, initiated)).unzip()
+    }
+}
 
 /// A number of days.
 fn days(action: &str, days: i64) -> Result<u32, Error> {

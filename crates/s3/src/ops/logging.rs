@@ -107,7 +107,9 @@ async fn check_target(service: &S3Service, cx: &Cx, source: &Target, name: &str)
     let target = head(anywhere)
         .await
         .map_err(|failure| if failure.code == "NoSuchBucket" { invalid() } else { failure })?;
-    if target.account != source.account {
+    // "Requester Pays buckets", user guide: not as the target of access logs.
+    let pays = service.live.get(name).is_some_and(|found| found.requester_pays());
+    if target.account != source.account || pays {
         return Err(invalid());
     }
     if target.region != source.region {

@@ -15,6 +15,7 @@ mod lock;
 mod logging;
 mod multipart;
 mod notification;
+mod payment;
 mod put;
 mod settings;
 mod sse;
@@ -46,36 +47,58 @@ pub(crate) const AES256: &str = "AES256";
 /// Encryption under the key `aws/s3` of KMS.
 pub(crate) const KMS: &str = "aws:kms";
 
+/// Calls an operation. Where who asks may have to pay for it, they must be ready to; it is said whether they are
+/// charged where the operation's answer has a place for it.
+macro_rules! run {
+    ($service:ident, $cx:ident, $input:ident, $operation:path) => {
+        $operation($service, $cx, $input).await
+    };
+    ($service:ident, $cx:ident, $input:ident, $operation:path, paid) => {{
+        $service.charge($cx, &$input.bucket, $input.request_payer.as_deref())?;
+        $operation($service, $cx, $input).await
+    }};
+    ($service:ident, $cx:ident, $input:ident, $operation:path, charged) => {{
+        let charged = $service.charge($cx, &$input.bucket, $input.request_payer.as_deref())?;
+        let mut output = $operation($service, $cx, $input).await?;
+        output.request_charged = charged.or(output.request_charged);
+        Ok(output)
+    }};
+}
+
 macro_rules! delegate {
-    ($($operation:ident: $input:ident -> $output:ident in $module:ident,)*) => {
+    ($($operation:ident: $input:ident -> $output:ident in $module:ident $($pays:ident)?,)*) => {
         impl S3 for S3Service {
             $(async fn $operation(&self, cx: &Cx, input: s3::$input) -> Result<s3::$output, Error> {
-                $module::$operation(self, cx, input).await
+                run!(self, cx, input, $module::$operation $(, $pays)?)
             })*
         }
     };
 }
 
 delegate! {
-    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput in multipart,
-    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput in multipart,
-    copy_object: CopyObjectInput -> CopyObjectOutput in copy,
+    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput in multipart charged,
+    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput in multipart charged,
+    copy_object: CopyObjectInput -> CopyObjectOutput in copy charged,
     create_bucket: CreateBucketInput -> CreateBucketOutput in bucket,
-    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput in multipart,
+    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput in multipart charged,
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput in bucket,
+    delete_bucket_analytics_configuration: DeleteBucketAnalyticsConfigurationInput -> DeleteBucketAnalyticsConfigurationOutput in unset,
     delete_bucket_cors: DeleteBucketCorsInput -> DeleteBucketCorsOutput in cors,
     delete_bucket_encryption: DeleteBucketEncryptionInput -> DeleteBucketEncryptionOutput in settings,
+    delete_bucket_intelligent_tiering_configuration: DeleteBucketIntelligentTieringConfigurationInput -> DeleteBucketIntelligentTieringConfigurationOutput in unset,
+    delete_bucket_inventory_configuration: DeleteBucketInventoryConfigurationInput -> DeleteBucketInventoryConfigurationOutput in unset,
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput in lifecycle,
+    delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput -> DeleteBucketMetricsConfigurationOutput in unset,
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput -> DeleteBucketOwnershipControlsOutput in access,
     delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput in settings,
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput in unset,
     delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput in tagging,
     delete_bucket_website: DeleteBucketWebsiteInput -> DeleteBucketWebsiteOutput in website,
-    delete_object: DeleteObjectInput -> DeleteObjectOutput in delete,
+    delete_object: DeleteObjectInput -> DeleteObjectOutput in delete charged,
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput in tagging,
-    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete,
+    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput in delete charged,
     delete_public_access_block: DeletePublicAccessBlockInput -> DeletePublicAccessBlockOutput in access,
-    get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput -> GetBucketAccelerateConfigurationOutput in unset,
+    get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput -> GetBucketAccelerateConfigurationOutput in unset charged,
     get_bucket_acl: GetBucketAclInput -> GetBucketAclOutput in access,
     get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput -> GetBucketAnalyticsConfigurationOutput in unset,
     get_bucket_cors: GetBucketCorsInput -> GetBucketCorsOutput in cors,
@@ -91,30 +114,30 @@ delegate! {
     get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput in settings,
     get_bucket_policy_status: GetBucketPolicyStatusInput -> GetBucketPolicyStatusOutput in access,
     get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput in unset,
-    get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput in unset,
+    get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput in payment,
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput in tagging,
     get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput in settings,
     get_bucket_website: GetBucketWebsiteInput -> GetBucketWebsiteOutput in website,
-    get_object: GetObjectInput -> GetObjectOutput in get,
-    get_object_acl: GetObjectAclInput -> GetObjectAclOutput in access,
-    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput in attributes,
-    get_object_legal_hold: GetObjectLegalHoldInput -> GetObjectLegalHoldOutput in lock,
+    get_object: GetObjectInput -> GetObjectOutput in get charged,
+    get_object_acl: GetObjectAclInput -> GetObjectAclOutput in access charged,
+    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput in attributes charged,
+    get_object_legal_hold: GetObjectLegalHoldInput -> GetObjectLegalHoldOutput in lock paid,
     get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput in lock,
-    get_object_retention: GetObjectRetentionInput -> GetObjectRetentionOutput in lock,
-    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging,
+    get_object_retention: GetObjectRetentionInput -> GetObjectRetentionOutput in lock paid,
+    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput in tagging paid,
     get_public_access_block: GetPublicAccessBlockInput -> GetPublicAccessBlockOutput in access,
     head_bucket: HeadBucketInput -> HeadBucketOutput in bucket,
-    head_object: HeadObjectInput -> HeadObjectOutput in get,
+    head_object: HeadObjectInput -> HeadObjectOutput in get charged,
     list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput -> ListBucketAnalyticsConfigurationsOutput in unset,
     list_bucket_intelligent_tiering_configurations: ListBucketIntelligentTieringConfigurationsInput -> ListBucketIntelligentTieringConfigurationsOutput in unset,
     list_bucket_inventory_configurations: ListBucketInventoryConfigurationsInput -> ListBucketInventoryConfigurationsOutput in unset,
     list_bucket_metrics_configurations: ListBucketMetricsConfigurationsInput -> ListBucketMetricsConfigurationsOutput in unset,
     list_buckets: ListBucketsInput -> ListBucketsOutput in bucket,
-    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput in list,
-    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput in versions,
-    list_objects: ListObjectsInput -> ListObjectsOutput in list,
-    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list,
-    list_parts: ListPartsInput -> ListPartsOutput in multipart,
+    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput in list charged,
+    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput in versions charged,
+    list_objects: ListObjectsInput -> ListObjectsOutput in list charged,
+    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output in list charged,
+    list_parts: ListPartsInput -> ListPartsOutput in multipart charged,
     put_bucket_acl: PutBucketAclInput -> PutBucketAclOutput in access,
     put_bucket_cors: PutBucketCorsInput -> PutBucketCorsOutput in cors,
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput in settings,
@@ -123,19 +146,19 @@ delegate! {
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput in notification,
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput -> PutBucketOwnershipControlsOutput in access,
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in settings,
-    put_bucket_request_payment: PutBucketRequestPaymentInput -> PutBucketRequestPaymentOutput in unset,
+    put_bucket_request_payment: PutBucketRequestPaymentInput -> PutBucketRequestPaymentOutput in payment,
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput in tagging,
     put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput in settings,
     put_bucket_website: PutBucketWebsiteInput -> PutBucketWebsiteOutput in website,
-    put_object: PutObjectInput -> PutObjectOutput in put,
-    put_object_acl: PutObjectAclInput -> PutObjectAclOutput in access,
-    put_object_legal_hold: PutObjectLegalHoldInput -> PutObjectLegalHoldOutput in lock,
-    put_object_lock_configuration: PutObjectLockConfigurationInput -> PutObjectLockConfigurationOutput in lock,
-    put_object_retention: PutObjectRetentionInput -> PutObjectRetentionOutput in lock,
-    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging,
+    put_object: PutObjectInput -> PutObjectOutput in put charged,
+    put_object_acl: PutObjectAclInput -> PutObjectAclOutput in access charged,
+    put_object_legal_hold: PutObjectLegalHoldInput -> PutObjectLegalHoldOutput in lock charged,
+    put_object_lock_configuration: PutObjectLockConfigurationInput -> PutObjectLockConfigurationOutput in lock charged,
+    put_object_retention: PutObjectRetentionInput -> PutObjectRetentionOutput in lock charged,
+    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput in tagging paid,
     put_public_access_block: PutPublicAccessBlockInput -> PutPublicAccessBlockOutput in access,
-    upload_part: UploadPartInput -> UploadPartOutput in multipart,
-    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart,
+    upload_part: UploadPartInput -> UploadPartOutput in multipart charged,
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart charged,
 }
 
 pub(crate) use website::none as no_website;

@@ -9,6 +9,7 @@ use ropeway_api::s3::{
 use ropeway_core::Time;
 use ropeway_wire::{Cx, Error, canonical_id};
 
+use super::copy::Source;
 use super::get::Wanted;
 use super::sse::check_customer_keys;
 use super::{MAX_BODY, Said, authorize, check_class, object_arn, write_if};
@@ -88,7 +89,10 @@ pub(super) async fn create_multipart_upload(
     let command = Command::CreateUpload { target, key, upload, sse, acl, account };
     let submitted = service.submit(cx, &input.bucket, command);
     let (id, sse, bucket) = answer!(submitted, Output::UploadBegun(id, sse, bucket) => (id, sse, bucket));
+    let (abort_date, abort_rule_id) = service.abortion(&input.bucket, &input.key, id.initiated);
     let mut output = CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id.text()),
@@ -202,8 +206,9 @@ pub(super) async fn upload_part_copy(
     check_part(upload.sse.customer.as_ref(), customer.as_ref())?;
     check_customer_keys(cx, &bucket, customer.as_ref(), (&input.bucket, &input.key))?;
     let conditions = source_if!(input);
-    let owner = input.expected_source_bucket_owner.as_ref();
-    let (source, found) = service.read_source(cx, &input.copy_source, owner, &conditions, of_source).await?;
+    let whose = (input.expected_source_bucket_owner.as_ref(), input.request_payer.as_deref());
+    let read = service.read_source(cx, &input.copy_source, whose, &conditions, of_source).await?;
+    let Source { wanted: source, found, charged: request_charged } = read;
     let range = match &input.copy_source_range {
         Some(header) => copy_range(header, found.object.size)?,
         None => 0..found.object.size,
@@ -228,6 +233,7 @@ pub(super) async fn upload_part_copy(
     let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id: found.version,
+        request_charged,
         ..UploadPartCopyOutput::default()
     };
     show_encryption!(output, upload.sse, &bucket, customer.as_ref());
@@ -290,6 +296,7 @@ pub(super) async fn complete_multipart_upload(
     let (object, of): (Object, Bucket) =
         answer!(submitted, Output::Completed(object, bucket) => (*object, bucket));
     let mut output = CompleteMultipartUploadOutput {
+        expiration: service.expiration(&input.bucket, &input.key, &object),
         location: Some(format!("{}/{}/{}", cx.endpoint, input.bucket, input.key)),
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -329,18 +336,19 @@ pub(super) async fn list_parts(
             return Err(error::invalid_argument(name, &value.to_string(), message));
         }
     }
-    let limit = limit.min(MAX_PAGE);
+    let (id, limit) = (upload_id(&input.upload_id)?, limit.min(MAX_PAGE));
     let command = Command::ListParts {
         target: target(cx, &input.bucket, input.expected_bucket_owner.as_ref()),
         key: input.key.clone(),
-        id: upload_id(&input.upload_id)?,
+        id,
         after: after as u32,
         limit: limit as u32,
     };
     let customer = service.customer_key(cx, &customer_headers!(input))?;
     let list = answer!(service.submit(cx, &input.bucket, command), Output::Parts(list) => *list);
     check_kept(&list.upload, customer.as_ref())?;
-    Ok(shown_parts(input, list, after, limit))
+    let (abort_date, abort_rule_id) = service.abortion(&input.bucket, &input.key, id.initiated);
+    Ok(ListPartsOutput { abort_date, abort_rule_id, ..shown_parts(input, list, after, limit) })
 }
 
 fn shown_parts(input: ListPartsInput, list: PartList, after: i64, limit: i64) -> ListPartsOutput {

@@ -63,8 +63,9 @@ pub(super) async fn put_object(
     let received = service.vault.receive(service.shard(&input.bucket), &body, &expected).await?;
     let event = Event::Put;
     let writing = Writing { target, key: input.key, attributes, tags, only_if, event, sse, lock, acl };
-    let (object, bucket) = service.write(cx, writing, received).await?;
+    let (object, expiration, bucket) = service.write(cx, writing, received).await?;
     let mut output = PutObjectOutput {
+        expiration,
         e_tag: Some(quoted(&object.etag)),
         version_id: bucket.shown_version(object.version),
         ..PutObjectOutput::default()
@@ -94,13 +95,13 @@ pub(super) struct Writing {
 }
 
 impl S3Service {
-    /// Writes an object whose body has been received.
+    /// Writes an object whose body has been received; gives what is to be said of its expiry, too.
     pub(super) async fn write(
         &self,
         cx: &Cx,
         what: Writing,
         received: Received,
-    ) -> Result<(Object, Bucket), Error> {
+    ) -> Result<(Object, Option<String>, Bucket), Error> {
         let Received { sealed, inline, md5, checksum, pending: _until_answered } = received;
         let object = Object {
             size: sealed.size,
@@ -116,7 +117,7 @@ impl S3Service {
             owner: None,
             acl: None,
         };
-        let bucket = what.target.bucket.clone();
+        let (bucket, key) = (what.target.bucket.clone(), what.key.clone());
         let command = Command::Put {
             target: what.target,
             key: what.key,
@@ -129,7 +130,10 @@ impl S3Service {
             acl: what.acl,
         };
         match self.submit(cx, &bucket, command).await {
-            Ok(Output::Object(object, _, bucket)) => Ok((*object, bucket)),
+            Ok(Output::Object(object, _, found)) => {
+                let expiration = self.expiration(&bucket, &key, &object);
+                Ok((*object, expiration, found))
+            }
             Ok(_) => Err(crate::error::internal("a command with another one's answer")),
             Err(error) => {
                 // After a 5xx the row may be there all the same.

@@ -4,8 +4,7 @@
 use ropeway_api::s3::*;
 use ropeway_wire::{Cx, Error};
 
-use super::settings::check_said;
-use crate::{S3Service, error, target};
+use crate::{S3Service, target};
 
 fn missing(code: &'static str, message: &str) -> Error {
     Error::new(404, code, message)
@@ -31,6 +30,14 @@ macro_rules! unset {
 }
 
 unset! {
+    delete_bucket_analytics_configuration: DeleteBucketAnalyticsConfigurationInput
+        -> DeleteBucketAnalyticsConfigurationOutput = Err(no_configuration());
+    delete_bucket_intelligent_tiering_configuration: DeleteBucketIntelligentTieringConfigurationInput
+        -> DeleteBucketIntelligentTieringConfigurationOutput = Err(no_configuration());
+    delete_bucket_inventory_configuration: DeleteBucketInventoryConfigurationInput
+        -> DeleteBucketInventoryConfigurationOutput = Err(no_configuration());
+    delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput
+        -> DeleteBucketMetricsConfigurationOutput = Err(no_configuration());
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput
         = Ok(DeleteBucketReplicationOutput::default());
     get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput
@@ -45,8 +52,6 @@ unset! {
         -> GetBucketMetricsConfigurationOutput = Err(no_configuration());
     get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput
         = Err(missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found"));
-    get_bucket_request_payment: GetBucketRequestPaymentInput -> GetBucketRequestPaymentOutput
-        = Ok(GetBucketRequestPaymentOutput { payer: Some("BucketOwner".to_owned()) });
     list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput
         -> ListBucketAnalyticsConfigurationsOutput = Ok(ListBucketAnalyticsConfigurationsOutput {
             is_truncated: Some(false),
@@ -68,19 +73,4 @@ unset! {
             is_truncated: Some(false),
             ..Default::default()
         });
-}
-
-pub(super) async fn put_bucket_request_payment(
-    service: &S3Service,
-    cx: &Cx,
-    input: PutBucketRequestPaymentInput,
-) -> Result<PutBucketRequestPaymentOutput, Error> {
-    check_said(input.content_md5.as_deref(), input.checksum_algorithm.as_deref())?;
-    match input.request_payment_configuration.payer.as_str() {
-        "BucketOwner" => {}
-        "Requester" => return Err(error::not_implemented("Payer", "Requester")),
-        _ => return Err(error::malformed_xml()),
-    }
-    service.bucket(cx, target(cx, &input.bucket, input.expected_bucket_owner.as_ref())).await?;
-    Ok(PutBucketRequestPaymentOutput::default())
 }

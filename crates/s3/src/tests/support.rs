@@ -103,8 +103,9 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
     let blobs = Arc::new(BlobStore::open_local(&dir.join("blobs")).unwrap());
     let queued = Arc::new(Mutex::new(Vec::new()));
     let to = Arc::clone(&queued);
+    let live = Live::default();
     let core = Builder::new(store, clock.clone(), ids)
-        .machine(machine(gate.clone(), Live::default()))
+        .machine(machine(gate.clone(), live.clone()))
         .machine(move |_| Queues(Arc::clone(&to)))
         .start(vec![tokio::runtime::Handle::current()])
         .await
@@ -112,7 +113,7 @@ pub async fn open(store: Arc<dyn Store>, dir: &Path, seed: u64) -> World {
     let actor: Arc<dyn Actor> = Arc::new(S3Actor::new(blobs.clone()));
     core.start_actors(BTreeMap::from([(Space::S3, actor)]));
     let (master, options) = (MasterKey::from_bytes([7; 32]), Options::default());
-    let service = S3Service::new(core.clone(), blobs.clone(), &master, Arc::default(), options);
+    let service = S3Service::new(core.clone(), live, blobs.clone(), &master, Arc::default(), options);
     let principal = Principal::root("000000000000");
     let trace = Arc::from("1-test");
     let cx = Cx::from_within(gate.clone(), principal, "us-east-1", &trace, clock.now());

@@ -57,7 +57,9 @@ async fn http() -> (Http, World) {
     world.put("k", b"0123456789").await.unwrap();
     let (core, blobs) = (world.core.clone(), world.blobs.clone());
     let master = ropeway_core::seal::MasterKey::from_bytes([7; 32]);
-    let service = crate::S3Service::new(core, blobs, &master, Arc::default(), crate::Options::default());
+    let live = crate::Live::default();
+    let options = crate::Options::default();
+    let service = crate::S3Service::new(core, live, blobs, &master, Arc::default(), options);
     world.cx.source_ip = Some("127.0.0.1".parse().unwrap());
     (Http { dispatch: S3Dispatch(Arc::new(service)), cx: world.cx.clone() }, world)
 }

@@ -2,6 +2,7 @@
 
 mod digest;
 mod front;
+mod hoisted;
 mod metrics;
 pub mod payload;
 mod route;
@@ -189,7 +190,7 @@ impl Gateway {
     async fn carry_out(
         &self,
         route: Route,
-        parts: Parts,
+        mut parts: Parts,
         raw: Incoming,
         origin: ConnInfo,
         request_id: &str,
@@ -201,6 +202,9 @@ impl Gateway {
         let head = Head { parts: &parts, origin, request_id };
         let checked = self.authenticate(service, protocol, head, raw, take).await?;
         known.principal = Some(Arc::clone(&checked.cx.principal));
+        if protocol == Protocol::RestXml {
+            hoisted::take(&mut parts)?;
+        }
         let body = with_queue_of_path(service, protocol, &parts, checked.body);
         let (operation, labels) = operation(service, &parts, found, &body)?;
         if let (Protocol::RestXml, RequestBody::Bytes(bytes)) = (protocol, &body) {
