@@ -204,47 +204,114 @@ def test_topics_and_queues_of_templates(server):
     stacks.delete_stack(StackName=name)
 
 
-def test_history_with_kills(own):
-    """Publishers that retry under the same id, kills at random moments: each group's queue has every acknowledged message
-    once, in the order of the acknowledgements' sequence numbers."""
-    fifo, chance = Fifo(own), random.Random(20261121)
-    urls = [fifo.subscribed(RawMessageDelivery="true") for _ in range(2)]
-    groups, acknowledged, running = 3, {}, threading.Event()
-    running.set()
+class Publishers:
+    """Threads that publish, one for each group, each message until it is acknowledged; then they publish an end."""
 
-    def publisher(group):
-        sns, number = own.client("sns", connect_timeout=2, read_timeout=10), 0
-        while running.is_set():
-            body = f"{group}-{number}"
+    def __init__(self, fifo, groups):
+        self.fifo, self.groups, self.acknowledged = fifo, groups, {}
+        self.running = threading.Event()
+        self.running.set()
+        self.threads = [threading.Thread(target=self.work, args=(group,)) for group in range(groups)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, group):
+        sns, number = self.fifo.server.client("sns", connect_timeout=2, read_timeout=10), 0
+        while self.running.is_set():
+            self.until_acknowledged(sns, group, f"{group}-{number}")
+            number += 1
+        self.until_acknowledged(sns, group, f"{group}-end")
+
+    def until_acknowledged(self, sns, group, body):
+        while body not in self.acknowledged:
             try:
-                answer = sns.publish(TopicArn=fifo.topic, Message=body, MessageGroupId=f"g{group}",
+                answer = sns.publish(TopicArn=self.fifo.topic, Message=body, MessageGroupId=f"g{group}",
                                      MessageDeduplicationId=body)
             except (BotoCoreError, ClientError):
-                continue  # the same one again
-            acknowledged[body] = answer["SequenceNumber"]
-            number += 1
+                continue  # the same one again, under the same id
+            self.acknowledged[body] = answer["SequenceNumber"]
 
-    threads = [threading.Thread(target=publisher, args=(group,)) for group in range(groups)]
-    for thread in threads:
-        thread.start()
-    for _ in range(4):
-        goal = len(acknowledged) + chance.randrange(20, 120)
-        eventually(lambda: len(acknowledged) >= goal, "progress")
-        own.restart_after_kill()
-    goal = len(acknowledged) + 30
-    eventually(lambda: len(acknowledged) >= goal, "progress")
-    running.clear()
-    for thread in threads:
-        thread.join()
-    for group in range(groups):
-        of_group = [body for body in acknowledged if body.startswith(f"{group}-")]
-        numbers = [acknowledged[body] for body in sorted(of_group, key=lambda body: int(body.split("-")[1]))]
-        assert numbers == sorted(numbers) and len(set(numbers)) == len(numbers)
+    def progress(self, count):
+        goal = len(self.acknowledged) + count
+        eventually(lambda: len(self.acknowledged) >= goal, "progress")
+
+    def end(self):
+        self.running.clear()
+        for thread in self.threads:
+            thread.join()
+
+    def of(self, group):
+        """The group's messages in the order of their acknowledgements."""
+        return [body for body in self.acknowledged if body.startswith(f"{group}-")]
+
+    def check_numbers(self):
+        """Each group's sequence numbers grow."""
+        for group in range(self.groups):
+            numbers = [self.acknowledged[body] for body in self.of(group)]
+            assert numbers == sorted(set(numbers)), group
+
+
+def drained(fifo, url, ends):
+    """The bodies of a queue up to the last end, and whatever comes behind it. What was sent to a queue before an end is in
+    the queue before it."""
+    found = []
+
+    def all_ends():
+        found.extend(m["Body"] for m in fifo.take(url, 1))
+        return len({body for body in found if body.endswith("-end")}) == ends
+    eventually(all_ends, f"the ends in {url}", seconds=120)
+    while more := fifo.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
+        for message in more:
+            fifo.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            found.append(message["Body"])
+    return found
+
+
+def check_received(fifo, publishers, urls):
+    """Each FIFO queue has every message once, in the order of its group; a standard queue, which knows no deduplication,
+    every message once."""
     for url in urls:
-        bodies = [m["Body"] for m in fifo.take(url, len(acknowledged))]
-        for group in range(groups):
-            found = [int(body.split("-")[1]) for body in bodies if body.startswith(f"{group}-")]
-            count = len([body for body in acknowledged if body.startswith(f"{group}-")])
-            # The last one of a group may be there without having been acknowledged.
-            assert found[:count] == list(range(count)), (group, found)
-            assert len(found) <= count + 1
+        found = drained(fifo, url, publishers.groups)
+        assert sorted(found) == sorted(publishers.acknowledged), url
+        if url.endswith(".fifo"):
+            for group in range(publishers.groups):
+                assert [body for body in found if body.startswith(f"{group}-")] == publishers.of(group), (url, group)
+
+
+def test_history_with_kills(own):
+    """Publishers that retry under the same id, kills at random moments: no message is lost, none comes twice, none
+    overtakes another one of its group. What was acknowledged before a kill is remembered after it."""
+    fifo, chance = Fifo(own), random.Random(20261121)
+    urls = [*(fifo.subscribed(RawMessageDelivery="true") for _ in range(2)), fifo.subscribed("", RawMessageDelivery="true")]
+    publishers = Publishers(fifo, 3)
+    for _ in range(5):
+        publishers.progress(chance.randrange(20, 120))
+        own.restart_after_kill()
+        body = chance.choice(list(publishers.acknowledged))
+        again = fifo.publish(body, "g" + body.split("-")[0], MessageDeduplicationId=body)
+        assert again["SequenceNumber"] == publishers.acknowledged[body]
+    publishers.progress(30)
+    publishers.end()
+    publishers.check_numbers()
+    check_received(fifo, publishers, urls)
+
+
+def test_history_of_replays_with_kills(own):
+    """The same, of queues that are subscribed one after the other with a replay of all there was: each has every message
+    once, the old ones and those that were published while its replay went on, across kills."""
+    fifo, chance = Fifo(own, ArchivePolicy='{"MessageRetentionPeriod":"1"}'), random.Random(20261122)
+    began = fifo.sns.get_topic_attributes(TopicArn=fifo.topic)["Attributes"]["BeginningArchiveTime"]
+    policy = json.dumps({"PointType": "Timestamp", "StartingPoint": began})
+    publishers, urls = Publishers(fifo, 3), []
+    publishers.progress(300)
+    for n in range(6):
+        urls.append(fifo.subscribed(".fifo" if n % 3 else "", RawMessageDelivery="true", ReplayPolicy=policy))
+        publishers.progress(chance.randrange(1, 40))
+        own.restart_after_kill()
+    publishers.progress(30)
+    publishers.end()
+    publishers.check_numbers()
+    check_received(fifo, publishers, urls)
+    for subscription in fifo.sns.list_subscriptions_by_topic(TopicArn=fifo.topic)["Subscriptions"]:
+        found = fifo.sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
+        assert found["ReplayStatus"] == "Completed"

@@ -22,6 +22,8 @@ const WATCH: u8 = 14;
 const AT_ONCE: usize = 100;
 /// How long the end of messages waits for a replay's, in seconds: what is held back for one must not go.
 const PAUSE: i64 = 60;
+/// How long it is at most until an archive is looked through again, in seconds.
+const DAY: i64 = 24 * 60 * 60;
 
 /// A message of an archive; the publication and its signatures are kept under its number, as those of works are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -190,7 +192,8 @@ impl SnsMachine {
             0 => remove_old(tx, &name, generation, &archive).await?,
             _ => tx.now().plus_secs(PAUSE),
         };
-        self.watch(tx, next.max(at), number, &name, generation)
+        // Rows of before a change of the policy are no longer looked at: none of them stays for long.
+        self.watch(tx, next.max(at).min(tx.now().plus_secs(DAY)), number, &name, generation)
     }
 }
 
