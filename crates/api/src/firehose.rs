@@ -503,6 +503,7 @@ pub struct CreateDeliveryStreamInput {
     pub delivery_stream_encryption_configuration_input: Option<DeliveryStreamEncryptionConfigurationInput>,
     pub s3_destination_configuration: Option<S3DestinationConfiguration>,
     pub extended_s3_destination_configuration: Option<ExtendedS3DestinationConfiguration>,
+    pub http_endpoint_destination_configuration: Option<HttpEndpointDestinationConfiguration>,
     pub tags: Option<Vec<Tag>>,
 }
 
@@ -516,6 +517,7 @@ impl Decode for CreateDeliveryStreamInput {
                 4 => out.delivery_stream_encryption_configuration_input = Some(Decode::decode(d)?),
                 5 => out.s3_destination_configuration = Some(Decode::decode(d)?),
                 6 => out.extended_s3_destination_configuration = Some(Decode::decode(d)?),
+                11 => out.http_endpoint_destination_configuration = Some(Decode::decode(d)?),
                 12 => out.tags = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -539,7 +541,7 @@ impl Encode for CreateDeliveryStreamInput {
             None,
             None,
             None,
-            None,
+            self.http_endpoint_destination_configuration.as_ref().map(|v| v as &dyn Encode),
             self.tags.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
@@ -806,6 +808,7 @@ pub struct DestinationDescription {
     pub destination_id: String,
     pub s3_destination_description: Option<S3DestinationDescription>,
     pub extended_s3_destination_description: Option<ExtendedS3DestinationDescription>,
+    pub http_endpoint_destination_description: Option<HttpEndpointDestinationDescription>,
 }
 
 impl Decode for DestinationDescription {
@@ -816,6 +819,7 @@ impl Decode for DestinationDescription {
                 0 => out.destination_id = Decode::decode(d)?,
                 1 => out.s3_destination_description = Some(Decode::decode(d)?),
                 2 => out.extended_s3_destination_description = Some(Decode::decode(d)?),
+                7 => out.http_endpoint_destination_description = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -834,7 +838,7 @@ impl Encode for DestinationDescription {
             None,
             None,
             None,
-            None,
+            self.http_endpoint_destination_description.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
@@ -1122,6 +1126,337 @@ impl Decode for FailureDescription {
 impl Encode for FailureDescription {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.type_), Some(&self.details)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointBufferingHints {
+    pub size_in_m_bs: Option<i64>,
+    pub interval_in_seconds: Option<i64>,
+}
+
+impl Decode for HttpEndpointBufferingHints {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.size_in_m_bs = Some(Decode::decode(d)?),
+                1 => out.interval_in_seconds = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointBufferingHints {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.size_in_m_bs.as_ref().map(|v| v as &dyn Encode),
+            self.interval_in_seconds.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointCommonAttribute {
+    pub attribute_name: String,
+    pub attribute_value: String,
+}
+
+impl Decode for HttpEndpointCommonAttribute {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.attribute_name = Decode::decode(d)?,
+                1 => out.attribute_value = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointCommonAttribute {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.attribute_name), Some(&self.attribute_value)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointConfiguration {
+    pub url: String,
+    pub name: Option<String>,
+    pub access_key: Option<String>,
+}
+
+impl Decode for HttpEndpointConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.url = Decode::decode(d)?,
+                1 => out.name = Some(Decode::decode(d)?),
+                2 => out.access_key = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.url),
+            self.name.as_ref().map(|v| v as &dyn Encode),
+            self.access_key.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointDescription {
+    pub url: Option<String>,
+    pub name: Option<String>,
+}
+
+impl Decode for HttpEndpointDescription {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.url = Some(Decode::decode(d)?),
+                1 => out.name = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointDescription {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.url.as_ref().map(|v| v as &dyn Encode),
+            self.name.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointDestinationConfiguration {
+    pub endpoint_configuration: HttpEndpointConfiguration,
+    pub buffering_hints: Option<HttpEndpointBufferingHints>,
+    pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
+    pub request_configuration: Option<HttpEndpointRequestConfiguration>,
+    pub processing_configuration: Option<ProcessingConfiguration>,
+    pub role_arn: Option<String>,
+    pub retry_options: Option<HttpEndpointRetryOptions>,
+    pub s3_backup_mode: Option<String>,
+    pub s3_configuration: S3DestinationConfiguration,
+}
+
+impl Decode for HttpEndpointDestinationConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.endpoint_configuration = Decode::decode(d)?,
+                1 => out.buffering_hints = Some(Decode::decode(d)?),
+                2 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
+                3 => out.request_configuration = Some(Decode::decode(d)?),
+                4 => out.processing_configuration = Some(Decode::decode(d)?),
+                5 => out.role_arn = Some(Decode::decode(d)?),
+                6 => out.retry_options = Some(Decode::decode(d)?),
+                7 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                8 => out.s3_configuration = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointDestinationConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.endpoint_configuration),
+            self.buffering_hints.as_ref().map(|v| v as &dyn Encode),
+            self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
+            self.request_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.role_arn.as_ref().map(|v| v as &dyn Encode),
+            self.retry_options.as_ref().map(|v| v as &dyn Encode),
+            self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.s3_configuration),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointDestinationDescription {
+    pub endpoint_configuration: Option<HttpEndpointDescription>,
+    pub buffering_hints: Option<HttpEndpointBufferingHints>,
+    pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
+    pub request_configuration: Option<HttpEndpointRequestConfiguration>,
+    pub processing_configuration: Option<ProcessingConfiguration>,
+    pub role_arn: Option<String>,
+    pub retry_options: Option<HttpEndpointRetryOptions>,
+    pub s3_backup_mode: Option<String>,
+    pub s3_destination_description: Option<S3DestinationDescription>,
+}
+
+impl Decode for HttpEndpointDestinationDescription {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.endpoint_configuration = Some(Decode::decode(d)?),
+                1 => out.buffering_hints = Some(Decode::decode(d)?),
+                2 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
+                3 => out.request_configuration = Some(Decode::decode(d)?),
+                4 => out.processing_configuration = Some(Decode::decode(d)?),
+                5 => out.role_arn = Some(Decode::decode(d)?),
+                6 => out.retry_options = Some(Decode::decode(d)?),
+                7 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                8 => out.s3_destination_description = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointDestinationDescription {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.endpoint_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.buffering_hints.as_ref().map(|v| v as &dyn Encode),
+            self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
+            self.request_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.role_arn.as_ref().map(|v| v as &dyn Encode),
+            self.retry_options.as_ref().map(|v| v as &dyn Encode),
+            self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
+            self.s3_destination_description.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointDestinationUpdate {
+    pub endpoint_configuration: Option<HttpEndpointConfiguration>,
+    pub buffering_hints: Option<HttpEndpointBufferingHints>,
+    pub cloud_watch_logging_options: Option<CloudWatchLoggingOptions>,
+    pub request_configuration: Option<HttpEndpointRequestConfiguration>,
+    pub processing_configuration: Option<ProcessingConfiguration>,
+    pub role_arn: Option<String>,
+    pub retry_options: Option<HttpEndpointRetryOptions>,
+    pub s3_backup_mode: Option<String>,
+    pub s3_update: Option<S3DestinationUpdate>,
+}
+
+impl Decode for HttpEndpointDestinationUpdate {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.endpoint_configuration = Some(Decode::decode(d)?),
+                1 => out.buffering_hints = Some(Decode::decode(d)?),
+                2 => out.cloud_watch_logging_options = Some(Decode::decode(d)?),
+                3 => out.request_configuration = Some(Decode::decode(d)?),
+                4 => out.processing_configuration = Some(Decode::decode(d)?),
+                5 => out.role_arn = Some(Decode::decode(d)?),
+                6 => out.retry_options = Some(Decode::decode(d)?),
+                7 => out.s3_backup_mode = Some(Decode::decode(d)?),
+                8 => out.s3_update = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointDestinationUpdate {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.endpoint_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.buffering_hints.as_ref().map(|v| v as &dyn Encode),
+            self.cloud_watch_logging_options.as_ref().map(|v| v as &dyn Encode),
+            self.request_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.processing_configuration.as_ref().map(|v| v as &dyn Encode),
+            self.role_arn.as_ref().map(|v| v as &dyn Encode),
+            self.retry_options.as_ref().map(|v| v as &dyn Encode),
+            self.s3_backup_mode.as_ref().map(|v| v as &dyn Encode),
+            self.s3_update.as_ref().map(|v| v as &dyn Encode),
+            None,
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointRequestConfiguration {
+    pub content_encoding: Option<String>,
+    pub common_attributes: Option<Vec<HttpEndpointCommonAttribute>>,
+}
+
+impl Decode for HttpEndpointRequestConfiguration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.content_encoding = Some(Decode::decode(d)?),
+                1 => out.common_attributes = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointRequestConfiguration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.content_encoding.as_ref().map(|v| v as &dyn Encode),
+            self.common_attributes.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpEndpointRetryOptions {
+    pub duration_in_seconds: Option<i64>,
+}
+
+impl Decode for HttpEndpointRetryOptions {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.duration_in_seconds = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for HttpEndpointRetryOptions {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.duration_in_seconds.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -1888,6 +2223,7 @@ pub struct UpdateDestinationInput {
     pub destination_id: String,
     pub s3_destination_update: Option<S3DestinationUpdate>,
     pub extended_s3_destination_update: Option<ExtendedS3DestinationUpdate>,
+    pub http_endpoint_destination_update: Option<HttpEndpointDestinationUpdate>,
 }
 
 impl Decode for UpdateDestinationInput {
@@ -1900,6 +2236,7 @@ impl Decode for UpdateDestinationInput {
                 2 => out.destination_id = Decode::decode(d)?,
                 3 => out.s3_destination_update = Some(Decode::decode(d)?),
                 4 => out.extended_s3_destination_update = Some(Decode::decode(d)?),
+                9 => out.http_endpoint_destination_update = Some(Decode::decode(d)?),
                 _ => {}
             }
             Ok(())
@@ -1920,7 +2257,7 @@ impl Encode for UpdateDestinationInput {
             None,
             None,
             None,
-            None,
+            self.http_endpoint_destination_update.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
             None,
@@ -2204,6 +2541,12 @@ pub mod schemas {
         },
     };
 
+    pub static CONTENT_ENCODING: Schema = Schema {
+        name: "ContentEncoding",
+        kind: Kind::String,
+        constraints: Constraints { min: None, max: None, pattern: None, values: &["NONE", "GZIP"] },
+    };
+
     pub static CREATE_DELIVERY_STREAM_INPUT: Schema = Schema {
         name: "CreateDeliveryStreamInput",
         kind: Kind::Structure {
@@ -2225,7 +2568,10 @@ pub mod schemas {
                 Member::new("ElasticsearchDestinationConfiguration", &schema::STRING).refused(),
                 Member::new("AmazonopensearchserviceDestinationConfiguration", &schema::STRING).refused(),
                 Member::new("SplunkDestinationConfiguration", &schema::STRING).refused(),
-                Member::new("HttpEndpointDestinationConfiguration", &schema::STRING).refused(),
+                Member::new(
+                    "HttpEndpointDestinationConfiguration",
+                    &schemas::HTTP_ENDPOINT_DESTINATION_CONFIGURATION,
+                ),
                 Member::new("Tags", &schemas::TAG_DELIVERY_STREAM_INPUT_TAG_LIST),
                 Member::new("AmazonOpenSearchServerlessDestinationConfiguration", &schema::STRING).refused(),
                 Member::new("MSKSourceConfiguration", &schema::STRING).refused(),
@@ -2473,7 +2819,10 @@ pub mod schemas {
                 Member::new("ElasticsearchDestinationDescription", &schema::STRING).refused(),
                 Member::new("AmazonopensearchserviceDestinationDescription", &schema::STRING).refused(),
                 Member::new("SplunkDestinationDescription", &schema::STRING).refused(),
-                Member::new("HttpEndpointDestinationDescription", &schema::STRING).refused(),
+                Member::new(
+                    "HttpEndpointDestinationDescription",
+                    &schemas::HTTP_ENDPOINT_DESTINATION_DESCRIPTION,
+                ),
                 Member::new("SnowflakeDestinationDescription", &schema::STRING).refused(),
                 Member::new("AmazonOpenSearchServerlessDestinationDescription", &schema::STRING).refused(),
                 Member::new("IcebergDestinationDescription", &schema::STRING).refused(),
@@ -2626,6 +2975,201 @@ pub mod schemas {
             pattern: Some("^$|\\.[0-9a-z!\\-_.*'()]+"),
             values: &[],
         },
+    };
+
+    pub static HTTP_ENDPOINT_ACCESS_KEY: Schema = Schema {
+        name: "HttpEndpointAccessKey",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(0), max: Some(4096), pattern: Some(".*"), values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_ATTRIBUTE_NAME: Schema = Schema {
+        name: "HttpEndpointAttributeName",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(256), pattern: Some("^(?!\\s*$).+"), values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_ATTRIBUTE_VALUE: Schema = Schema {
+        name: "HttpEndpointAttributeValue",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(0), max: Some(1024), pattern: Some(".*"), values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_BUFFERING_HINTS: Schema = Schema {
+        name: "HttpEndpointBufferingHints",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("SizeInMBs", &schemas::HTTP_ENDPOINT_BUFFERING_SIZE_IN_M_BS),
+                Member::new("IntervalInSeconds", &schemas::HTTP_ENDPOINT_BUFFERING_INTERVAL_IN_SECONDS),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_BUFFERING_INTERVAL_IN_SECONDS: Schema = Schema {
+        name: "HttpEndpointBufferingIntervalInSeconds",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: Some(900), pattern: None, values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_BUFFERING_SIZE_IN_M_BS: Schema = Schema {
+        name: "HttpEndpointBufferingSizeInMBs",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(1), max: Some(64), pattern: None, values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_COMMON_ATTRIBUTE: Schema = Schema {
+        name: "HttpEndpointCommonAttribute",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("AttributeName", &schemas::HTTP_ENDPOINT_ATTRIBUTE_NAME).required(),
+                Member::new("AttributeValue", &schemas::HTTP_ENDPOINT_ATTRIBUTE_VALUE).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_COMMON_ATTRIBUTES_LIST: Schema = Schema {
+        name: "HttpEndpointCommonAttributesList",
+        kind: Kind::List { element: Member::new("member", &schemas::HTTP_ENDPOINT_COMMON_ATTRIBUTE) },
+        constraints: Constraints { min: Some(0), max: Some(50), pattern: None, values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_CONFIGURATION: Schema = Schema {
+        name: "HttpEndpointConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Url", &schemas::HTTP_ENDPOINT_URL).required(),
+                Member::new("Name", &schemas::HTTP_ENDPOINT_NAME),
+                Member::new("AccessKey", &schemas::HTTP_ENDPOINT_ACCESS_KEY),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_DESCRIPTION: Schema = Schema {
+        name: "HttpEndpointDescription",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Url", &schemas::HTTP_ENDPOINT_URL),
+                Member::new("Name", &schemas::HTTP_ENDPOINT_NAME),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_DESTINATION_CONFIGURATION: Schema = Schema {
+        name: "HttpEndpointDestinationConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EndpointConfiguration", &schemas::HTTP_ENDPOINT_CONFIGURATION).required(),
+                Member::new("BufferingHints", &schemas::HTTP_ENDPOINT_BUFFERING_HINTS),
+                Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
+                Member::new("RequestConfiguration", &schemas::HTTP_ENDPOINT_REQUEST_CONFIGURATION),
+                Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
+                Member::new("RoleARN", &schemas::ROLE_ARN),
+                Member::new("RetryOptions", &schemas::HTTP_ENDPOINT_RETRY_OPTIONS),
+                Member::new("S3BackupMode", &schemas::HTTP_ENDPOINT_S3_BACKUP_MODE),
+                Member::new("S3Configuration", &schemas::S3_DESTINATION_CONFIGURATION).required(),
+                Member::new("SecretsManagerConfiguration", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_DESTINATION_DESCRIPTION: Schema = Schema {
+        name: "HttpEndpointDestinationDescription",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EndpointConfiguration", &schemas::HTTP_ENDPOINT_DESCRIPTION),
+                Member::new("BufferingHints", &schemas::HTTP_ENDPOINT_BUFFERING_HINTS),
+                Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
+                Member::new("RequestConfiguration", &schemas::HTTP_ENDPOINT_REQUEST_CONFIGURATION),
+                Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
+                Member::new("RoleARN", &schemas::ROLE_ARN),
+                Member::new("RetryOptions", &schemas::HTTP_ENDPOINT_RETRY_OPTIONS),
+                Member::new("S3BackupMode", &schemas::HTTP_ENDPOINT_S3_BACKUP_MODE),
+                Member::new("S3DestinationDescription", &schemas::S3_DESTINATION_DESCRIPTION),
+                Member::new("SecretsManagerConfiguration", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_DESTINATION_UPDATE: Schema = Schema {
+        name: "HttpEndpointDestinationUpdate",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("EndpointConfiguration", &schemas::HTTP_ENDPOINT_CONFIGURATION),
+                Member::new("BufferingHints", &schemas::HTTP_ENDPOINT_BUFFERING_HINTS),
+                Member::new("CloudWatchLoggingOptions", &schemas::CLOUD_WATCH_LOGGING_OPTIONS),
+                Member::new("RequestConfiguration", &schemas::HTTP_ENDPOINT_REQUEST_CONFIGURATION),
+                Member::new("ProcessingConfiguration", &schemas::PROCESSING_CONFIGURATION),
+                Member::new("RoleARN", &schemas::ROLE_ARN),
+                Member::new("RetryOptions", &schemas::HTTP_ENDPOINT_RETRY_OPTIONS),
+                Member::new("S3BackupMode", &schemas::HTTP_ENDPOINT_S3_BACKUP_MODE),
+                Member::new("S3Update", &schemas::S3_DESTINATION_UPDATE),
+                Member::new("SecretsManagerConfiguration", &schema::STRING).refused(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_NAME: Schema = Schema {
+        name: "HttpEndpointName",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(256), pattern: Some("^(?!\\s*$).+"), values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_REQUEST_CONFIGURATION: Schema = Schema {
+        name: "HttpEndpointRequestConfiguration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ContentEncoding", &schemas::CONTENT_ENCODING),
+                Member::new("CommonAttributes", &schemas::HTTP_ENDPOINT_COMMON_ATTRIBUTES_LIST),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_RETRY_DURATION_IN_SECONDS: Schema = Schema {
+        name: "HttpEndpointRetryDurationInSeconds",
+        kind: Kind::Integer,
+        constraints: Constraints { min: Some(0), max: Some(7200), pattern: None, values: &[] },
+    };
+
+    pub static HTTP_ENDPOINT_RETRY_OPTIONS: Schema = Schema {
+        name: "HttpEndpointRetryOptions",
+        kind: Kind::Structure {
+            members: &[Member::new("DurationInSeconds", &schemas::HTTP_ENDPOINT_RETRY_DURATION_IN_SECONDS)],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static HTTP_ENDPOINT_S3_BACKUP_MODE: Schema = Schema {
+        name: "HttpEndpointS3BackupMode",
+        kind: Kind::String,
+        constraints: Constraints {
+            min: None,
+            max: None,
+            pattern: None,
+            values: &["FailedDataOnly", "AllData"],
+        },
+    };
+
+    pub static HTTP_ENDPOINT_URL: Schema = Schema {
+        name: "HttpEndpointUrl",
+        kind: Kind::String,
+        constraints: Constraints { min: Some(1), max: Some(1000), pattern: Some("https://.*"), values: &[] },
     };
 
     pub static INTERVAL_IN_SECONDS: Schema = Schema {
@@ -3183,7 +3727,7 @@ pub mod schemas {
                 Member::new("ElasticsearchDestinationUpdate", &schema::STRING).refused(),
                 Member::new("AmazonopensearchserviceDestinationUpdate", &schema::STRING).refused(),
                 Member::new("SplunkDestinationUpdate", &schema::STRING).refused(),
-                Member::new("HttpEndpointDestinationUpdate", &schema::STRING).refused(),
+                Member::new("HttpEndpointDestinationUpdate", &schemas::HTTP_ENDPOINT_DESTINATION_UPDATE),
                 Member::new("AmazonOpenSearchServerlessDestinationUpdate", &schema::STRING).refused(),
                 Member::new("SnowflakeDestinationUpdate", &schema::STRING).refused(),
                 Member::new("IcebergDestinationUpdate", &schema::STRING).refused(),

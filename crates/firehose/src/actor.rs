@@ -8,15 +8,16 @@ use ropeway_api::lambda::InvokeInput;
 use ropeway_api::s3::PutObjectInput;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Actor, BoxFuture, Core, Fault, Outcome, Trace};
-use ropeway_wire::{ByteStream, Cx, Error, Gate, Keys, Roles, Services};
+use ropeway_wire::{ByteStream, Cx, Error, Gate, Keys, Outgoing, Roles, Services};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::commands::{Command, FirehoseMachine, Output};
 use crate::compression::Compression;
 use crate::delimiter;
-use crate::delivery::Run;
-use crate::log;
-use crate::model::{Destination, Flush};
+use crate::delivery::{Out, Run};
+use crate::endpoint::{self, ACCESS_KEY};
+use crate::log::{self, Told};
+use crate::model::{Destination, Endpoint, Flush};
 use crate::prefix::DELIVERY_FAILED;
 use crate::process::Plan;
 use crate::process::transform::Failure;
@@ -41,20 +42,23 @@ pub struct FirehoseActor {
     gate: Arc<dyn Gate>,
     roles: Arc<dyn Roles>,
     master: MasterKey,
+    outgoing: Arc<dyn Outgoing>,
     memory: Semaphore,
 }
 
 impl FirehoseActor {
     /// An actor that puts objects by `services`, asked for by `gate` as roles that `roles` knows.
-    /// `master` opens the records that are sealed.
+    /// `master` opens the records that are sealed; `outgoing` calls HTTP endpoints.
     pub fn new(
         core: Core,
         services: Arc<Services>,
         gate: Arc<dyn Gate>,
         roles: Arc<dyn Roles>,
         master: MasterKey,
+        outgoing: Arc<dyn Outgoing>,
     ) -> Self {
-        FirehoseActor { core, services, gate, roles, master, memory: Semaphore::new(IN_MEMORY as usize) }
+        let memory = Semaphore::new(IN_MEMORY as usize);
+        FirehoseActor { core, services, gate, roles, master, outgoing, memory }
     }
 
     /// The core that it runs in.
@@ -62,14 +66,28 @@ impl FirehoseActor {
         &self.core
     }
 
-    /// A flush's records.
-    pub fn records(&self, flush: &Flush) -> Records {
-        Records::new(self.core.clone(), &self.master, flush.clone())
+    /// What calls HTTP endpoints.
+    pub fn outgoing(&self) -> &dyn Outgoing {
+        &*self.outgoing
+    }
+
+    /// A flush's records, from one on.
+    pub fn records(&self, flush: &Flush, from: u64) -> Records {
+        Records::new(self.core.clone(), &self.master, Flush { from, ..flush.clone() })
+    }
+
+    /// The access key of a stream's endpoint.
+    pub fn access_key(&self, flush: &Flush, endpoint: &Endpoint) -> Result<Option<Vec<u8>>, Error> {
+        let seal = flush.stream.seal_key(&self.master);
+        Ok(endpoint.access_key.as_ref().map(|sealed| seal.open(ACCESS_KEY, sealed)).transpose()?)
     }
 
     async fn deliver(&self, flush: Flush) -> Outcome {
-        let to = match self.destination(&flush).await {
-            Ok(Some(destination)) => destination,
+        if flush.endpoint.is_some() {
+            return endpoint::delivery::deliver(self, &flush).await;
+        }
+        let to = match self.ends(&flush).await {
+            Ok(Some((destination, _))) => destination,
             Ok(None) => return Outcome::Refused("the delivery stream is deleted".to_owned()),
             Err(error) => return later(&flush, &error),
         };
@@ -79,7 +97,7 @@ impl FirehoseActor {
         };
         // What is the server's own trouble is in its log.
         if error.is_sender_fault() {
-            self.report(&flush, &to, &log::of_s3(&error), None).await;
+            self.report(&flush, &Told::of_s3(&to), &log::of_s3(&error), None).await;
         }
         let age = self.core.clock().now().secs() - flush.closed.secs();
         let partitioning = flush.destination.partitioning.as_ref().filter(|said| said.enabled);
@@ -98,13 +116,17 @@ impl FirehoseActor {
         }
     }
 
-    /// Where the stream delivers such records to now; `None` if it is no more.
-    async fn destination(&self, flush: &Flush) -> Result<Option<Destination>, Error> {
+    /// Where the stream delivers such records to now, if it still delivers such, or delivered them to then; `None` if
+    /// it is no more.
+    pub async fn ends(&self, flush: &Flush) -> Result<Option<(Destination, Option<Endpoint>)>, Error> {
         let trace = Trace::from(flush.trace.as_str());
         let shard = self.core.shard_of(&flush.stream.arn());
         let command = Command::Read { stream: flush.stream.clone() };
         match self.core.submit::<FirehoseMachine>(shard, &trace, command).await {
-            Ok(Output::Stream(stream)) => Ok(stream.way_of(flush.id).and_then(|way| stream.to(way)).cloned()),
+            Ok(Output::Stream(stream)) => Ok(stream.way_of(flush.id).map(|way| {
+                let to = stream.to(way).unwrap_or(&flush.destination).clone();
+                (to, stream.endpoint.or_else(|| flush.endpoint.clone()).map(|endpoint| *endpoint))
+            })),
             Err(error) if error.status >= 500 => Err(error),
             _ => Ok(None),
         }
@@ -112,19 +134,20 @@ impl FirehoseActor {
 
     /// Puts all that a flush becomes, under the prefix of errors if S3 doesn't take it under its own.
     async fn put_all(&self, flush: &Flush, to: &Destination, given_up: bool) -> Result<(), Error> {
-        let plan = Plan::parse(flush.destination.processing.as_ref())?;
+        let plan = Plan::parse(flush.processing())?;
         let prefixes = crate::destination::prefixes(&flush.destination);
         let prefixes = prefixes.map_err(|why| Error::from(Fault::Damaged(why)))?;
         let partitioned = flush.destination.partitioning.as_ref().is_some_and(|said| said.enabled);
         if !plan.keeps_records() || partitioned {
             let _room = self.room(flush, 2).await?;
-            return Run::new(self, flush, to, &plan, &prefixes, given_up).run().await;
+            let (told, out) = (Told::of_s3(to), Out::Objects { given_up });
+            return Run::new(self, flush, to, &told, &plan, &prefixes, out).run(flush.from).await;
         }
         let prefix = match given_up {
             false => prefixes.object(flush.opened, &flush.random),
             true => prefixes.error(flush.opened, &flush.random, DELIVERY_FAILED),
         };
-        let records = self.records(flush);
+        let records = self.records(flush, flush.from);
         let compression = flush.destination.compression;
         if compression == Compression::None {
             let key = format!("{prefix}{}{}", flush.name, flush.destination.extension);
@@ -137,7 +160,7 @@ impl FirehoseActor {
     }
 
     /// Waits for memory for a flush's records, `times` over.
-    async fn room(&self, flush: &Flush, times: u32) -> Result<SemaphorePermit<'_>, Error> {
+    pub async fn room(&self, flush: &Flush, times: u32) -> Result<SemaphorePermit<'_>, Error> {
         let mebibytes = u32::try_from(flush.bytes / 1024 / 1024).unwrap_or(IN_MEMORY);
         let wanted = mebibytes.saturating_mul(times).saturating_add(BESIDE).min(IN_MEMORY);
         self.memory.acquire_many(wanted).await.map_err(|_| Fault::Stopping.into())
@@ -210,11 +233,11 @@ impl FirehoseActor {
     }
 
     /// Logs a failure where the stream's owner wants to read of it.
-    pub async fn report(&self, flush: &Flush, to: &Destination, failure: &Failure, processor: Option<&str>) {
+    pub async fn report(&self, flush: &Flush, to: &Told<'_>, failure: &Failure, processor: Option<&str>) {
         let now = self.core.clock().now().millis();
         let Some(event) = log::event(flush, to, failure, processor, now) else { return };
         let put = async {
-            let cx = self.cx(flush, &to.role, &flush.stream.scope.region)?;
+            let cx = self.cx(flush, to.role, &flush.stream.scope.region)?;
             self.services.call(cx, event).await.map(drop)
         };
         if let Err(error) = put.await {
@@ -226,7 +249,7 @@ impl FirehoseActor {
 impl Actor for FirehoseActor {
     fn act<'a>(&'a self, _lane: &'a str, payload: &'a [u8]) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            match postcard::from_bytes(payload) {
+            match Flush::from_bytes(payload) {
                 Ok(flush) => self.deliver(flush).await,
                 Err(why) => Outcome::Refused(format!("damaged flush: {why}")),
             }
@@ -234,7 +257,8 @@ impl Actor for FirehoseActor {
     }
 }
 
-fn later(flush: &Flush, error: &Error) -> Outcome {
+/// A delivery that is to be made again.
+pub fn later(flush: &Flush, error: &Error) -> Outcome {
     tracing::warn!(stream = flush.stream.name, name = flush.name, %error, "a delivery waits to be made");
     Outcome::Retry(PAUSE)
 }

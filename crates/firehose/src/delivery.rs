@@ -14,6 +14,8 @@ use serde::Serialize;
 
 use crate::actor::{FirehoseActor, extension};
 use crate::delimiter;
+use crate::endpoint::delivery::Posts;
+use crate::log::Told;
 use crate::model::{Destination, Flush};
 use crate::prefix::{DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes};
 use crate::process::Plan;
@@ -31,21 +33,35 @@ const MAX_PAUSE: i64 = 10_000;
 
 /// A delivery under way.
 pub struct Run<'a> {
-    actor: &'a FirehoseActor,
-    flush: &'a Flush,
-    to: &'a Destination,
-    plan: &'a Plan,
-    prefixes: &'a Prefixes,
+    pub(crate) actor: &'a FirehoseActor,
+    pub(crate) flush: &'a Flush,
+    pub(crate) to: &'a Destination,
+    pub(crate) told: &'a Told<'a>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) prefixes: &'a Prefixes,
     /// S3 doesn't take the objects under their own prefixes.
     given_up: bool,
+    /// Requests, if records go to an HTTP endpoint.
+    posts: Option<Posts<'a>>,
     batch: Batch,
     /// Objects by their prefix.
     objects: BTreeMap<String, Vec<u8>>,
     /// What is said of records that failed, a line each.
-    failed: Vec<u8>,
+    pub(crate) failed: Vec<u8>,
     held: usize,
     /// How often what was held has been put.
     rounds: u32,
+}
+
+/// What records become.
+pub enum Out<'a> {
+    /// objects
+    Objects {
+        /// S3 doesn't take them under their own prefixes.
+        given_up: bool,
+    },
+    /// requests to an HTTP endpoint
+    Endpoint(Posts<'a>),
 }
 
 /// A line of an error output:
@@ -69,29 +85,36 @@ impl<'a> Run<'a> {
         actor: &'a FirehoseActor,
         flush: &'a Flush,
         to: &'a Destination,
+        told: &'a Told<'a>,
         plan: &'a Plan,
         prefixes: &'a Prefixes,
-        given_up: bool,
+        out: Out<'a>,
     ) -> Self {
-        let (batch, objects) = (Batch::default(), BTreeMap::new());
+        let (given_up, posts) = match out {
+            Out::Objects { given_up } => (given_up, None),
+            Out::Endpoint(posts) => (false, Some(posts)),
+        };
+        let (batch, objects, failed) = (Batch::default(), BTreeMap::new(), Vec::new());
         Run {
             actor,
             flush,
             to,
+            told,
             plan,
             prefixes,
             given_up,
+            posts,
             batch,
             objects,
-            failed: Vec::new(),
+            failed,
             held: 0,
             rounds: 0,
         }
     }
 
-    /// Processes and puts every record.
-    pub async fn run(mut self) -> Result<(), Error> {
-        let mut records = self.actor.records(self.flush);
+    /// Processes and puts, or sends, every record from one on.
+    pub async fn run(mut self, from: u64) -> Result<(), Error> {
+        let mut records = self.actor.records(self.flush, from);
         while let Some(page) = records.next().await? {
             for record in page {
                 self.take(record).await?;
@@ -104,7 +127,10 @@ impl<'a> Run<'a> {
         if let Some(transformation) = &self.plan.transformation {
             self.transform(transformation).await?;
         }
-        self.put().await
+        match self.posts.take() {
+            Some(mut posts) => self.post(&mut posts, self.flush.to).await,
+            None => self.put().await,
+        }
     }
 
     /// Divides a record, and passes on what it holds.
@@ -145,7 +171,7 @@ impl<'a> Run<'a> {
         let verdicts = match answered {
             Ok(verdicts) => verdicts,
             Err((items, failure)) => {
-                self.actor.report(self.flush, self.to, &failure, Some(&by.function)).await;
+                self.actor.report(self.flush, self.told, &failure, Some(&by.function)).await;
                 return items.iter().try_for_each(|item| self.fail(item.arrived, &item.data, &failure));
             }
         };
@@ -162,7 +188,7 @@ impl<'a> Run<'a> {
         }
         // The function logs by itself that it gave up a record.
         if let Some(failure) = said.filter(|failure| failure.code != "Lambda.ProcessingFailedStatus") {
-            self.actor.report(self.flush, self.to, &failure, Some(&by.function)).await;
+            self.actor.report(self.flush, self.told, &failure, Some(&by.function)).await;
         }
         self.place(kept).await
     }
@@ -173,7 +199,7 @@ impl<'a> Run<'a> {
         let (stream, region) = (self.flush.stream.arn(), &self.flush.stream.scope.region);
         let payload = transform::request(&core.ids().uuid(), &stream, region, items);
         let payload = payload.map_err(|why| Error::internal(why.to_string()))?;
-        let role = by.role.as_ref().unwrap_or(&self.to.role);
+        let role = by.role.as_deref().unwrap_or(self.told.role);
         let (mut attempts, mut pause) = (1, PAUSE);
         loop {
             match self.actor.invoke(self.flush, role, &by.function, payload.clone()).await? {
@@ -187,8 +213,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Adds records to the objects that they belong to.
+    /// Adds records to the objects, or the requests, that they belong to.
     async fn place(&mut self, items: Vec<Item>) -> Result<(), Error> {
+        if let Some(mut posts) = self.posts.take() {
+            for item in items {
+                self.send(&mut posts, item).await?;
+            }
+            self.posts = Some(posts);
+            return Ok(());
+        }
         let queried = self.plan.query.as_ref().map(|query| {
             let data: Vec<&[u8]> = items.iter().map(|item| &*item.data).collect();
             query.extract(&data)
@@ -249,14 +282,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What the objects of a round are called.
+    pub(crate) fn name(&self, round: u32) -> String {
+        match round {
+            0 => self.flush.name.clone(),
+            round => format!("{}-{round}", self.flush.name),
+        }
+    }
+
     /// Puts all that is held. Names depend on the flush and the partitions alone, so that a delivery that is
     /// made again replaces its own objects.
     async fn put(&mut self) -> Result<(), Error> {
         let (flush, to) = (self.flush, self.to);
-        let name = match self.rounds {
-            0 => flush.name.clone(),
-            round => format!("{}-{round}", flush.name),
-        };
+        let name = self.name(self.rounds);
         let compression = flush.destination.compression;
         for (number, (prefix, bytes)) in std::mem::take(&mut self.objects).into_iter().enumerate() {
             let (prefix, name) = match self.given_up {

@@ -12,6 +12,7 @@ use ropeway_core::Time;
 use ropeway_wire::Error;
 
 use crate::compression::Compression;
+use crate::endpoint;
 use crate::model::{Destination, Logging, Partitioning, Processing, Processor};
 use crate::prefix::{Prefixes, Source};
 use crate::process::Plan;
@@ -108,16 +109,35 @@ plain!(S3DestinationUpdate, std::convert::identity);
 extended!(ExtendedS3DestinationConfiguration, Some, s3_backup_configuration);
 extended!(ExtendedS3DestinationUpdate, std::convert::identity, s3_backup_update);
 
-/// The one destination that a request names, of two kinds.
-pub fn one<A: Into<Said>, B: Into<Said>>(plain: Option<A>, extended: Option<B>) -> Result<Said, Error> {
-    match (plain, extended) {
-        (Some(plain), None) => Ok(plain.into()),
-        (None, Some(extended)) => Ok(extended.into()),
+/// The one destination that a request names.
+#[derive(Debug)]
+pub enum Asked {
+    /// of one of S3's two kinds
+    S3(Box<Said>),
+    /// an HTTP endpoint
+    Endpoint(Box<endpoint::Said>),
+}
+
+/// The one destination that a request names, of three kinds.
+pub fn one<A: Into<Said>, B: Into<Said>, C: Into<endpoint::Said>>(
+    plain: Option<A>,
+    extended: Option<B>,
+    endpoint: Option<C>,
+) -> Result<Asked, Error> {
+    match (plain, extended, endpoint) {
+        (Some(plain), None, None) => Ok(Asked::S3(Box::new(plain.into()))),
+        (None, Some(extended), None) => Ok(Asked::S3(Box::new(extended.into()))),
+        (None, None, Some(endpoint)) => Ok(Asked::Endpoint(Box::new(endpoint.into()))),
         _ => Err(invalid("Exactly one destination configuration is supported for a Firehose")),
     }
 }
 
 impl Said {
+    /// Whether it says what a destination cannot be without.
+    pub fn is_whole(&self) -> bool {
+        self.role.is_some() && self.bucket.is_some()
+    }
+
     /// The destination of a new stream.
     pub fn create(self, now: Time) -> Result<Destination, Error> {
         let partitioned = self.partitioning.as_ref().is_some_and(|said| said.enabled == Some(true));
@@ -204,7 +224,7 @@ fn backed_up(
         (Some("Disabled"), _, Some(_)) => Err(invalid("S3 backup cannot be disabled once it is enabled")),
         (None | Some("Enabled"), Some(said), Some(to)) => said.update(*to, now).map(|to| Some(Box::new(to))),
         (None | Some("Enabled"), None, Some(to)) => Ok(Some(to)),
-        (Some("Enabled"), Some(said), None) if said.role.is_some() && said.bucket.is_some() => {
+        (Some("Enabled"), Some(said), None) if said.is_whole() => {
             said.create(now).map(|to| Some(Box::new(to)))
         }
         (Some("Enabled"), _, None) => {
@@ -223,7 +243,8 @@ fn partitioning(said: &DynamicPartitioningConfiguration) -> Result<Partitioning,
     Ok(Partitioning { enabled: said.enabled == Some(true), retry_seconds })
 }
 
-fn checked_logging(said: CloudWatchLoggingOptions) -> Result<Logging, Error> {
+/// What is said of logging, checked.
+pub fn checked_logging(said: CloudWatchLoggingOptions) -> Result<Logging, Error> {
     let enabled = said.enabled == Some(true);
     let logging = Logging { enabled, group: said.log_group_name, stream: said.log_stream_name };
     let named = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
@@ -235,7 +256,8 @@ fn checked_logging(said: CloudWatchLoggingOptions) -> Result<Logging, Error> {
     Ok(logging)
 }
 
-fn processing(said: ProcessingConfiguration) -> Processing {
+/// What is said of processors.
+pub fn processing(said: ProcessingConfiguration) -> Processing {
     let parameter = |said: ProcessorParameter| (said.parameter_name, said.parameter_value);
     let processor = |said: api::Processor| Processor {
         kind: said.type_,
@@ -321,7 +343,8 @@ fn unsatisfied(why: String) -> Error {
     invalid(format!("Ths supplied prefix(es) do not satisfy the following constraint: {why}"))
 }
 
-fn checked_hints(hints: &BufferingHints) -> Result<(u32, u32), Error> {
+/// MiB and seconds of hints, of which there must be both or neither.
+pub fn checked_hints(hints: &BufferingHints) -> Result<(u32, u32), Error> {
     match (hints.size_in_m_bs, hints.interval_in_seconds) {
         (Some(size), Some(interval)) => {
             let within = |value: i64| u32::try_from(value).map_err(|_| invalid("BufferingHints"));
@@ -343,7 +366,8 @@ fn described_hints(of: &Destination) -> BufferingHints {
     }
 }
 
-fn described_processing(of: &Processing) -> ProcessingConfiguration {
+/// What is told of processors.
+pub fn described_processing(of: &Processing) -> ProcessingConfiguration {
     let parameter = |(name, value): &(String, String)| ProcessorParameter {
         parameter_name: name.clone(),
         parameter_value: value.clone(),
@@ -367,7 +391,8 @@ fn no_encryption() -> EncryptionConfiguration {
     EncryptionConfiguration { no_encryption_config: Some("NoEncryption".to_owned()) }
 }
 
-fn described_logging(of: &Logging) -> CloudWatchLoggingOptions {
+/// What is told of logging.
+pub fn described_logging(of: &Logging) -> CloudWatchLoggingOptions {
     CloudWatchLoggingOptions {
         enabled: Some(of.enabled),
         log_group_name: of.group.clone(),

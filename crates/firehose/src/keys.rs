@@ -14,6 +14,8 @@ const BUFFER: u8 = 2;
 const RECORD: u8 = 3;
 /// The buffer of a stream's backup: scope, name.
 const BACKUP: u8 = 4;
+/// A stream's HTTP endpoint: scope, name.
+const ENDPOINT: u8 = 5;
 
 /// What names a stream.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -53,6 +55,11 @@ impl StreamName {
     /// Key of the stream's row.
     pub fn key(&self) -> Bytes {
         KeyBuilder::new(Space::Firehose, STREAM, &self.scope).text(&self.name).build()
+    }
+
+    /// Key of the row of its HTTP endpoint.
+    pub fn endpoint(&self) -> Bytes {
+        KeyBuilder::new(Space::Firehose, ENDPOINT, &self.scope).text(&self.name).build()
     }
 
     /// Key of the row of the buffer of one of its ways.

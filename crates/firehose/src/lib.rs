@@ -1,4 +1,4 @@
-//! Amazon Data Firehose: delivery streams that take records directly and deliver them to S3.
+//! Amazon Data Firehose: delivery streams that take records directly and deliver them to S3 or to an HTTP endpoint.
 //!
 //! What the service promises:
 //! - A record that was accepted is on disk, and stays there until the object that holds it is.
@@ -11,6 +11,7 @@
 //!   record that cannot be processed is delivered under the prefix of errors.
 //! - With server-side encryption, records are sealed on disk by a key of the stream's own, derived from the
 //!   master key; those that came before it was switched on stay as they are until they are delivered.
+//! - What an HTTP endpoint doesn't take within the stream's time for retries is an object under the prefix of errors.
 //! - With a backup, each record goes two ways, and stays on disk for each until it is there.
 //!
 //! What holds at any time:
@@ -25,6 +26,7 @@ mod compression;
 mod delimiter;
 mod delivery;
 mod destination;
+mod endpoint;
 mod keys;
 mod log;
 mod model;
@@ -55,7 +57,8 @@ pub fn machine(
     move |_| FirehoseMachine::new(Arc::clone(&gate), Arc::clone(&roles), master.clone())
 }
 
-/// The service, over a running core; `roles` tells whether it may act as a destination's role.
-pub fn service(core: Core, roles: Arc<dyn Roles>) -> Firehose {
-    Firehose::new(core, roles)
+/// The service, over a running core; `roles` tells whether it may act as a destination's role, `master` seals access
+/// keys of endpoints.
+pub fn service(core: Core, roles: Arc<dyn Roles>, master: MasterKey) -> Firehose {
+    Firehose::new(core, roles, master)
 }

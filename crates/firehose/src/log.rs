@@ -6,7 +6,7 @@ use ropeway_api::logs::{InputLogEvent, PutLogEventsInput};
 use ropeway_wire::Error;
 use serde::Serialize;
 
-use crate::model::{Destination, Flush};
+use crate::model::{Destination, Endpoint, Flush, Logging};
 use crate::process::transform::Failure;
 
 #[derive(Serialize)]
@@ -22,10 +22,31 @@ struct Event<'a> {
     processor: Option<&'a str>,
 }
 
+/// What is logged where, and who logs it.
+pub struct Told<'a> {
+    /// The role that logs, and invokes functions.
+    pub role: &'a str,
+    logging: &'a Logging,
+    destination: String,
+}
+
+impl<'a> Told<'a> {
+    /// Of deliveries to a bucket.
+    pub fn of_s3(to: &'a Destination) -> Self {
+        Told { role: &to.role, logging: &to.logging, destination: format!("arn:aws:s3:::{}", to.bucket) }
+    }
+
+    /// Of deliveries to an endpoint, whose objects go to a bucket.
+    pub fn of_endpoint(endpoint: &'a Endpoint, to: &'a Destination) -> Self {
+        let role = endpoint.role.as_ref().unwrap_or(&to.role);
+        Told { role, logging: &endpoint.logging, destination: endpoint.url.clone() }
+    }
+}
+
 /// What is to be put into the log; `None`: nothing is logged. `processor` is the function that failed.
 pub fn event(
     flush: &Flush,
-    to: &Destination,
+    to: &Told<'_>,
     failure: &Failure,
     processor: Option<&str>,
     now: i64,
@@ -33,7 +54,7 @@ pub fn event(
     let (Some(group), Some(stream)) = (&to.logging.group, &to.logging.stream) else { return None };
     let event = Event {
         stream: flush.stream.arn(),
-        destination: format!("arn:aws:s3:::{}", to.bucket),
+        destination: to.destination.clone(),
         delivery_stream_version_id: flush.version,
         message: &failure.message,
         error_code: &failure.code,

@@ -32,6 +32,9 @@ pub struct Stream {
     pub backup_id: u64,
     /// Whether records are sealed from now on.
     pub sealed: bool,
+    /// The HTTP endpoint that its records go to; what it doesn't take goes to the destination. It has a row of its own.
+    #[serde(skip)]
+    pub endpoint: Option<Box<Endpoint>>,
 }
 
 /// Which of a stream's two ways a record goes: it is kept for each on its own, until it is there.
@@ -49,12 +52,32 @@ impl Way {
 }
 
 impl Stream {
-    /// Where records of a way go; `None`: there is no backup.
+    /// Where objects of a way go; `None`: there is no backup.
     pub fn to(&self, way: Way) -> Option<&Destination> {
-        match way {
-            Way::Main => Some(&self.destination),
-            Way::Backup => self.destination.backup.as_deref(),
+        match (way, &self.endpoint) {
+            (Way::Main, _) | (Way::Backup, Some(_)) => Some(&self.destination),
+            (Way::Backup, None) => self.destination.backup.as_deref(),
         }
+    }
+
+    /// Whether records go a way from now on.
+    pub fn takes(&self, way: Way) -> bool {
+        match (way, &self.endpoint) {
+            (Way::Main, _) => true,
+            (Way::Backup, Some(endpoint)) => endpoint.all_data,
+            (Way::Backup, None) => self.destination.backup.is_some(),
+        }
+    }
+
+    /// The endpoint at the end of a way, if there is one.
+    pub fn endpoint_of(&self, way: Way) -> Option<&Endpoint> {
+        self.endpoint.as_deref().filter(|_| way == Way::Main)
+    }
+
+    /// MiB and seconds that a way's records are held for.
+    pub fn hints(&self, way: Way) -> Option<(u32, u32)> {
+        let of_objects = || self.to(way).map(|to| (to.mebibytes, to.seconds));
+        self.endpoint_of(way).map(|endpoint| (endpoint.mebibytes, endpoint.seconds)).or_else(of_objects)
     }
 
     /// What tells a way's records from all others.
@@ -100,6 +123,35 @@ pub struct Destination {
     pub logging: Logging,
     /// Where records go as they came, if `S3BackupMode` is `Enabled`. It has no backup of its own.
     pub backup: Option<Box<Destination>>,
+}
+
+/// An HTTP endpoint, and how records are delivered to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// `Url`
+    pub url: String,
+    /// `Name`
+    pub name: Option<String>,
+    /// `AccessKey`, sealed
+    pub access_key: Option<Vec<u8>>,
+    /// `SizeInMBs`: 1 to 64 MiB
+    pub mebibytes: u32,
+    /// `IntervalInSeconds`: 0 to 900
+    pub seconds: u32,
+    /// `ContentEncoding` is `GZIP`
+    pub gzip: bool,
+    /// `CommonAttributes`: names and values
+    pub attributes: Vec<(String, String)>,
+    /// `RetryOptions`, in seconds: 0 to 7,200
+    pub retry_seconds: u32,
+    /// `S3BackupMode` is `AllData`: records go to the destination too, as they came
+    pub all_data: bool,
+    /// `ProcessingConfiguration`
+    pub processing: Option<Processing>,
+    /// `RoleARN`; `None`: the destination's counts
+    pub role: Option<String>,
+    /// `CloudWatchLoggingOptions`
+    pub logging: Logging,
 }
 
 /// Processors, as they were given.
@@ -193,4 +245,32 @@ pub struct Flush {
     pub destination: Destination,
     /// The trace of the first record.
     pub trace: String,
+    /// The endpoint that they go to, if not to the destination. It stands behind the rest: older flushes end before it.
+    #[serde(skip)]
+    pub endpoint: Option<Box<Endpoint>>,
+}
+
+impl Flush {
+    /// The flush of its binary form.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Flush, postcard::Error> {
+        let (flush, rest) = postcard::take_from_bytes::<Flush>(bytes)?;
+        let endpoint = if rest.is_empty() { None } else { postcard::from_bytes(rest)? };
+        Ok(Flush { endpoint, ..flush })
+    }
+
+    /// What the binary form is of.
+    pub fn whole(&self) -> (&Flush, &Option<Box<Endpoint>>) {
+        (self, &self.endpoint)
+    }
+
+    /// What is done with the records.
+    pub fn processing(&self) -> Option<&Processing> {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.processing.as_ref(),
+            None => self.destination.processing.as_ref(),
+        }
+    }
 }

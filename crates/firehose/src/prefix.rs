@@ -19,6 +19,9 @@ use java::Pattern;
 const MAX_EVALUATED: usize = 512;
 /// What `!{firehose:error-output-type}` says of objects that S3 did not take under their own prefix.
 pub const DELIVERY_FAILED: &str = "delivery-failed";
+/// What it says of records that an HTTP endpoint did not take:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>.
+pub const HTTP_FAILED: &str = "http-endpoint-failed";
 /// What it says of records that could not be processed:
 /// <https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html>.
 pub const PROCESSING_FAILED: &str = "processing-failed";

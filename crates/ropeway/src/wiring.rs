@@ -207,7 +207,7 @@ fn make_services(
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles), Arc::clone(signing)));
-    let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles)));
+    let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles), master.clone()));
     let logs_setup = ropeway_logs::Setup {
         gate: Arc::clone(&gate),
         roles: Arc::clone(&roles),
@@ -238,6 +238,7 @@ fn make_services(
         Arc::clone(&gate),
         Arc::clone(&roles),
         master.clone(),
+        Arc::new(Outside::new()),
     );
     let local = functions::own_address(switch);
     let surroundings = ropeway_cloudformation::Surroundings {

@@ -18,6 +18,7 @@ const MISSING: &[&str] = &["ResourceNotFoundException"];
 const EXTENDED: &str = "ExtendedS3DestinationConfiguration";
 const ENCRYPTED: &str = "DeliveryStreamEncryptionConfigurationInput";
 const PLAIN: &str = "S3DestinationConfiguration";
+const ENDPOINT: &str = "HttpEndpointDestinationConfiguration";
 
 const BUFFERING: Property = Property::new(
     "BufferingHints",
@@ -50,12 +51,11 @@ const LOGGING: Property = Property::new(
         Property::new("LogStreamName", STRING),
     ]),
 );
+const RETRY: Property =
+    Property::new("RetryOptions", Kind::Structure(&[Property::new("DurationInSeconds", Kind::Integer)]));
 const PARTITIONING: Property = Property::new(
     "DynamicPartitioningConfiguration",
-    Kind::Structure(&[
-        Property::new("Enabled", Kind::Boolean),
-        Property::new("RetryOptions", Kind::Structure(&[Property::new("DurationInSeconds", Kind::Integer)])),
-    ]),
+    Kind::Structure(&[Property::new("Enabled", Kind::Boolean), RETRY]),
 );
 const PLAIN_PROPERTIES: &[Property] = &[
     Property::new("BucketARN", STRING).required(),
@@ -66,6 +66,34 @@ const PLAIN_PROPERTIES: &[Property] = &[
     Property::new("ErrorOutputPrefix", STRING),
     Property::new("Prefix", STRING),
     Property::new("RoleARN", STRING).required(),
+];
+
+const ATTRIBUTE: &[Property] =
+    &[Property::new("AttributeName", STRING).required(), Property::new("AttributeValue", STRING).required()];
+const ENDPOINT_PROPERTIES: &[Property] = &[
+    BUFFERING,
+    LOGGING,
+    Property::new(
+        "EndpointConfiguration",
+        Kind::Structure(&[
+            Property::new("AccessKey", STRING),
+            Property::new("Name", STRING),
+            Property::new("Url", STRING).required(),
+        ]),
+    )
+    .required(),
+    PROCESSING,
+    Property::new(
+        "RequestConfiguration",
+        Kind::Structure(&[
+            Property::new("CommonAttributes", Kind::List(&Kind::Structure(ATTRIBUTE))),
+            Property::new("ContentEncoding", STRING),
+        ]),
+    ),
+    RETRY,
+    Property::new("RoleARN", STRING),
+    Property::new("S3BackupMode", STRING),
+    Property::new("S3Configuration", Kind::Structure(PLAIN_PROPERTIES)).required(),
 ];
 
 static STREAM: ResourceType = ResourceType::new(
@@ -96,6 +124,7 @@ static STREAM: ResourceType = ResourceType::new(
                 Property::new("S3BackupMode", STRING),
             ]),
         ),
+        Property::new(ENDPOINT, Kind::Structure(ENDPOINT_PROPERTIES)),
         Property::new(PLAIN, Kind::Structure(PLAIN_PROPERTIES)),
         TAGS,
     ],
@@ -118,6 +147,34 @@ fn without(name: &str) -> Option<Json> {
         "S3BackupMode" => json!("Disabled"),
         _ => return None,
     })
+}
+
+/// The same of an HTTP endpoint.
+fn without_of_endpoint(name: &str) -> Option<Json> {
+    Some(match name {
+        "RequestConfiguration" => json!({ "CommonAttributes": [], "ContentEncoding": "NONE" }),
+        "RetryOptions" => json!({ "DurationInSeconds": 300 }),
+        "S3BackupMode" => json!("FailedDataOnly"),
+        "AccessKey" => json!(""),
+        other => return without(other),
+    })
+}
+
+/// Tells off, in `new`, what it has no more of `old`.
+fn tell_off(new: &mut Json, old: &Json, without: fn(&str) -> Option<Json>) {
+    if let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) {
+        let gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
+        new.extend(gone.into_iter().filter_map(|name| Some((name.clone(), without(name)?))));
+    }
+}
+
+/// Gives a property the name that an update has for it.
+fn rename(of: &mut Json, from: &str, to: &str) {
+    if let Some(of) = of.as_object_mut()
+        && let Some(value) = of.remove(from)
+    {
+        of.insert(to.to_owned(), value);
+    }
 }
 
 /// `AWS::KinesisFirehose::DeliveryStream`
@@ -149,21 +206,30 @@ impl DeliveryStream {
         subject.call::<StartDeliveryStreamEncryptionInput>(input).await.map(drop)
     }
 
-    /// The whole destination, its former properties told off.
-    fn destination(properties: &Json, old: &Json) -> Json {
+    /// The whole destination, its former properties told off, and which member of an update it is.
+    fn destination(properties: &Json, old: &Json) -> (&'static str, Json) {
+        if !property(properties, ENDPOINT).is_null() {
+            return ("HttpEndpointDestinationUpdate", Self::endpoint(properties, old));
+        }
         let of = |properties: &Json| match property(properties, EXTENDED) {
             Json::Null => property(properties, PLAIN).clone(),
             extended => extended.clone(),
         };
-        let (mut new, old) = (of(properties), of(old));
-        if let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) {
-            let gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
-            new.extend(gone.into_iter().filter_map(|name| Some((name.clone(), without(name)?))));
-            // An update has another name for it.
-            if let Some(backup) = new.remove("S3BackupConfiguration") {
-                new.insert("S3BackupUpdate".to_owned(), backup);
+        let mut new = of(properties);
+        tell_off(&mut new, &of(old), without);
+        rename(&mut new, "S3BackupConfiguration", "S3BackupUpdate");
+        ("ExtendedS3DestinationUpdate", new)
+    }
+
+    fn endpoint(properties: &Json, old: &Json) -> Json {
+        let (mut new, old) = (property(properties, ENDPOINT).clone(), property(old, ENDPOINT));
+        tell_off(&mut new, old, without_of_endpoint);
+        for inner in ["EndpointConfiguration", "S3Configuration"] {
+            if let Some(new) = new.get_mut(inner) {
+                tell_off(new, property(old, inner), without_of_endpoint);
             }
         }
+        rename(&mut new, "S3Configuration", "S3Update");
         new
     }
 }
@@ -189,6 +255,7 @@ impl Provider for DeliveryStream {
                 ("DeliveryStreamType", subject.property("DeliveryStreamType").clone()),
                 (ENCRYPTED, subject.property(ENCRYPTED).clone()),
                 (EXTENDED, subject.property(EXTENDED).clone()),
+                (ENDPOINT, subject.property(ENDPOINT).clone()),
                 (PLAIN, subject.property(PLAIN).clone()),
                 ("Tags", if tags.is_empty() { Json::Null } else { tag_list(&tags) }),
             ]);
@@ -210,15 +277,15 @@ impl Provider for DeliveryStream {
             let (name, new) = (subject.physical_id, subject.properties);
             let found = Self::describe(subject, name).await?;
             let found = found.ok_or_else(|| Error::new(400, "NotFound", format!("{name} does not exist")))?;
-            let destination = Self::destination(new, old);
-            if destination != Self::destination(old, old) {
+            let (member, destination) = Self::destination(new, old);
+            if destination != Self::destination(old, old).1 {
                 let id = found.destinations.first().map(|destination| destination.destination_id.clone());
-                let input = json!({
-                    "DeliveryStreamName": name,
-                    "CurrentDeliveryStreamVersionId": found.version_id,
-                    "DestinationId": id.unwrap_or_default(),
-                    "ExtendedS3DestinationUpdate": destination,
-                });
+                let input = super::object([
+                    ("DeliveryStreamName", json!(name)),
+                    ("CurrentDeliveryStreamVersionId", json!(found.version_id)),
+                    ("DestinationId", json!(id.unwrap_or_default())),
+                    (member, destination),
+                ]);
                 subject.call::<UpdateDestinationInput>(input).await?;
             }
             Self::encrypt(subject, new, old).await?;

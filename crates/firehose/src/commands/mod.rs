@@ -15,7 +15,7 @@ use ropeway_wire::{Error, Gate, Roles};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{self, StreamName};
-use crate::model::{Buffer, Destination, Flush, Stream, Way};
+use crate::model::{Buffer, Destination, Endpoint, Flush, Stream, Way};
 use crate::prefix::Prefixes;
 use crate::process::Plan;
 
@@ -49,6 +49,8 @@ pub enum Command {
         tags: BTreeMap<String, String>,
         /// whether records are sealed
         sealed: bool,
+        /// the HTTP endpoint that they go to before that
+        endpoint: Option<Box<Endpoint>>,
     },
     /// Removes a stream with the records that it still has.
     Delete {
@@ -68,6 +70,8 @@ pub enum Command {
         version: u64,
         /// the destination as it is to be
         destination: Destination,
+        /// the HTTP endpoint as it is to be
+        endpoint: Option<Box<Endpoint>>,
     },
     /// Changes a stream's tags.
     Tag {
@@ -151,19 +155,30 @@ struct Live {
 /// One of a stream's ways, as memory has it.
 struct Filling {
     buffer: Buffer,
-    prefixes: Prefixes,
+    /// What tells records of one object from those of the next; `None`: time doesn't.
+    prefixes: Option<Prefixes>,
     delimited: bool,
 }
 
 impl Live {
-    /// A stream with the buffers that it has; ways without one begin with an empty one.
+    /// A stream with the buffers that it has; ways without one begin with an empty one. A buffer without a way counts
+    /// on: the way may come back while its former records are still there.
     fn new(stream: Stream, mut buffers: BTreeMap<Way, Buffer>, master: &MasterKey) -> Result<Live, Fault> {
         let mut ways = BTreeMap::new();
         for way in Way::ALL {
-            let Some(to) = stream.to(way) else { continue };
-            let prefixes = crate::destination::prefixes(to).map_err(Fault::Damaged)?;
-            let plan = Plan::parse(to.processing.as_ref()).map_err(|why| Fault::Damaged(why.message))?;
-            let buffer = buffers.remove(&way).unwrap_or_default();
+            let buffer = buffers.remove(&way);
+            let (endpoint, to) = (stream.endpoint_of(way), stream.to(way));
+            if to.is_none() && buffer.is_none() {
+                continue;
+            }
+            let processing = match endpoint {
+                Some(endpoint) => endpoint.processing.as_ref(),
+                None => to.and_then(|to| to.processing.as_ref()),
+            };
+            let plan = Plan::parse(processing).map_err(|why| Fault::Damaged(why.message))?;
+            let by_time = to.filter(|_| endpoint.is_none());
+            let prefixes = by_time.map(crate::destination::prefixes).transpose().map_err(Fault::Damaged)?;
+            let buffer = buffer.unwrap_or_default();
             ways.insert(way, Filling { buffer, prefixes, delimited: plan.delimited });
         }
         let key = stream.sealed.then(|| stream.name.seal_key(master));
@@ -173,7 +188,7 @@ impl Live {
     /// When the open buffer of a way is to be closed.
     fn due(&self, way: Way) -> Option<Time> {
         let open = self.ways.get(&way)?.buffer.open.as_ref()?;
-        Some(open.opened.plus_secs(i64::from(self.stream.to(way)?.seconds)))
+        Some(open.opened.plus_secs(i64::from(self.stream.hints(way)?.1)))
     }
 
     /// When which of its buffers are to be closed.
@@ -239,8 +254,9 @@ impl Machine for FirehoseMachine {
         loop {
             let page = tx.scan_prefix(&prefix, after.as_ref(), 256).await?;
             for (_, row) in &page.rows {
-                let stream: Stream = postcard::from_bytes(row)?;
+                let mut stream: Stream = postcard::from_bytes(row)?;
                 let name = stream.name.clone();
+                stream.endpoint = tx.read(&name.endpoint()).await?;
                 let mut buffers = BTreeMap::new();
                 for way in Way::ALL {
                     buffers.extend(tx.read(&name.buffer(way)).await?.map(|buffer| (way, buffer)));
@@ -261,14 +277,28 @@ impl Machine for FirehoseMachine {
                 records::clean(tx, &stream, id, (from, to)).await?;
                 Ok(Output::Nothing)
             }
-            Command::Create { stream, destination, tags, sealed } => {
-                self.create(tx, stream, destination, tags, sealed)
+            Command::Create { stream, destination, tags, sealed, endpoint } => {
+                let made = Stream {
+                    name: stream,
+                    id: tx.ids().number(),
+                    created: tx.now(),
+                    updated: None,
+                    version: 1,
+                    destination,
+                    tags,
+                    backup_id: tx.ids().number(),
+                    sealed,
+                    endpoint,
+                };
+                self.create(tx, made)
             }
             Command::Delete { stream } => self.delete(tx, stream),
             Command::Read { stream } => {
                 self.live(&stream).map(|live| Output::Stream(Box::new(live.stream.clone())))
             }
-            Command::Update { stream, version, destination } => self.update(tx, stream, version, destination),
+            Command::Update { stream, version, destination, endpoint } => {
+                self.update(tx, stream, version, (destination, endpoint))
+            }
             Command::Tag { stream, add, remove } => self.tag(tx, stream, add, &remove),
             Command::Put { stream, records } => {
                 let sealed = self.put(tx, &stream, &records)?;

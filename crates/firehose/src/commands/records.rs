@@ -53,7 +53,7 @@ impl FirehoseMachine {
         }
         let sealed = live.key.is_some();
         let mut buffers = Vec::new();
-        for (way, filling) in &live.ways {
+        for (way, filling) in live.ways.iter().filter(|(way, _)| live.stream.takes(**way)) {
             let mut buffer = filling.buffer.clone();
             fill(tx, live, *way, &mut buffer, records)?;
             tx.write(name.buffer(*way), &buffer)?;
@@ -68,12 +68,12 @@ impl FirehoseMachine {
 
 /// Takes records into a buffer, which is closed when it is full, and before a record of another partition.
 fn fill(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer, records: &[Bytes]) -> Result<(), Fault> {
-    let (Some(filling), Some(destination)) = (live.ways.get(&way), live.stream.to(way)) else {
+    let (Some(filling), Some((mebibytes, _))) = (live.ways.get(&way), live.stream.hints(way)) else {
         return Ok(());
     };
-    let most = u64::from(destination.mebibytes) * 1024 * 1024;
+    let most = u64::from(mebibytes) * 1024 * 1024;
     let added = if filling.delimited { delimiter::BYTES.len() } else { 0 };
-    let partition = filling.prefixes.object(tx.now(), "");
+    let partition = filling.prefixes.as_ref().map(|by| by.object(tx.now(), "")).unwrap_or_default();
     for record in records {
         let bytes = (record.len() + added) as u64;
         let fits = |open: &Open| open.partition == partition && open.bytes + bytes <= most;
@@ -141,12 +141,13 @@ pub(super) fn close(tx: &mut Tx, live: &Live, way: Way, buffer: &mut Buffer) -> 
         random,
         destination: Destination { backup: None, ..destination.clone() },
         trace: open.trace,
+        endpoint: stream.endpoint_of(way).cloned().map(Box::new),
     };
     let lane = match way {
         Way::Main => stream.name.arn(),
         Way::Backup => format!("{}/backup", stream.name.arn()),
     };
-    tx.send_to_actor(&lane, Space::Firehose, &flush)
+    tx.send_to_actor(&lane, Space::Firehose, &flush.whole())
 }
 
 /// Reads pieces of records.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use ropeway_api::firehose::error;
 use ropeway_core::keys::Space;
-use ropeway_core::{Tx, directory};
+use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
 
 use super::{Command, FirehoseMachine, Live, Output, records};
 use crate::keys::{self, StreamName};
-use crate::model::{Buffer, Destination, Stream, Way};
+use crate::model::{Buffer, Destination, Endpoint, Stream, Way};
 
 /// Most tags of a stream:
 /// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_TagDeliveryStream.html>.
@@ -32,33 +32,26 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Writes a stream's rows.
+fn write(tx: &mut Tx, stream: &Stream) -> Result<(), Fault> {
+    tx.write(stream.name.key(), stream)?;
+    match &stream.endpoint {
+        Some(endpoint) => tx.write(stream.name.endpoint(), endpoint)?,
+        None => tx.delete(stream.name.endpoint()),
+    }
+    Ok(())
+}
+
 impl FirehoseMachine {
-    pub(super) fn create(
-        &mut self,
-        tx: &mut Tx,
-        name: StreamName,
-        destination: Destination,
-        tags: BTreeMap<String, String>,
-        sealed: bool,
-    ) -> Result<Output, Error> {
+    pub(super) fn create(&mut self, tx: &mut Tx, stream: Stream) -> Result<Output, Error> {
+        let name = stream.name.clone();
         if self.streams.contains_key(&name) {
             let why = format!("Firehose {} under accountId {} already exists", name.name, name.scope.account);
             return Err(error::resource_in_use_exception(why));
         }
-        check_tags(&tags)?;
-        let stream = Stream {
-            name: name.clone(),
-            id: tx.ids().number(),
-            created: tx.now(),
-            updated: None,
-            version: 1,
-            destination,
-            tags,
-            backup_id: tx.ids().number(),
-            sealed,
-        };
+        check_tags(&stream.tags)?;
         let live = Live::new(stream.clone(), BTreeMap::new(), &self.master)?;
-        tx.write(name.key(), &stream)?;
+        write(tx, &stream)?;
         tx.write(name.buffer(Way::Main), &Buffer::default())?;
         let list = keys::list(&name.scope.account, &name.scope.region);
         directory::add_with(tx, &list, &name.name, &[])?;
@@ -70,6 +63,7 @@ impl FirehoseMachine {
     pub(super) fn delete(&mut self, tx: &mut Tx, name: StreamName) -> Result<Output, Error> {
         let stream = self.live(&name)?.stream.clone();
         tx.delete(name.key());
+        tx.delete(name.endpoint());
         let list = keys::list(&name.scope.account, &name.scope.region);
         directory::remove_with(tx, &list, &name.name)?;
         let shard = tx.shard();
@@ -90,7 +84,7 @@ impl FirehoseMachine {
         tx: &mut Tx,
         name: StreamName,
         version: u64,
-        destination: Destination,
+        (destination, endpoint): (Destination, Option<Box<Endpoint>>),
     ) -> Result<Output, Error> {
         let live = self.live(&name)?;
         if live.stream.version != version {
@@ -106,9 +100,9 @@ impl FirehoseMachine {
             tx.write(name.buffer(*way), &buffer)?;
             buffers.insert(*way, buffer);
         }
-        let stream =
-            Stream { destination, version: version + 1, updated: Some(tx.now()), ..live.stream.clone() };
-        tx.write(name.key(), &stream)?;
+        let (version, updated) = (version + 1, Some(tx.now()));
+        let stream = Stream { destination, endpoint, version, updated, ..live.stream.clone() };
+        write(tx, &stream)?;
         let live = Live::new(stream, buffers, &self.master)?;
         self.set(&name, Some(live));
         Ok(Output::Nothing)

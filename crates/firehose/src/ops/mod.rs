@@ -8,6 +8,7 @@ mod tags;
 use std::sync::Arc;
 
 use ropeway_api::firehose as api;
+use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, Fault};
 use ropeway_wire::{Cx, Error, Roles};
 
@@ -19,11 +20,12 @@ use crate::model::Stream;
 pub struct Firehose {
     core: Core,
     roles: Arc<dyn Roles>,
+    master: MasterKey,
 }
 
 impl Firehose {
-    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>) -> Self {
-        Firehose { core, roles }
+    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>, master: MasterKey) -> Self {
+        Firehose { core, roles, master }
     }
 
     /// Applies a command in the shard of its stream.

@@ -15,9 +15,10 @@ use ropeway_wire::{Cx, Error, Keys};
 use super::{Firehose, encryption, named, tags};
 use crate::actor::PRINCIPAL;
 use crate::commands::Command;
-use crate::destination::{self, invalid, refused};
+use crate::destination::{self, Asked, invalid, refused};
+use crate::endpoint::{self, ACCESS_KEY};
 use crate::keys::{self, StreamName};
-use crate::model::{DESTINATION_ID, Destination, Stream};
+use crate::model::{DESTINATION_ID, Destination, Endpoint, Stream};
 use crate::process::Plan;
 
 /// Names that `ListDeliveryStreams` gives where no limit is asked for:
@@ -34,18 +35,24 @@ pub async fn create_delivery_stream(
     if let Some(other) = input.delivery_stream_type.filter(|kind| kind != DIRECT_PUT) {
         return Err(refused(format_args!("DeliveryStreamType {other}")));
     }
-    let said =
-        destination::one(input.s3_destination_configuration, input.extended_s3_destination_configuration)?;
+    let asked = destination::one(
+        input.s3_destination_configuration,
+        input.extended_s3_destination_configuration,
+        input.http_endpoint_destination_configuration,
+    )?;
     let name = named(cx, &input.delivery_stream_name);
-    let destination = said.create(cx.now)?;
-    for role in roles(&destination)? {
+    let (destination, endpoint) = match asked {
+        Asked::S3(said) => (said.create(cx.now)?, None),
+        Asked::Endpoint(said) => boxed(said.create(&sealed_by(firehose, &name), cx.now)?),
+    };
+    for role in roles(&destination, endpoint.as_deref())? {
         check_role(firehose, cx, &name, &role)?;
     }
     let encrypted = &input.delivery_stream_encryption_configuration_input;
     encrypted.as_ref().map_or(Ok(()), encryption::check)?;
     let sealed = encrypted.is_some();
     let tags = tags::unique(input.tags.unwrap_or_default())?;
-    let command = Command::Create { stream: name.clone(), destination, tags, sealed };
+    let command = Command::Create { stream: name.clone(), destination, tags, sealed, endpoint };
     firehose.submit(cx, &name, command).await?;
     let list = keys::list(&cx.account, &cx.region);
     let line = directory::Command::Add { list, name: name.name.clone(), value: Vec::new() };
@@ -53,12 +60,25 @@ pub async fn create_delivery_stream(
     Ok(CreateDeliveryStreamOutput { delivery_stream_arn: Some(name.arn()) })
 }
 
+fn boxed((destination, endpoint): (Destination, Endpoint)) -> (Destination, Option<Box<Endpoint>>) {
+    (destination, Some(Box::new(endpoint)))
+}
+
+/// What seals a stream's access key.
+fn sealed_by(firehose: &Firehose, name: &StreamName) -> impl Fn(&str) -> Result<Vec<u8>, Error> {
+    let (key, ids) = (name.seal_key(&firehose.master), firehose.core.ids().clone());
+    move |access_key| Ok(key.seal(&ids, ACCESS_KEY, access_key.as_bytes())?)
+}
+
 /// The roles that a destination names.
-fn roles(of: &Destination) -> Result<BTreeSet<String>, Error> {
+fn roles(of: &Destination, endpoint: Option<&Endpoint>) -> Result<BTreeSet<String>, Error> {
     let mut roles = BTreeSet::from([of.role.clone()]);
     roles.extend(of.backup.as_ref().map(|backup| backup.role.clone()));
-    let plan = Plan::parse(of.processing.as_ref())?;
-    roles.extend(plan.transformation.and_then(|transformation| transformation.role));
+    roles.extend(endpoint.and_then(|endpoint| endpoint.role.clone()));
+    for processing in [of.processing.as_ref(), endpoint.and_then(|endpoint| endpoint.processing.as_ref())] {
+        let plan = Plan::parse(processing)?;
+        roles.extend(plan.transformation.and_then(|transformation| transformation.role));
+    }
     Ok(roles)
 }
 
@@ -105,10 +125,19 @@ pub async fn describe_delivery_stream(
 }
 
 fn described(stream: &Stream) -> DeliveryStreamDescription {
-    let destination = DestinationDescription {
-        destination_id: DESTINATION_ID.to_owned(),
-        s3_destination_description: Some(destination::described(&stream.destination)),
-        extended_s3_destination_description: Some(destination::described_extended(&stream.destination)),
+    let id = DESTINATION_ID.to_owned();
+    let destination = match &stream.endpoint {
+        Some(endpoint) => DestinationDescription {
+            destination_id: id,
+            http_endpoint_destination_description: Some(endpoint::described(endpoint, &stream.destination)),
+            ..DestinationDescription::default()
+        },
+        None => DestinationDescription {
+            destination_id: id,
+            s3_destination_description: Some(destination::described(&stream.destination)),
+            extended_s3_destination_description: Some(destination::described_extended(&stream.destination)),
+            ..DestinationDescription::default()
+        },
     };
     DeliveryStreamDescription {
         delivery_stream_name: stream.name.name.clone(),
@@ -157,14 +186,30 @@ pub async fn update_destination(
     if input.destination_id != DESTINATION_ID {
         return Err(invalid(format!("Destination Id {} not found", input.destination_id)));
     }
-    let said = destination::one(input.s3_destination_update, input.extended_s3_destination_update)?;
-    let before = roles(&stream.destination)?;
-    let destination = said.update(stream.destination, cx.now)?;
-    for role in roles(&destination)?.difference(&before) {
+    let asked = destination::one(
+        input.s3_destination_update,
+        input.extended_s3_destination_update,
+        input.http_endpoint_destination_update,
+    )?;
+    let before = roles(&stream.destination, stream.endpoint.as_deref())?;
+    let seal = sealed_by(firehose, &name);
+    // A destination of another kind keeps nothing of the former one.
+    let (destination, endpoint) = match (asked, stream.endpoint) {
+        (Asked::S3(said), None) => (said.update(stream.destination, cx.now)?, None),
+        (Asked::S3(said), Some(_)) if said.is_whole() => (said.create(cx.now)?, None),
+        (Asked::S3(_), Some(_)) => {
+            return Err(invalid("A destination of another kind needs RoleARN and BucketARN"));
+        }
+        (Asked::Endpoint(said), None) => boxed(said.create(&seal, cx.now)?),
+        (Asked::Endpoint(said), Some(endpoint)) => {
+            boxed(said.update((stream.destination, *endpoint), &seal, cx.now)?)
+        }
+    };
+    for role in roles(&destination, endpoint.as_deref())?.difference(&before) {
         check_role(firehose, cx, &name, role)?;
     }
     let version = input.current_delivery_stream_version_id.parse().unwrap_or(u64::MAX);
-    let command = Command::Update { stream: name.clone(), version, destination };
+    let command = Command::Update { stream: name.clone(), version, destination, endpoint };
     firehose.submit(cx, &name, command).await?;
     Ok(UpdateDestinationOutput {})
 }

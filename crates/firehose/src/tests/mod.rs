@@ -2,10 +2,11 @@
 
 mod delivery;
 mod encryption;
+mod endpoint;
 mod processing;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use ropeway_store::MemoryStore;
 use ropeway_wire::schema::Service;
 use ropeway_wire::{
     AccessRequest, Answer, BoxFuture, Call, Cx, Dispatch, Error, Gate, Keys, LocalAnswer, LocalCall,
-    Principal, PrincipalKind, Roles, Services,
+    Outgoing, Principal, PrincipalKind, Roles, Services,
 };
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -204,6 +205,30 @@ impl Dispatch for TestLogs {
     }
 }
 
+/// An HTTP endpoint that notes what it is sent, and answers as it is told: `None` never comes.
+#[derive(Default)]
+pub struct TestEndpoint {
+    pub got: Mutex<Vec<http::Request<Bytes>>>,
+    pub answers: Mutex<VecDeque<Option<u16>>>,
+    pub happened: Notify,
+}
+
+impl Outgoing for TestEndpoint {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
+        let id = request.headers()["x-amz-firehose-request-id"].to_str().unwrap().to_owned();
+        self.got.lock().unwrap().push(request);
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Some(200));
+        self.happened.notify_one();
+        Box::pin(async move {
+            let Some(status) = answer else { return std::future::pending().await };
+            let body =
+                serde_json::json!({ "requestId": id, "timestamp": 1, "errorMessage": "no" }).to_string();
+            let answer = http::Response::builder().status(status).header("content-type", "application/json");
+            Ok(answer.body(Bytes::from(body)).unwrap())
+        })
+    }
+}
+
 pub struct World {
     pub clock: Clock,
     pub core: Core,
@@ -211,6 +236,7 @@ pub struct World {
     pub gate: Arc<TestGate>,
     pub s3: Arc<Objects>,
     pub others: Arc<Others>,
+    pub endpoint: Arc<TestEndpoint>,
 }
 
 impl World {
@@ -244,10 +270,13 @@ impl World {
             Arc::new(TestLambda(Arc::clone(&others))),
             Arc::new(TestLogs(Arc::clone(&others))),
         ]);
-        let actor = FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles), master);
+        let endpoint = Arc::new(TestEndpoint::default());
+        let outgoing = Arc::clone(&endpoint) as Arc<dyn Outgoing>;
+        let actor =
+            FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles), master.clone(), outgoing);
         core.start_actors(BTreeMap::from([(Space::Firehose, Arc::new(actor) as Arc<dyn Actor>)]));
-        let firehose = service(core.clone(), roles);
-        World { clock, core, firehose, gate, s3, others }
+        let firehose = service(core.clone(), roles, master);
+        World { clock, core, firehose, gate, s3, others, endpoint }
     }
 
     pub fn cx(&self) -> Cx {
