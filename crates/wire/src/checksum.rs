@@ -160,7 +160,8 @@ pub fn single(
 
 /// The error for another body's checksum; `what` was said of it.
 pub fn mismatch(what: &str) -> Error {
-    Error::new(400, "BadDigest", format!("The {what} you specified did not match the calculated checksum."))
+    let found = if what == "Content-MD5" { "what we received" } else { "the calculated checksum" };
+    Error::new(400, "BadDigest", format!("The {what} you specified did not match {found}."))
 }
 
 fn invalid_request(message: impl Into<String>) -> Error {
