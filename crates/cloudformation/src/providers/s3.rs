@@ -9,7 +9,7 @@ use ropeway_api::s3::{
     PutBucketAclInput, PutBucketCorsInput, PutBucketEncryptionInput, PutBucketLifecycleConfigurationInput,
     PutBucketLoggingInput, PutBucketNotificationConfigurationInput, PutBucketOwnershipControlsInput,
     PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput, PutBucketWebsiteInput,
-    PutPublicAccessBlockInput,
+    PutObjectLockConfigurationInput, PutPublicAccessBlockInput,
 };
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
@@ -44,6 +44,15 @@ const BLOCK: &[Property] = &[
     Property::new("RestrictPublicBuckets", Kind::Boolean),
 ];
 const VERSIONING: &[Property] = &[Property::new("Status", STRING).required()];
+
+const RETENTION: &[Property] = &[
+    Property::new("Days", Kind::Integer),
+    Property::new("Mode", STRING),
+    Property::new("Years", Kind::Integer),
+];
+const LOCK_RULE: &[Property] = &[Property::new("DefaultRetention", Kind::Structure(RETENTION))];
+const LOCK: &[Property] =
+    &[Property::new("ObjectLockEnabled", STRING), Property::new("Rule", Kind::Structure(LOCK_RULE))];
 
 const FILTER_RULE: &[Property] =
     &[Property::new("Name", STRING).required(), Property::new("Value", STRING).required()];
@@ -87,6 +96,8 @@ static BUCKET: ResourceType = ResourceType::new(
         Property::new("LifecycleConfiguration", Kind::Structure(s3_lifecycle::LIFECYCLE)),
         Property::new("LoggingConfiguration", Kind::Structure(s3_serving::LOGGING)),
         Property::new("NotificationConfiguration", Kind::Structure(NOTIFICATION)),
+        Property::new("ObjectLockConfiguration", Kind::Structure(LOCK)),
+        Property::new("ObjectLockEnabled", Kind::Boolean),
         Property::new("OwnershipControls", Kind::Structure(OWNERSHIP)),
         Property::new("PublicAccessBlockConfiguration", Kind::Structure(BLOCK)),
         TAGS,
@@ -105,10 +116,68 @@ static BUCKET_POLICY: ResourceType = ResourceType::new(
     ],
 );
 
+/// Properties that are settings of their own, in the order in which they are made: locks need versions, and lists an
+/// owner that allows them.
+const SETTINGS: [&str; 11] = [
+    "BucketEncryption",
+    "VersioningConfiguration",
+    LOCK_CONFIGURATION,
+    "PublicAccessBlockConfiguration",
+    "LifecycleConfiguration",
+    "CorsConfiguration",
+    "WebsiteConfiguration",
+    "LoggingConfiguration",
+    "OwnershipControls",
+    "AccessControl",
+    "NotificationConfiguration",
+];
+const LOCK_CONFIGURATION: &str = "ObjectLockConfiguration";
+const LOCK_ENABLED: &str = "ObjectLockEnabled";
+
 /// `AWS::S3::Bucket`
 pub struct Bucket;
 
 impl Bucket {
+    /// Makes a setting what the template says; what it says nothing of is as if nobody had ever set it.
+    async fn set(subject: &Subject<'_>, bucket: &str, setting: &str) -> Result<(), Error> {
+        match setting {
+            "BucketEncryption" => Self::encrypt(subject, bucket).await,
+            "VersioningConfiguration" => Self::version(subject, bucket).await,
+            LOCK_CONFIGURATION => Self::lock(subject, bucket).await,
+            "PublicAccessBlockConfiguration" => Self::block(subject, bucket).await,
+            "LifecycleConfiguration" => Self::age(subject, bucket).await,
+            "CorsConfiguration" => Self::share(subject, bucket).await,
+            "WebsiteConfiguration" => Self::host(subject, bucket).await,
+            "LoggingConfiguration" => Self::log(subject, bucket).await,
+            "OwnershipControls" => Self::own(subject, bucket).await,
+            "AccessControl" => Self::list(subject, bucket).await,
+            _ => Self::notify(subject, bucket).await,
+        }
+    }
+
+    /// Lets versions be locked, by the default retention that the template has, or by none.
+    async fn lock(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
+        let rule = property(subject.property(LOCK_CONFIGURATION), "Rule").clone();
+        let configuration = super::object([("ObjectLockEnabled", json!("Enabled")), ("Rule", rule)]);
+        let input = json!({ "Bucket": bucket, "ObjectLockConfiguration": configuration });
+        subject.call::<PutObjectLockConfigurationInput>(input).await.map(drop)
+    }
+
+    /// What versions can be locked in stays so: S3 user guide, "Object Lock considerations".
+    fn check_lock(subject: &Subject<'_>, old: &Json) -> Result<(), Error> {
+        if is_true(property(old, LOCK_ENABLED)) && !is_true(subject.property(LOCK_ENABLED)) {
+            let message = "Object Lock cannot be disabled after it has been enabled: ObjectLockEnabled";
+            return Err(Error::new(400, "InvalidRequest", message));
+        }
+        Ok(())
+    }
+
+    /// Whether a change of properties is one of how versions can be locked.
+    fn changes_lock(subject: &Subject<'_>, old: &Json) -> bool {
+        let enabled = is_true(property(old, LOCK_ENABLED)) != is_true(subject.property(LOCK_ENABLED));
+        enabled || property(old, LOCK_CONFIGURATION) != subject.property(LOCK_CONFIGURATION)
+    }
+
     fn made(subject: &Subject<'_>, name: &str) -> Made {
         let region = &subject.stack.scope.region;
         Made::new(
@@ -159,9 +228,11 @@ impl Bucket {
         subject.call::<PutBucketNotificationConfigurationInput>(input).await.map(drop)
     }
 
-    /// A bucket that had versions and is to have none any more is suspended: there is no way back.
+    /// A bucket that had versions and is to have none any more is suspended: there is no way back. Where they can be
+    /// locked, they stay.
     async fn version(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
         let configuration = match subject.property("VersioningConfiguration") {
+            Json::Null if is_true(subject.property(LOCK_ENABLED)) => return Ok(()),
             Json::Null => json!({ "Status": "Suspended" }),
             configuration => configuration.clone(),
         };
@@ -253,6 +324,11 @@ impl Bucket {
     }
 }
 
+/// Whether a boolean, which a template may write as a text, is true.
+fn is_true(value: &Json) -> bool {
+    value == &json!(true) || value.as_str() == Some("true")
+}
+
 /// `PublicRead` as the API has it: `public-read`.
 fn with_hyphens(name: &str) -> String {
     let mut out = String::new();
@@ -300,40 +376,20 @@ impl Provider for Bucket {
             let (name, region) = (subject.name, &subject.stack.scope.region);
             let place =
                 if region == "us-east-1" { Json::Null } else { json!({ "LocationConstraint": region }) };
-            let input = super::object([("Bucket", json!(name)), ("CreateBucketConfiguration", place)]);
+            let locks = json!(is_true(subject.property(LOCK_ENABLED)));
+            let input = super::object([
+                ("Bucket", json!(name)),
+                ("CreateBucketConfiguration", place),
+                ("ObjectLockEnabledForBucket", locks),
+            ]);
             unless(subject.call::<CreateBucketInput>(input).await, &["BucketAlreadyOwnedByYou"])?;
-            if !subject.property("BucketEncryption").is_null() {
-                after_creation(name, Self::encrypt(subject, name).await)?;
-            }
             if !tags(subject.properties).is_empty() {
                 after_creation(name, Self::tag(subject, name).await)?;
             }
-            if !subject.property("VersioningConfiguration").is_null() {
-                after_creation(name, Self::version(subject, name).await)?;
-            }
-            if !subject.property("PublicAccessBlockConfiguration").is_null() {
-                after_creation(name, Self::block(subject, name).await)?;
-            }
-            if !subject.property("LifecycleConfiguration").is_null() {
-                after_creation(name, Self::age(subject, name).await)?;
-            }
-            if !subject.property("CorsConfiguration").is_null() {
-                after_creation(name, Self::share(subject, name).await)?;
-            }
-            if !subject.property("WebsiteConfiguration").is_null() {
-                after_creation(name, Self::host(subject, name).await)?;
-            }
-            if !subject.property("LoggingConfiguration").is_null() {
-                after_creation(name, Self::log(subject, name).await)?;
-            }
-            if !subject.property("OwnershipControls").is_null() {
-                after_creation(name, Self::own(subject, name).await)?;
-            }
-            if !subject.property("AccessControl").is_null() {
-                after_creation(name, Self::list(subject, name).await)?;
-            }
-            if !subject.property("NotificationConfiguration").is_null() {
-                after_creation(name, Self::notify(subject, name).await)?;
+            for setting in SETTINGS {
+                if !subject.property(setting).is_null() {
+                    after_creation(name, Self::set(subject, name, setting).await)?;
+                }
             }
             Ok(Self::made(subject, name))
         })
@@ -342,39 +398,22 @@ impl Provider for Bucket {
     fn update<'a>(&'a self, subject: &'a Subject<'a>, old: &'a Json) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
             let name = subject.physical_id;
-            if property(old, "BucketEncryption") != subject.property("BucketEncryption") {
-                Self::encrypt(subject, name).await?;
-            }
+            Self::check_lock(subject, old)?;
             if tags(old) != tags(subject.properties) {
                 Self::tag(subject, name).await?;
             }
-            if property(old, "VersioningConfiguration") != subject.property("VersioningConfiguration") {
-                Self::version(subject, name).await?;
-            }
-            let block = "PublicAccessBlockConfiguration";
-            if property(old, block) != subject.property(block) {
-                Self::block(subject, name).await?;
-            }
-            if property(old, "LifecycleConfiguration") != subject.property("LifecycleConfiguration") {
-                Self::age(subject, name).await?;
-            }
-            if property(old, "CorsConfiguration") != subject.property("CorsConfiguration") {
-                Self::share(subject, name).await?;
-            }
-            if property(old, "WebsiteConfiguration") != subject.property("WebsiteConfiguration") {
-                Self::host(subject, name).await?;
-            }
-            if property(old, "LoggingConfiguration") != subject.property("LoggingConfiguration") {
-                Self::log(subject, name).await?;
-            }
-            if property(old, "OwnershipControls") != subject.property("OwnershipControls") {
-                Self::own(subject, name).await?;
-            }
-            if property(old, "AccessControl") != subject.property("AccessControl") {
+            let changed = |setting: &str| match setting {
+                LOCK_CONFIGURATION => Self::changes_lock(subject, old),
+                setting => property(old, setting) != subject.property(setting),
+            };
+            // A list must be gone before there can be none.
+            if subject.property("AccessControl").is_null() && changed("AccessControl") {
                 Self::list(subject, name).await?;
             }
-            if property(old, "NotificationConfiguration") != subject.property("NotificationConfiguration") {
-                Self::notify(subject, name).await?;
+            for setting in SETTINGS.into_iter().filter(|setting| changed(setting)) {
+                if setting != "AccessControl" || !subject.property(setting).is_null() {
+                    Self::set(subject, name, setting).await?;
+                }
             }
             Ok(Self::made(subject, name))
         })
