@@ -17,6 +17,10 @@ SEED = int(os.environ.get("ROPEWAY_SEED", "20261121"))
 WRITERS = 4
 BUCKET = "versions"
 MARKER = "a delete marker"
+# What is larger lies in the blob store.
+IN_ROWS = 65_536
+# How often bodies that no row names are collected, in seconds.
+COLLECTED_EVERY = 3600
 
 
 class Story:
@@ -45,7 +49,7 @@ class Story:
             s3.delete_object(Bucket=BUCKET, Key=key, VersionId=version)
             self.removed.add(version)
         else:
-            body = f"{key} {number} ".encode() * (1 if number % 2 else 9000)
+            body = f"{key} {number} ".encode() * (1 if number % 2 else 20_000)
             self.attempted.add(body)
             mine.append((s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"], body))
 
@@ -128,3 +132,22 @@ def test_the_current_object_is_the_latest_version(story):
             assert s3.head_object(Bucket=BUCKET, Key=key)["VersionId"] == latest
         except ClientError as error:
             assert error.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-version-id"] == latest
+
+
+def test_no_body_outlives_its_row_for_longer_than_a_collection(story):
+    """Of the versions that stand, each whose body is not in rows has one blob; when they are gone, there is none."""
+    s3, blobs = story.client(), story.server.directory / "blobs"
+
+    def files():
+        return sum(1 for path in blobs.rglob("*") if path.is_file())
+
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
+    entries = [entry for page in pages for entry in page.get("Versions", [])]
+    large = sum(1 for entry in entries if entry["Size"] > IN_ROWS)
+    assert large
+    story.server.advance(COLLECTED_EVERY + 1)
+    eventually(lambda: files() == large, "the end of bodies without rows")
+    for key in story.stands:
+        for version in story.listed(key):
+            s3.delete_object(Bucket=BUCKET, Key=key, VersionId=version)
+    eventually(lambda: files() == 0, "the end of all bodies")
