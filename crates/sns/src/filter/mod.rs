@@ -8,6 +8,8 @@ mod parse;
 mod pattern;
 mod values;
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -79,8 +81,31 @@ enum Rule {
         high: Option<(f64, bool)>,
     },
     Exists(bool),
-    /// Matches what none of these match.
-    AnythingBut(Vec<Rule>),
+    /// Matches what is none of these, and none of these match.
+    AnythingBut(Literals, Vec<Rule>),
+}
+
+/// Texts and numbers, of which there may be thousands: looked up, not gone through.
+#[derive(Debug, Clone, Default)]
+struct Literals {
+    texts: BTreeSet<String>,
+    /// In their order.
+    numbers: Vec<f64>,
+}
+
+impl Literals {
+    fn contain(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Text(text) => self.texts.contains(text.as_ref()),
+            Value::Number(is) => self.numbers.binary_search_by(|one| order(*one, *is)).is_ok(),
+            Value::Null | Value::Boolean(_) => false,
+        }
+    }
+}
+
+/// The order of numbers; what is none is behind them.
+fn order(one: f64, other: f64) -> Ordering {
+    one.partial_cmp(&other).unwrap_or(Ordering::Less)
 }
 
 impl Filter {
@@ -132,7 +157,9 @@ impl Rule {
 
     fn matches(&self, value: &Value<'_>) -> bool {
         match (self, value) {
-            (Rule::AnythingBut(rules), value) => !rules.iter().any(|rule| rule.matches(value)),
+            (Rule::AnythingBut(literals, rules), value) => {
+                !literals.contain(value) && !rules.iter().any(|rule| rule.matches(value))
+            }
             (Rule::Null, Value::Null) => true,
             (Rule::Boolean(wanted), Value::Boolean(is)) => wanted == is,
             (Rule::Number(wanted), Value::Number(is)) => wanted == is,

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::pattern::{Network, Wildcard};
-use super::{Filter, Node, Rule, Scope, Test};
+use super::{Filter, Literals, Node, Rule, Scope, Test, order};
 
 /// Most keys at the top of a policy.
 const MAX_KEYS: usize = 5;
@@ -159,6 +159,9 @@ impl Reader {
                     return Err(format!("FilterPolicy: Unsupported anything-but pattern: {operator}"));
                 }
                 match operand {
+                    Json::Array(several) if several.len() as u64 > MAX_COMBINATIONS => {
+                        return Err("FilterPolicy: Filter policy is too complex".to_owned());
+                    }
                     Json::Array(several) if !several.is_empty() => {
                         several.iter().map(|one| self.on_text(operator, one)).collect::<Parsed<_>>()?
                     }
@@ -167,8 +170,25 @@ impl Reader {
             }
             one => vec![literal(one)?],
         };
-        Ok(Rule::AnythingBut(rules))
+        Ok(anything_but(rules))
     }
+}
+
+/// Literals apart from the rest, each of which there is once.
+fn anything_but(rules: Vec<Rule>) -> Rule {
+    let (mut literals, mut rest) = (Literals::default(), Vec::new());
+    for rule in rules {
+        match rule {
+            Rule::Text(text) => drop(literals.texts.insert(text)),
+            Rule::Number(number) => literals.numbers.push(number),
+            Rule::Null if rest.iter().any(|rule| matches!(rule, Rule::Null)) => {}
+            Rule::Boolean(is)
+                if rest.iter().any(|rule| matches!(rule, Rule::Boolean(also) if *also == is)) => {}
+            other => rest.push(other),
+        }
+    }
+    literals.numbers.sort_by(|one, other| order(*one, *other));
+    Rule::AnythingBut(literals, rest)
 }
 
 /// AWS takes `$or` for an operator where it has two or more objects without operators for keys.

@@ -26,6 +26,34 @@ fn by_body(policy: &Json, body: &Json) -> bool {
     filter(Scope::MessageBody, policy).matches(&Subject::new(&BTreeMap::new(), &body.to_string()))
 }
 
+/// However long a list is, a value is looked up in it.
+#[test]
+fn lists_of_what_is_not_meant() {
+    let many: Vec<String> = (0..5000).map(|n| format!("t{n}")).collect();
+    let not =
+        |list: Json, body: Json| by_body(&json!({ "k": [{ "anything-but": list }] }), &json!({ "k": body }));
+    assert!(!not(json!(many), json!("t4999")) && not(json!(many), json!("t5000")));
+    assert!(!not(json!(many), json!(many)) && not(json!(many), json!(["t1", "other"])));
+    let numbers: Vec<i32> = (-2000..2000).rev().collect();
+    assert!(
+        !not(json!(numbers), json!(-2000))
+            && !not(json!(numbers), json!(0.0))
+            && not(json!(numbers), json!(0.5))
+    );
+    assert!(!not(json!(numbers), json!(-0.0)) && not(json!(numbers), json!("5")));
+    let mixed = json!([null, true, "x", 5, null, true]);
+    assert!(
+        !not(mixed.clone(), json!(null)) && !not(mixed.clone(), json!(true)) && !not(mixed.clone(), json!(5))
+    );
+    assert!(not(mixed.clone(), json!(false)) && not(mixed, json!("5")));
+    let patterns = |count: usize| {
+        json!({ "k": [{ "anything-but": { "prefix": many.get(..count).unwrap() } }] }).to_string()
+    };
+    assert!(parse(Scope::MessageBody, &patterns(150)).is_ok());
+    let why = parse(Scope::MessageBody, &patterns(151)).unwrap_err();
+    assert_eq!(why, "FilterPolicy: Filter policy is too complex");
+}
+
 /// The documentation's examples:
 /// <https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html> and its neighbours.
 #[test]
