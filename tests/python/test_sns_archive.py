@@ -149,7 +149,7 @@ def test_replay_to_new_subscriptions(own):
         arn = topic.subscribe(url, ReplayPolicy=replay_policy(began, over))
         topic.ended(arn)
         found = [json.loads(m["Body"]) for m in topic.take(url, 150)]
-        strip = lambda m: {k: m[k] for k in ("MessageId", "Message", "Timestamp", "SequenceNumber", "TopicArn", "Signature")}
+        strip = lambda m: {k: m[k] for k in ("MessageId", "Message", "Timestamp", "SequenceNumber", "TopicArn")}
         assert all(m["Replayed"] == "true" for m in found)
         key = lambda m: m["SequenceNumber"]
         assert sorted(map(strip, found), key=key) == sorted(map(strip, originals), key=key)

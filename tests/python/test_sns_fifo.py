@@ -142,10 +142,10 @@ def test_filters_batches_and_their_failures(fifo):
     kept = {"kind": {"DataType": "String", "StringValue": "kept"}}
     entries = [{"Id": str(n), "Message": f"m{n}", "MessageGroupId": "g", **({"MessageAttributes": kept} if n % 2 else {})}
                for n in range(8)]
-    entries += [{"Id": "no-group", "Message": "x"}, {"Id": "again", "Message": "m1", "MessageGroupId": "g"}]
+    entries += [{"Id": "no-subject", "Message": "x", "MessageGroupId": "g", "Subject": ""}, {"Id": "again", "Message": "m1", "MessageGroupId": "g"}]
     answer = fifo.sns.publish_batch(TopicArn=fifo.topic, PublishBatchRequestEntries=entries)
     numbers = {entry["Id"]: entry["SequenceNumber"] for entry in answer["Successful"]}
-    assert [failed["Id"] for failed in answer["Failed"]] == ["no-group"]
+    assert [failed["Id"] for failed in answer["Failed"]] == ["no-subject"]
     assert answer["Failed"][0]["SenderFault"] and answer["Failed"][0]["Code"] == "InvalidParameter"
     assert numbers["again"] == numbers["1"]
     assert sorted(numbers, key=numbers.get)[:2] == ["0", "1"] or numbers["0"] < numbers["1"] < numbers["7"]

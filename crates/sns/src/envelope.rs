@@ -2,7 +2,9 @@
 //!
 //! Sources: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>,
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>,
-//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>. What FIFO topics send has a sequence number, and nothing
+//! of signatures: so AWS's answers were recorded in August 2025 by LocalStack's `tests/aws/services/sns/test_sns.py`
+//! (`test_message_to_fifo_sqs`, `test_fifo_topic_to_regular_sqs`).
 
 use std::collections::BTreeMap;
 
@@ -75,7 +77,7 @@ pub struct Envelope<'a> {
     pub attributes: &'a BTreeMap<String, MessageAttribute>,
     /// What links in it begin with.
     pub base_url: &'a str,
-    /// It comes from the archive of a FIFO topic. The signature is the message's own, and does not say so.
+    /// It comes from the archive of a FIFO topic.
     pub replayed: bool,
 }
 
@@ -108,12 +110,12 @@ impl Envelope<'_> {
     }
 
     /// The JSON that endpoints, queues and delivery streams get.
-    pub fn json(&self, signature: &Signature) -> String {
+    pub fn json(&self, signature: Option<&Signature>) -> String {
         Json::Object(self.fields(signature, "URL")).to_string()
     }
 
     /// The event that functions get: they spell links in another way, and are told of what there is not.
-    pub fn event(&self, signature: &Signature) -> String {
+    pub fn event(&self, signature: Option<&Signature>) -> String {
         let mut sns = self.fields(signature, "Url");
         sns.entry("Subject").or_insert(Json::Null);
         sns.entry("MessageAttributes").or_insert_with(|| json!({}));
@@ -127,7 +129,7 @@ impl Envelope<'_> {
     }
 
     /// All that is told; names of links end with `url`.
-    fn fields(&self, signature: &Signature, url: &str) -> Map<String, Json> {
+    fn fields(&self, signature: Option<&Signature>, url: &str) -> Map<String, Json> {
         let mut out = Map::new();
         let mut put = |name: &str, value: &str| out.insert(name.to_owned(), json!(value));
         put("Type", self.kind.name());
@@ -144,9 +146,11 @@ impl Envelope<'_> {
         }
         put("Message", self.message);
         put("Timestamp", &timestamp(self.at));
-        put("SignatureVersion", if signature.sha256 { "2" } else { "1" });
-        put("Signature", &signature.text);
-        put(&format!("SigningCert{url}"), &format!("{}{}", self.base_url, signature.certificate));
+        if let Some(signature) = signature {
+            put("SignatureVersion", if signature.sha256 { "2" } else { "1" });
+            put("Signature", &signature.text);
+            put(&format!("SigningCert{url}"), &format!("{}{}", self.base_url, signature.certificate));
+        }
         match self.subscribe_url() {
             Some(address) => put(&format!("Subscribe{url}"), &address),
             None => put(&format!("Unsubscribe{url}"), &self.unsubscribe_url()),

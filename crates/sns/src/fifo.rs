@@ -11,6 +11,10 @@ use crate::keys::TopicName;
 
 /// What the names of FIFO topics end with.
 pub const SUFFIX: &str = ".fifo";
+/// What is said of a message without a group.
+pub const NO_GROUP: &str = "The MessageGroupId parameter is required for FIFO topics";
+/// What is said of a message without a deduplication id, where it does not come from the content.
+pub const NO_DEDUPLICATION: &str = "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
 /// How long a message is remembered by its deduplication id, in seconds.
 const REMEMBERED_SECS: i64 = 5 * 60;
 /// Rows that one step forgets.

@@ -20,7 +20,7 @@
 //! - A subscription by HTTP or HTTPS gets nothing before it is confirmed. Its deliveries are in the commit of their
 //!   publication too; they are made at least once, and again as its delivery policy says, side by side.
 //!
-//! What has an envelope is signed, by a key of the server's own that is made when it is first needed. A signature costs
+//! What standard topics send in an envelope is signed, by a key of the server's own that is made when it is first needed. A signature costs
 //! more than all the rest of a publish, so there is one for all subscriptions, none where all are raw, and it is made
 //! outside of the shards' loops ([`signed`]).
 
@@ -29,7 +29,7 @@ mod commands;
 mod envelope;
 mod feedback;
 mod fifo;
-mod filter;
+pub mod filter;
 mod http;
 mod keys;
 mod model;

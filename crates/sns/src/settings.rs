@@ -81,7 +81,7 @@ pub fn check_dead_letters(settings: &Settings, topic: &TopicName, endpoint: &str
     let in_order = topic.is_fifo() && endpoint.ends_with(SUFFIX);
     let why = match (in_order, queue.ends_with(SUFFIX)) {
         (false, true) => "must use a standard queue as DLQ for a subscription to a standard topic",
-        (true, false) => "must use a FIFO queue as DLQ for a subscription to a FIFO topic",
+        (true, false) => "must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.",
         _ => return Ok(()),
     };
     Err(invalid(format_args!("RedrivePolicy: {why}")))

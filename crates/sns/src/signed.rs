@@ -43,7 +43,7 @@ impl Signed {
     }
 }
 
-/// Whether what a subscription gets is signed with the publication.
+/// Whether what a subscription of a standard topic gets is signed with the publication.
 pub fn is_signed(to: &Subscription) -> bool {
     PROTOCOLS.contains(&to.protocol) && !to.settings.raw
 }

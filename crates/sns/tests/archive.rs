@@ -13,7 +13,7 @@ use ropeway_core::keys::Space;
 use ropeway_store::{MemoryStore, Range, Store};
 
 const DAY: u64 = 24 * 60 * 60;
-/// Kinds of rows that an archive has: pieces, signatures, messages, when to look for what is too old.
+/// Kinds of rows: pieces, signatures (of which archives have none), archived messages, when to look for what is too old.
 const KINDS: [u8; 4] = [5, 11, 13, 14];
 
 /// How many rows of these kinds there are. The server that had the store is no more its owner.
@@ -95,7 +95,7 @@ async fn a_shorter_retention_holds_for_what_is_there() {
 async fn an_archive_that_ends_takes_no_room() {
     let mut world = World::new().await;
     make(&world, 2).await;
-    // In more than one step, and with signatures.
+    // In more than one step.
     let input = SubscribeInput {
         topic_arn: topic("t.fifo"),
         protocol: "sqs".to_owned(),

@@ -257,7 +257,7 @@ async fn what_cannot_be_subscribed_is_refused_by_name() {
     );
     let confirm =
         ConfirmSubscriptionInput { topic_arn: topic("t"), token: "x".to_owned(), ..Default::default() };
-    assert_eq!(said(world.sns.confirm_subscription(&world.cx(), confirm).await), "Invalid parameter: Token");
+    assert_eq!(said(world.sns.confirm_subscription(&world.cx(), confirm).await), "Invalid token");
 }
 
 #[tokio::test]

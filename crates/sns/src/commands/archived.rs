@@ -25,7 +25,7 @@ const PAUSE: i64 = 60;
 /// How long it is at most until an archive is looked through again, in seconds.
 const DAY: i64 = 24 * 60 * 60;
 
-/// A message of an archive; the publication and its signatures are kept under its number, as those of works are.
+/// A message of an archive; the publication is kept under its number, as those of works are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Archived {
     pub number: u64,
@@ -44,7 +44,7 @@ pub(super) fn add(tx: &mut Tx, name: &TopicName, place: &Place, message: &Messag
     let number = tx.ids().number();
     let row = Archived {
         number,
-        pieces: steps::keep(tx, number, message.publication, message.signed)?,
+        pieces: steps::keep(tx, number, message.publication)?,
         id: message.id.clone(),
         at: message.at,
         deduplication_id: place.deduplication_id.clone(),

@@ -45,16 +45,24 @@ impl Message<'_> {
     /// Whether there is the signature that a subscription needs, if it needs one.
     pub fn is_ready_for(&self, to: &Subscription) -> bool {
         let there = self.signed.and_then(|signed| signed.signature(self.publication, to.protocol));
-        there.is_some() || !signed::is_signed(to)
+        there.is_some() || !self.is_signed(to)
+    }
+
+    /// FIFO topics sign nothing: see [`crate::envelope`].
+    fn is_signed(&self, to: &Subscription) -> bool {
+        self.place.is_none() && signed::is_signed(to)
     }
 
     /// What a subscription gets; `None`: it has an envelope, for which there is no signature yet.
     fn body(&self, topic: &TopicName, to: &Subscription) -> Option<String> {
         let message = self.publication.message_for(to.protocol);
-        if !signed::is_signed(to) {
+        if to.settings.raw {
             return Some(message.to_owned());
         }
-        let signature = self.signed?.signature(self.publication, to.protocol)?;
+        let signature = match self.is_signed(to) {
+            true => Some(self.signed?.signature(self.publication, to.protocol)?),
+            false => None,
+        };
         let topic = topic.arn();
         let envelope = Envelope {
             topic: &topic,

@@ -8,7 +8,7 @@ use ropeway_core::{Fault, Time, Tx, directory};
 use ropeway_wire::Error;
 
 use super::deliver::{self, Message, PRINCIPAL};
-use super::{Output, SnsMachine, expiry, no_topic, steps, subscriptions, topics};
+use super::{Output, SnsMachine, expiry, steps, subscriptions, topics};
 use crate::feedback::{self, End, Note};
 use crate::http::{Post, PostMore, Posted, policy};
 use crate::keys::{self, TopicName};
@@ -134,8 +134,10 @@ impl SnsMachine {
         authenticated: bool,
         wants_authentication: bool,
     ) -> Result<Output, Error> {
-        let mut topic = topics::read(tx, &name).await?.ok_or_else(no_topic)?;
-        let id = id_of(token).ok_or_else(|| invalid("Token"))?;
+        // A text that is no token, and a token of nothing that is there, as AWS's answers were recorded by LocalStack's
+        // `test_sns_confirm_subscription_wrong_token`.
+        let id = id_of(token).ok_or_else(|| error::invalid_parameter_exception("Invalid token"))?;
+        let mut topic = topics::read(tx, &name).await?.ok_or_else(|| invalid("Token"))?;
         let key = name.subscription(topic.generation, &id);
         let found = Subscription::read(tx, &key).await?;
         let mut found = found

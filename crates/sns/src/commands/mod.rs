@@ -514,7 +514,7 @@ impl Machine for SnsMachine {
             }
             Command::Unsubscribe { topic, id, account } => self.unsubscribe(tx, topic, id, account).await,
             Command::ReadSubscription { topic, id, account } => {
-                let (_, found) = self.subscription(tx, &topic, &id, &account).await?;
+                let (_, found) = self.subscription(tx, &topic, &id, &account, false).await?;
                 Ok(Output::Subscription(Box::new(found)))
             }
             Command::SetSubscription { topic, id, account, name, value } => {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::deliver::{self, Message};
 use super::{Cached, Compiled, INLINE_BYTES, Output, Published, SnsMachine, Work, archived, no_topic, steps};
-use crate::fifo::{self, Fifo, Place, Remembered};
+use crate::fifo::{self, Fifo, NO_DEDUPLICATION, NO_GROUP, Place, Remembered};
 use crate::filter::Subject;
 use crate::keys::TopicName;
 use crate::model::{Protocol, Publication};
@@ -17,7 +17,7 @@ use crate::signed::{self, Signed, Wanted};
 
 impl SnsMachine {
     /// Publishes: the deliveries are in this commit, or the work that makes them is. Where a receiver needs a signature
-    /// that there is not, the message is given back; that to a FIFO topic goes out in steps, so that it keeps its place.
+    /// that there is not, the message is given back.
     pub(super) async fn publish(
         &mut self,
         tx: &mut Tx,
@@ -32,7 +32,7 @@ impl SnsMachine {
         }
         if let Some(fifo) = fan.topic.more.fifo {
             let id = deduplication_id;
-            return self.publish_in_order(tx, &name, &fan, fifo, &publication, id, signed.as_ref()).await;
+            return self.publish_in_order(tx, &name, &fan, fifo, &publication, id).await;
         }
         if deduplication_id.is_some() {
             return Err(invalid(
@@ -76,7 +76,6 @@ impl SnsMachine {
     }
 
     /// Publishes to a FIFO topic, unless the message was published in the last 5 minutes.
-    #[allow(clippy::too_many_arguments, reason = "they are what is published")]
     async fn publish_in_order(
         &mut self,
         tx: &mut Tx,
@@ -85,16 +84,10 @@ impl SnsMachine {
         fifo: Fifo,
         publication: &Publication,
         deduplication_id: Option<String>,
-        signed: Option<&Signed>,
     ) -> Result<Output, Error> {
-        let group = publication
-            .group
-            .as_deref()
-            .ok_or_else(|| invalid("The MessageGroupId parameter is required for FIFO topics"))?;
+        let group = publication.group.as_deref().ok_or_else(|| invalid(NO_GROUP))?;
         let content = || fifo.by_content.then(|| hex::encode(Sha256::digest(&publication.message)));
-        let id = deduplication_id.or_else(content).ok_or_else(|| {
-            invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
-        })?;
+        let id = deduplication_id.or_else(content).ok_or_else(|| invalid(NO_DEDUPLICATION))?;
         let generation = fan.topic.generation;
         let key = fifo::remembered(name, generation, if fifo.by_group { group } else { "" }, &id);
         if let Some(before) = tx.read::<Remembered>(&key).await?
@@ -105,17 +98,13 @@ impl SnsMachine {
         }
         let place = Place::next(tx, id)?;
         let matching = at_once(fan, publication, Some(&place));
-        let needed = matching.as_ref().and_then(|matching| needed(fan, matching));
-        // Signatures of another version are made anew.
-        let signed = signed.filter(|signed| signed.sha256 == fan.topic.more.sha256);
-        let is_signed = needed.as_ref().is_none_or(|wanted| has(signed, wanted, publication));
-        let message = message(tx, fan, publication, Some(&place), signed);
+        let message = message(tx, fan, publication, Some(&place), None);
         let forget_at = fifo::remember(tx, key, &message.id, place.sequence)?;
         if fan.topic.archive.is_some() {
             archived::add(tx, name, &place, &message)?;
         }
         // Nothing overtakes what goes out in steps.
-        match matching.filter(|_| is_signed && !self.in_steps.contains_key(name)) {
+        match matching.filter(|_| !self.in_steps.contains_key(name)) {
             Some(matching) => {
                 for one in matching {
                     deliver::deliver(tx, name, &one.subscription, &message)?;
@@ -131,13 +120,13 @@ impl SnsMachine {
                     after: None,
                     place: place.clone(),
                 };
-                let number = steps::begin_publish(tx, work, publication, signed)?;
+                let number = steps::begin_publish(tx, work, publication, None)?;
                 fifo::wait(tx, name, generation, place.sequence, number)?;
                 *self.in_steps.entry(name.clone()).or_default() += 1;
             }
         }
         self.forget_at = Some(self.forget_at.map_or(forget_at, |at| at.min(forget_at)));
-        Ok(Output::Published(Published { id: message.id, sequence: Some(place.sequence), needed }))
+        Ok(Output::Published(Published { id: message.id, sequence: Some(place.sequence), needed: None }))
     }
 }
 

@@ -8,13 +8,12 @@ use ropeway_wire::Error;
 use serde::{Deserialize, Serialize};
 
 use super::deliver::{self, Message};
-use super::{Command, Compiled, INLINE_BYTES, SnsMachine, Work, archived, steps, topics};
+use super::{Compiled, INLINE_BYTES, SnsMachine, Work, archived, steps, topics};
 use crate::archive::{Range, Run, Status, range as range_of};
 use crate::fifo::{Place, next_sequence};
 use crate::filter::Subject;
 use crate::keys::{self, TopicName};
 use crate::model::{Subscription, Topic};
-use crate::signed::Signed;
 
 /// Messages of the archive that one step looks at.
 const STEP: usize = 100;
@@ -42,8 +41,6 @@ enum Sent {
     All,
     /// There is more.
     Some,
-    /// The next message is to be signed first; the step that follows is with what signs.
-    Unsigned,
 }
 
 impl SnsMachine {
@@ -112,8 +109,7 @@ impl SnsMachine {
             to.write(tx, key.clone())?;
             self.forget(&name);
         }
-        match send_some(tx, number, &topic, &to, &mut replay).await? {
-            Sent::Unsigned => tx.write(keys::work(number), &Work::Replay(replay)),
+        match send_some(tx, &topic, &to, &mut replay).await? {
             Sent::Some => steps::begin_as(tx, number, &Work::Replay(replay)),
             Sent::All => {
                 tx.delete(keys::work(number));
@@ -149,7 +145,6 @@ async fn stop(tx: &mut Tx, run: Run) -> Result<u64, Fault> {
 /// Sends the next messages.
 async fn send_some(
     tx: &mut Tx,
-    work: u64,
     topic: &Topic,
     to: &Subscription,
     replay: &mut Replay,
@@ -168,7 +163,6 @@ async fn send_some(
             let publication = steps::gather(tx, of.number, of.pieces).await?;
             let subject = Subject::new(&publication.attributes, &publication.message);
             if filter.as_ref().is_none_or(|filter| filter.matches(&subject)) {
-                let signed: Option<Signed> = tx.read(&keys::signed(of.number)).await?;
                 let place = Place { deduplication_id: of.deduplication_id, sequence };
                 let message = Message {
                     publication: &publication,
@@ -178,14 +172,9 @@ async fn send_some(
                     more: &topic.more,
                     latest: &topic.latest,
                     generation: replay.generation,
-                    // Signatures of another version are made anew.
-                    signed: signed.as_ref().filter(|signed| signed.sha256 == topic.more.sha256),
+                    signed: None,
                     replayed,
                 };
-                if !message.is_ready_for(to) {
-                    steps::order(tx, of.number, Command::Step { work }, &message)?;
-                    return Ok(Sent::Unsigned);
-                }
                 deliver::deliver(tx, &name, to, &message)?;
                 bytes += publication.delivery_bytes();
             }

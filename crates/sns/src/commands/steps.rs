@@ -32,7 +32,10 @@ pub(super) fn begin_publish(
     signed: Option<&Signed>,
 ) -> Result<u64, Fault> {
     let number = tx.ids().number();
-    let count = keep(tx, number, publication, signed)?;
+    if let Some(signed) = signed {
+        tx.write(keys::signed(number), signed)?;
+    }
+    let count = keep(tx, number, publication)?;
     if let Work::Publish { pieces, .. } | Work::PublishInOrder { pieces, .. } = &mut work {
         *pieces = count;
     }
@@ -40,16 +43,8 @@ pub(super) fn begin_publish(
     Ok(number)
 }
 
-/// Keeps a publication, with its signatures if it has them; gives the number of its pieces.
-pub(super) fn keep(
-    tx: &mut Tx,
-    number: u64,
-    publication: &Publication,
-    signed: Option<&Signed>,
-) -> Result<u32, Fault> {
-    if let Some(signed) = signed {
-        tx.write(keys::signed(number), signed)?;
-    }
+/// Keeps a publication; gives the number of its pieces.
+pub(super) fn keep(tx: &mut Tx, number: u64, publication: &Publication) -> Result<u32, Fault> {
     Ok(keep_pieces(tx, number, &postcard::to_stdvec(publication)?))
 }
 
@@ -82,10 +77,9 @@ fn send_step(tx: &mut Tx, topic: &TopicName, step: &Command) -> Result<(), Fault
     tx.send(&format!("steps/{}", topic.arn()), Space::Sns, shard, step)
 }
 
-/// Leaves the next step to the end of an order to sign the publication that is kept under a number. A FIFO topic's steps that come before
-/// that order again what is ordered already: there are as many steps afterwards as there were.
-pub(super) fn order(tx: &mut Tx, number: u64, step: Command, message: &Message<'_>) -> Result<(), Fault> {
-    let lane = format!("{}{}", signed::LANE, message.publication.topic);
+/// Leaves the next step to the end of an order to sign the publication of a work.
+fn order(tx: &mut Tx, number: u64, work: &Work, message: &Message<'_>) -> Result<(), Fault> {
+    let (topic, step) = step_of(number, work);
     let order = Order {
         publication: message.publication.clone(),
         id: message.id.clone(),
@@ -95,14 +89,14 @@ pub(super) fn order(tx: &mut Tx, number: u64, step: Command, message: &Message<'
         work: number,
         step,
     };
-    tx.send_to_actor(&lane, Space::Sns, &order)
+    tx.send_to_actor(&format!("{}{}", signed::LANE, topic.arn()), Space::Sns, &order)
 }
 
 /// A publication was signed: it goes on.
 pub(super) async fn signed(tx: &mut Tx, payload: &[u8], result: Result<&[u8], &str>) -> Result<(), Fault> {
     let answer = result.map_err(|why| Fault::Damaged(why.to_owned()))?;
     let Order { publication, work, step, .. } = postcard_from(payload)?;
-    if tx.get(&keys::piece(work, 0)).await?.is_some() {
+    if tx.get(&keys::work(work)).await?.is_some() {
         tx.write(keys::signed(work), &postcard_from::<Signed>(answer)?)?;
     }
     let topic =
@@ -146,7 +140,7 @@ impl SnsMachine {
                     replayed: false,
                 };
                 match send_some(tx, &topic, generation, after.as_deref(), &message).await? {
-                    Sent::Unsigned => return order(tx, number, step_of(number, &work).1, &message),
+                    Sent::Unsigned => return order(tx, number, &work, &message),
                     Sent::UpTo(id) => return go_on(tx, number, &mut work, id),
                     Sent::All => forget(tx, number, pieces),
                 }
@@ -208,7 +202,6 @@ impl SnsMachine {
         };
         let publication = gather(tx, number, pieces).await?;
         let (more, latest) = more(tx, &topic, generation).await?;
-        let signed: Option<Signed> = tx.read(&keys::signed(number)).await?;
         let message = Message {
             publication: &publication,
             id: message_id,
@@ -217,12 +210,11 @@ impl SnsMachine {
             more: &more,
             latest: &latest,
             generation,
-            signed: signed.as_ref(),
+            signed: None,
             replayed: false,
         };
         let sent = send_some(tx, &topic, generation, after.as_deref(), &message).await?;
         match (sent, &mut work) {
-            (Sent::Unsigned, Some(work)) => return order(tx, number, step_of(number, work).1, &message),
             (Sent::UpTo(id), Some(work)) => return go_on(tx, number, work, id),
             _ => forget(tx, number, pieces),
         }

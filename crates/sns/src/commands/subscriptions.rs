@@ -73,29 +73,19 @@ impl SnsMachine {
         Ok(Output::Subscription(Box::new(made)))
     }
 
-    /// A subscription that `account` may see: its own, or one of its topic.
+    /// A subscription that `account` may see: its own, or one of its topic. One that has ended and may be taken up again
+    /// is found only if `also_left`.
     pub(super) async fn subscription(
         &self,
         tx: &Tx,
         name: &TopicName,
         id: &str,
         account: &str,
-    ) -> Result<(Topic, Subscription), Error> {
-        let (topic, found) = self.also_left(tx, name, id, account).await?;
-        if found.left { Err(missing()) } else { Ok((topic, found)) }
-    }
-
-    /// The same, even if it has ended and may be taken up again.
-    async fn also_left(
-        &self,
-        tx: &Tx,
-        name: &TopicName,
-        id: &str,
-        account: &str,
+        also_left: bool,
     ) -> Result<(Topic, Subscription), Error> {
         let topic = self.topic(tx, name).await.map_err(|e| if e.status == 404 { missing() } else { e })?;
-        let key = name.subscription(topic.generation, id);
-        let found = Subscription::read(tx, &key).await?.ok_or_else(missing)?;
+        let found = Subscription::read(tx, &name.subscription(topic.generation, id)).await?;
+        let found = found.filter(|found| also_left || !found.left).ok_or_else(missing)?;
         if found.owner != account && name.scope.account != account {
             let why = "The subscription belongs to another account, and so does its topic.";
             return Err(error::authorization_error_exception(why));
@@ -111,7 +101,7 @@ impl SnsMachine {
         id: String,
         account: String,
     ) -> Result<Output, Error> {
-        let (mut topic, found) = match self.also_left(tx, &name, &id, &account).await {
+        let (mut topic, found) = match self.subscription(tx, &name, &id, &account, true).await {
             Err(error) if error.status == 404 => return Ok(Output::Nothing),
             other => other?,
         };
@@ -129,7 +119,7 @@ impl SnsMachine {
         attribute: &str,
         value: &str,
     ) -> Result<Output, Error> {
-        let (mut topic, mut found) = self.subscription(tx, &name, &id, &account).await?;
+        let (mut topic, mut found) = self.subscription(tx, &name, &id, &account, false).await?;
         let before = found.settings.filter.clone();
         settings::set(&mut found.settings, &name, attribute, value)?;
         settings::check(&found.settings, found.protocol)?;

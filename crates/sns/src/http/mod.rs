@@ -146,6 +146,7 @@ impl Post {
     /// The body, with its signature unless it [is bare](Post::is_bare).
     pub fn body(&self, signature: Option<&Signature>) -> String {
         let topic = self.topic.arn();
-        signature.map_or_else(|| self.message.clone(), |signature| self.envelope(&topic).json(signature))
+        signature
+            .map_or_else(|| self.message.clone(), |signature| self.envelope(&topic).json(Some(signature)))
     }
 }

@@ -13,12 +13,15 @@ use serde_json::{Map, Value as Json};
 use super::signatures::Ready;
 use super::{Sns, attributes, topic_of, unexpected};
 use crate::commands::{Command, Output};
+use crate::fifo::{NO_DEDUPLICATION, NO_GROUP};
 use crate::keys::TopicName;
-use crate::model::{MAX_BYTES, Publication};
+use crate::model::{MAX_BYTES, Publication, Topic};
 use crate::settings::{invalid, refused};
 
 /// Most entries of a batch.
 const MAX_ENTRIES: usize = 10;
+/// The code of what is wrong with a message's attributes.
+const ATTRIBUTES: &str = "ParameterValueInvalid";
 /// Most characters of a subject.
 const MAX_SUBJECT: usize = 100;
 
@@ -59,6 +62,7 @@ pub async fn publish_batch(
     // A topic that isn't there is the whole batch's error, not that of its entries.
     let read = Command::ReadTopic { topic: topic.clone() };
     let Output::Topic(found) = sns.submit(cx, &topic, read).await? else { return Err(unexpected()) };
+    check_in_order(&found, &entries)?;
     if entries.iter().map(size).sum::<usize>() > found.max_bytes() {
         let why = "The length of all the messages put together is more than the limit.";
         return Err(error::batch_request_too_long_exception(why));
@@ -68,7 +72,16 @@ pub async fn publish_batch(
         let (id, content) = Content::of(entry);
         (id, content.ready(sns, cx, &topic).await)
     });
-    let results = join_all(ready).await.into_iter().map(|(id, ready)| async {
+    let ready = join_all(ready).await;
+    // These, too: so AWS's answers were recorded by LocalStack's `test_publish_batch_exceptions` and
+    // `test_empty_or_wrong_message_attributes`.
+    let whole = |error: &&Error| {
+        error.code == ATTRIBUTES || error.message.starts_with("Invalid parameter: Message Structure")
+    };
+    if let Some(error) = ready.iter().filter_map(|(_, ready)| ready.as_ref().err()).find(whole) {
+        return Err(error.clone());
+    }
+    let results = ready.into_iter().map(|(id, ready)| async {
         match ready {
             Ok(ready) => (id, sns.publish(cx, &topic, ready).await),
             Err(error) => (id, Err(error)),
@@ -113,6 +126,18 @@ fn check_batch(entries: &[PublishBatchRequestEntry]) -> Result<(), Error> {
     if ids.len() < entries.len() {
         let why = "Two or more batch entries in the request have the same Id.";
         return Err(error::batch_entry_ids_not_distinct_exception(why));
+    }
+    Ok(())
+}
+
+/// What a FIFO topic's messages must have is the whole batch's error too.
+fn check_in_order(topic: &Topic, entries: &[PublishBatchRequestEntry]) -> Result<(), Error> {
+    let Some(fifo) = topic.more.fifo else { return Ok(()) };
+    if entries.iter().any(|entry| entry.message_group_id.is_none()) {
+        return Err(invalid(NO_GROUP));
+    }
+    if !fifo.by_content && entries.iter().any(|entry| entry.message_deduplication_id.is_none()) {
+        return Err(invalid(NO_DEDUPLICATION));
     }
     Ok(())
 }
