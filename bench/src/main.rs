@@ -9,6 +9,7 @@
 )]
 
 mod apis;
+mod buckets;
 mod ceiling;
 mod client;
 mod cold;
@@ -65,6 +66,12 @@ struct All {
     /// Bytes of each of them.
     #[arg(long, default_value_t = 256)]
     stored_bytes: usize,
+    /// Keys of the bucket whose listings are measured; at least 2,000, at most a million.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
+    keys: u64,
+    /// MiB of the object that is uploaded in parts.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(8..=5_000))]
+    upload_mib: u64,
     /// Only scenarios whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,

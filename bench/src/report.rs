@@ -7,7 +7,7 @@ use crate::load::{Measured, Plan};
 use crate::scenario::{self, Scenario};
 use crate::server::Process;
 use crate::topics::Fan;
-use crate::{All, ceiling, stacks};
+use crate::{All, buckets, ceiling, stacks};
 
 /// Connections of most figures.
 const CONNECTIONS: usize = 32;
@@ -15,11 +15,14 @@ const CONNECTIONS: usize = 32;
 const PUBLISH_TO_ONE: &str = "publish to one queue";
 const MIB: usize = 1024 * 1024;
 
-struct Row {
-    name: String,
-    rate: f64,
+/// A row of the table.
+pub struct Row {
+    /// What was done.
+    pub name: String,
+    /// How often a second.
+    pub rate: f64,
     /// Part of the ceiling that must be reached, and the ceiling.
-    floor: Option<(f64, f64)>,
+    pub floor: Option<(f64, f64)>,
 }
 
 /// Runs everything and prints a table.
@@ -61,6 +64,7 @@ pub async fn all(all: All) -> Result<(), String> {
         ("put 1 KiB", Scenario::Put(1024), CONNECTIONS, Some((0.25, c32.rate()))),
         ("put 1 MiB", Scenario::Put(MIB), 8, Some((0.5, put_ceiling))),
         ("get 1 MiB", Scenario::Get(MIB), 8, Some((0.5, large.rate()))),
+        ("get 64 KiB of 1 MiB", Scenario::Range(64 * 1024), 8, None),
     ] {
         if !name.contains(&all.only) {
             continue;
@@ -76,6 +80,7 @@ pub async fn all(all: All) -> Result<(), String> {
         let of_one = one.filter(|_| scenario == Scenario::Publish(Fan::Filtered)).map(|one| (0.5, one.rate));
         rows.push(Row { name: name.to_owned(), rate: measured.rate(), floor: floor.or(of_one) });
     }
+    buckets::rows(&server, &all, put_ceiling, &mut rows).await?;
     if "stacks".contains(&all.only) {
         stacks::run(&server.endpoint).await?;
     }

@@ -31,6 +31,8 @@ pub enum Scenario {
     Put(usize),
     /// GetObject of so many bytes.
     Get(usize),
+    /// GetObject of so many bytes from the middle of 1 MiB.
+    Range(usize),
     /// A synchronous Invoke of a function that is there, [`INVOKED`].
     Invoke,
 }
@@ -52,8 +54,12 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("put-1k", Scenario::Put(1024)),
     ("put-1m", Scenario::Put(1024 * 1024)),
     ("get-1m", Scenario::Get(1024 * 1024)),
+    ("get-range", Scenario::Range(64 * 1024)),
     ("invoke", Scenario::Invoke),
 ];
+
+/// Bytes of the object that ranges are of.
+const RANGED: usize = 1024 * 1024;
 
 /// Bytes of the fixed answer: of SendMessage's, about.
 pub const ANSWER: usize = 200;
@@ -122,8 +128,9 @@ async fn prepare(scenario: Scenario, endpoint: &str, plan: &Plan) -> Result<Grou
         }
         Scenario::Publish(fan) => ground.topic = topics::make(&mut connection, &name, fan).await?,
         Scenario::Put(_) => make_bucket(&mut connection, &name).await?,
-        Scenario::Get(size) => {
+        Scenario::Get(_) | Scenario::Range(_) => {
             make_bucket(&mut connection, &name).await?;
+            let size = if let Scenario::Get(size) = scenario { size } else { RANGED };
             let body = Bytes::from(vec![b'o'; size]);
             let (status, answer) =
                 connection.send("s3", "PUT", &format!("/{name}/object"), SIGNED, body).await?;
@@ -140,7 +147,8 @@ fn clock_bytes() -> [u8; 8] {
     ropeway_core::Clock::real(0).machine_time().millis().to_be_bytes()
 }
 
-fn expect(status: u16, answer: &Bytes) -> Result<(), String> {
+/// Success, or the answer as an error.
+pub fn expect(status: u16, answer: &Bytes) -> Result<(), String> {
     if status < 300 { Ok(()) } else { Err(format!("{status} {}", String::from_utf8_lossy(answer))) }
 }
 
@@ -148,7 +156,8 @@ fn whole(status: u16, answer: &Bytes, size: usize) -> Result<(), String> {
     if answer.len() == size { Ok(()) } else { Err(format!("{status}, {} bytes of {size}", answer.len())) }
 }
 
-async fn make_bucket(connection: &mut Connection, name: &str) -> Result<(), String> {
+/// Makes a bucket.
+pub async fn make_bucket(connection: &mut Connection, name: &str) -> Result<(), String> {
     let (status, answer) = connection.send("s3", "PUT", &format!("/{name}"), SIGNED, Bytes::new()).await?;
     expect(status, &answer)
 }
@@ -258,7 +267,8 @@ impl Worker {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -287,6 +297,14 @@ impl Work for Worker {
             Scenario::Get(size) => {
                 let path = format!("/{}/object", self.ground.bucket);
                 let (status, answer) = connection.send("s3", "GET", &path, SIGNED, Bytes::new()).await?;
+                whole(status, &answer, size)?;
+            }
+            Scenario::Range(size) => {
+                let path = format!("/{}/object", self.ground.bucket);
+                let first = (RANGED - size) / 2;
+                let range = format!("bytes={first}-{}", first + size - 1);
+                let headers = [("range", range.as_str())];
+                let (status, answer) = connection.send("s3", "GET", &path, &headers, Bytes::new()).await?;
                 whole(status, &answer, size)?;
             }
             Scenario::Send => {
