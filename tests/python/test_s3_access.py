@@ -48,6 +48,17 @@ def test_a_restricted_bucket_lets_in_its_own_account_alone(server, s3, bucket):
     assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(public(bucket))
 
 
+def test_nobody_names_a_region(server, name):
+    """A request without a signature says none: it reaches a public bucket wherever that is."""
+    west = server.client("s3", region="eu-west-1")
+    west.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    west.put_object(Bucket=name, Key="k", Body=b"x")
+    west.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration={})
+    assert status(f"{server.endpoint}/{name}/k") == 403
+    west.put_bucket_policy(Bucket=name, Policy=public(name))
+    assert status(f"{server.endpoint}/{name}/k") == 200
+
+
 def test_policy_status(s3, bucket):
     with refused("NoSuchBucketPolicy", 404):
         s3.get_bucket_policy_status(Bucket=bucket)

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId, Trace};
 use ropeway_store::blobs::BlobStore;
-use ropeway_wire::{Cx, Error, Gate, Services};
+use ropeway_wire::{Cx, Error, Gate, PrincipalKind, Services};
 
 pub use collect::S3Actor;
 pub use commands::S3Machine;
@@ -50,6 +50,7 @@ use commands::{Command, Output, Target};
 pub use configuration::Live;
 pub use error::S3Error;
 pub use front::S3Front;
+pub use front::form;
 pub use front::log::AccessLogs;
 use vault::Vault;
 pub use website::Websites;
@@ -108,12 +109,14 @@ impl S3Service {
     }
 }
 
-/// The bucket of a request. Calls from within reach a bucket in any region.
+/// The bucket of a request. Calls from within reach a bucket in any region, and so does nobody: without a signature,
+/// nothing says for which region a request is.
 fn target(cx: &Cx, bucket: &str, owner: Option<&String>) -> Target {
+    let says_region = cx.source_ip.is_some() && cx.principal.kind != PrincipalKind::Anonymous;
     Target {
         bucket: bucket.to_owned(),
         owner: owner.cloned(),
-        region: cx.source_ip.map(|_| cx.region.clone()),
+        region: says_region.then(|| cx.region.clone()),
     }
 }
 

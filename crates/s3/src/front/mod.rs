@@ -2,7 +2,7 @@
 //! access logs.
 
 mod cors;
-mod form;
+pub mod form;
 pub mod log;
 mod operations;
 

@@ -28,8 +28,8 @@ use crate::error;
 use crate::model::Bucket;
 use crate::ops::MAX_BODY;
 use crate::target;
-use parts::{File, Head};
-use policy::{Policy, Range};
+pub use parts::{Failure, File, Head, boundary, head, open};
+pub use policy::{Policy, Range};
 
 /// What is known as the operation.
 const OPERATION: &str = "PostObject";

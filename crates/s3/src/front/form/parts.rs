@@ -263,7 +263,7 @@ impl Stream for File {
                     self.state = State::Tail(length + bytes.len());
                     continue;
                 }
-                (None, State::Tail(_)) => {
+                (None, State::Tail(length)) if length <= MAX_TAIL => {
                     self.state = State::Over;
                     continue;
                 }
@@ -373,6 +373,8 @@ mod tests {
         assert_eq!(code(&form), "none");
         form.extend_from_slice(&vec![b' '; MAX_TAIL + 1]);
         assert_eq!(code(&form), "MalformedPOSTRequest");
+        // And where it comes along with the file.
+        assert_eq!(read(&form, form.len(), "B").unwrap_err().code, "MalformedPOSTRequest");
     }
 
     proptest! {
