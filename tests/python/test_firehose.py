@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from support import ACCOUNT, REGION, allow, deny, document, eventually, refused, trust, unique
+from support import ACCOUNT, REGION, Server, allow, deny, document, eventually, refused, trust, unique
 
 MIB = 1024 * 1024
 
@@ -258,8 +258,105 @@ def test_bad_destinations(shared, change, text):
     assert text is None or text in caught.value.response["Error"]["Message"]
 
 
+# Tags: https://docs.aws.amazon.com/firehose/latest/APIReference/API_Tag.html
+@pytest.mark.parametrize("tag", [{"Key": "aws:x"}, {"Key": "aws:cloudformation:stack-name", "Value": "s"}, {"Key": "a", "Value": "!"}])
+def test_tags_that_are_not_the_users(shared, tag):
+    name = shared.create()
+    with refused("ValidationException", 400):
+        shared.firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=[tag])
+    with refused("ValidationException", 400):
+        shared.firehose.create_delivery_stream(DeliveryStreamName=unique(), ExtendedS3DestinationConfiguration=shared.destination(), Tags=[tag])
+    assert shared.firehose.list_tags_for_delivery_stream(DeliveryStreamName=name)["Tags"] == []
+
+
+# What a description has that was not said: the members' pages in the API reference.
+@pytest.mark.parametrize("said, told", [
+    ({}, {"BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 300}, "CompressionFormat": "UNCOMPRESSED", "S3BackupMode": "Disabled",
+          "EncryptionConfiguration": {"NoEncryptionConfig": "NoEncryption"}, "CloudWatchLoggingOptions": {"Enabled": False},
+          "CustomTimeZone": "UTC"}),
+    ({"DynamicPartitioningConfiguration": {"Enabled": True}, "Prefix": "!{partitionKeyFromQuery:k}/", "ErrorOutputPrefix": "e/",
+      "ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "MetadataExtraction", "Parameters": [
+          {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
+          {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{k: .k}"}]}]}},
+     {"BufferingHints": {"SizeInMBs": 128, "IntervalInSeconds": 300},
+      "DynamicPartitioningConfiguration": {"Enabled": True, "RetryOptions": {"DurationInSeconds": 300}}}),
+    ({"CloudWatchLoggingOptions": {}}, {"CloudWatchLoggingOptions": {"Enabled": False}}),
+    ({"ProcessingConfiguration": {}}, {"ProcessingConfiguration": {"Enabled": False, "Processors": []}})])
+def test_descriptions_have_every_default(shared, said, told):
+    name = unique("stream")
+    given = {"RoleARN": shared.role, "BucketARN": f"arn:aws:s3:::{shared.bucket}", **said}
+    shared.firehose.create_delivery_stream(DeliveryStreamName=name, ExtendedS3DestinationConfiguration=given)
+    found = shared.describe(name)
+    assert (found["DeliveryStreamStatus"], found["VersionId"], found["HasMoreDestinations"]) == ("ACTIVE", "1", False)
+    assert found["DeliveryStreamEncryptionConfiguration"] == {"Status": "DISABLED"} and "LastUpdateTimestamp" not in found
+    destination, = found["Destinations"]
+    extended = destination["ExtendedS3DestinationDescription"]
+    assert {key: extended.get(key) for key in told} == told
+    plain = destination["S3DestinationDescription"]
+    assert all(extended[key] == value for key, value in plain.items())
+
+
+@pytest.mark.parametrize("version, id, code", [
+    ("2", "destinationId-000000000001", "ConcurrentModificationException"), ("0", "destinationId-000000000001", "ConcurrentModificationException"),
+    ("1", "destinationId-000000000002", "InvalidArgumentException"), ("one", "destinationId-000000000001", "ValidationException"),
+    ("99999999999999999999999999", "destinationId-000000000001", "ConcurrentModificationException")])
+def test_updates_of_another_version_are_refused(shared, version, id, code):
+    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_UpdateDestination.html"""
+    name = shared.create()
+    with refused(code, 400):
+        shared.firehose.update_destination(DeliveryStreamName=name, CurrentDeliveryStreamVersionId=version, DestinationId=id,
+                                           ExtendedS3DestinationUpdate={"Prefix": "p/"})
+    assert shared.describe(name)["VersionId"] == "1"
+
+
+def test_pages_of_streams(streams):
+    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_ListDeliveryStreams.html: 10 where no limit is said."""
+    names = sorted(streams.create() for _ in range(11))
+    page = streams.firehose.list_delivery_streams()
+    assert (page["DeliveryStreamNames"], page["HasMoreDeliveryStreams"]) == (names[:10], True)
+    for start, limit, found, more in [(names[9], 10, names[10:], False), (names[10], 1, [], False), ("0", 11, names, False), (names[3], 2, names[4:6], True)]:
+        page = streams.firehose.list_delivery_streams(ExclusiveStartDeliveryStreamName=start, Limit=limit, DeliveryStreamType="DirectPut")
+        assert (page["DeliveryStreamNames"], page["HasMoreDeliveryStreams"]) == (found, more)
+    with refused("ValidationException", 400):
+        streams.firehose.list_delivery_streams(Limit=10_001)
+
+
+def test_what_is_beyond_the_quota_is_refused(tmp_path):
+    """Firehose's quotas: https://docs.aws.amazon.com/firehose/latest/dev/limits.html; PutRecordBatch's partial failures."""
+    server = Server(tmp_path / "data", "--firehose-mib-per-second", "1")
+    try:
+        streams = Streams(server)
+        name = streams.create(**NEWLINE)
+        large = [{"Data": bytes([65 + n]) * 900_000} for n in range(4)]
+        answer = streams.firehose.put_record_batch(DeliveryStreamName=name, Records=large)
+        codes = [(entry.get("ErrorCode"), entry.get("ErrorMessage"), "RecordId" in entry) for entry in answer["RequestResponses"]]
+        assert codes == [(None, None, True)] * 2 + [("ServiceUnavailableException", "Slow down.", False)] * 2
+        assert answer["FailedPutCount"] == 2
+
+        def refusal():
+            try:
+                streams.firehose.put_record(DeliveryStreamName=name, Record=large[0])
+            except ClientError as error:
+                return error.response
+
+        found = eventually(refusal, "a refusal")
+        assert found["Error"] == {"Code": "ServiceUnavailableException", "Message": "Slow down."}
+        assert found["ResponseMetadata"]["HTTPStatusCode"] == 500
+        server.advance(10)
+        streams.put(name, b"in time")
+    finally:
+        server.kill()
+
+
+def test_development_has_no_quota(shared):
+    name = shared.create()
+    for _ in range(4):
+        answer = shared.firehose.put_record_batch(DeliveryStreamName=name, Records=[{"Data": b"x" * 1_000_000}] * 4)
+        assert answer["FailedPutCount"] == 0
+
+
 @pytest.mark.parametrize("more, named", [
-    ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Decompression"}]}}, "Decompression"),
+    ({"EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": "arn:aws:kms:us-east-1:000000000000:key/k"}}}, "KMSEncryptionConfig"),
     ({"DataFormatConversionConfiguration": {"Enabled": True}}, "(?i)DataFormatConversion")])
 def test_what_is_not_implemented_is_refused_by_name(shared, more, named):
     with pytest.raises(ClientError, match=named):

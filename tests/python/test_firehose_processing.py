@@ -6,7 +6,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support import allow, deny, document, eventually, unique
+from support import allow, deny, document, eventually, refused, trust, unique
 from test_firehose import Streams
 from test_lambda import create as create_function, make_role
 
@@ -181,6 +181,47 @@ def test_records_are_sealed_on_disk(streams):
     streams.server.restart_after_kill()
     streams.server.advance(61)
     assert list(streams.delivered().values()) == [b"secret\n"]
+
+
+def subscribed(streams, name):
+    """A log group whose events go to a stream: its name, and that of its log stream."""
+    role = streams.iam.create_role(RoleName="subscription", AssumeRolePolicyDocument=trust(Service="logs.amazonaws.com"))["Role"]["Arn"]
+    streams.iam.put_role_policy(RoleName="subscription", PolicyName="p", PolicyDocument=document(allow("firehose:PutRecord")))
+    streams.logs.create_log_group(logGroupName="/app")
+    streams.logs.create_log_stream(logGroupName="/app", logStreamName="one")
+    streams.logs.put_subscription_filter(logGroupName="/app", filterName="all", filterPattern="", roleArn=role,
+                                         destinationArn=streams.describe(name)["DeliveryStreamARN"])
+    return {"logGroupName": "/app", "logStreamName": "one"}
+
+
+@pytest.mark.parametrize("extracted", [True, False])
+def test_what_log_subscriptions_put_is_decompressed(streams, extracted):
+    """Messages alone, or all that is around them. InvalidSourceException is what everyone else gets."""
+    kinds = [("Decompression", {"CompressionFormat": "GZIP"}), ("CloudWatchLogProcessing", {"DataMessageExtraction": "true"})]
+    name = streams.create(Prefix="logs/", **processors(*kinds[:1 + extracted]))
+    group = subscribed(streams, name)
+    with refused("InvalidSourceException", 400, "Only requests from CloudWatch Logs are supported"):
+        streams.put(name, b"mine")
+    now = int(streams.server.now().timestamp() * 1000)
+    streams.logs.put_log_events(**group, logEvents=[{"timestamp": now, "message": f"line {n}"} for n in range(3)])
+
+    def text():
+        streams.server.advance(61)
+        found = "".join(streams.s3.get_object(Bucket=streams.bucket, Key=key)["Body"].read().decode() for key in streams.keys())
+        return "line 2" in found and found
+
+    found = eventually(text, "the events")
+    assert all(key.startswith("logs/20") for key in streams.keys())
+    if extracted:
+        assert found == "line 0\nline 1\nline 2\n"
+    else:
+        decoder, records = json.JSONDecoder(), []
+        while found:
+            record, end = decoder.raw_decode(found)
+            records.append(record)
+            found = found[end:]
+        assert [record["messageType"] for record in records] == ["CONTROL_MESSAGE", "DATA_MESSAGE"]
+        assert [event["message"] for event in records[1]["logEvents"]] == ["line 0", "line 1", "line 2"]
 
 
 # It tells that it was reached, then takes its time: the server is killed meanwhile.

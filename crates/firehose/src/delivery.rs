@@ -17,9 +17,9 @@ use crate::delimiter;
 use crate::endpoint::delivery::Posts;
 use crate::log::Told;
 use crate::model::{Destination, Flush};
-use crate::prefix::{DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes};
-use crate::process::Plan;
+use crate::prefix::{DECOMPRESSION_FAILED, DELIVERY_FAILED, PROCESSING_FAILED, PartitionKeys, Prefixes};
 use crate::process::transform::{self, Batch, Failure, Item, Transformation};
+use crate::process::{Plan, logs};
 use crate::records::Record;
 
 /// Bytes that are held before they are put.
@@ -46,8 +46,8 @@ pub struct Run<'a> {
     batch: Batch,
     /// Objects by their prefix.
     objects: BTreeMap<String, Vec<u8>>,
-    /// What is said of records that failed, a line each.
-    pub(crate) failed: Vec<u8>,
+    /// What is said of records that failed, a line each, by how they did.
+    pub(crate) failed: BTreeMap<&'static str, Vec<u8>>,
     held: usize,
     /// How often what was held has been put.
     rounds: u32,
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
             Out::Objects { given_up } => (given_up, None),
             Out::Endpoint(posts) => (false, Some(posts)),
         };
-        let (batch, objects, failed) = (Batch::default(), BTreeMap::new(), Vec::new());
+        let (batch, objects, failed) = (Batch::default(), BTreeMap::new(), BTreeMap::new());
         Run {
             actor,
             flush,
@@ -118,6 +118,10 @@ impl<'a> Run<'a> {
         while let Some(page) = records.next().await? {
             for record in page {
                 self.take(record).await?;
+                if self.plan.transformation.is_none() && self.batch.is_large() {
+                    let items = std::mem::take(&mut self.batch).items;
+                    self.place(items).await?;
+                }
             }
             if self.plan.transformation.is_none() {
                 let items = std::mem::take(&mut self.batch).items;
@@ -133,21 +137,49 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What a record says, once what log subscriptions put is unpacked; `None`: nothing, or nothing that can be read.
+    async fn unpacked(&mut self, record: &Record) -> Result<Option<Bytes>, Error> {
+        if !self.plan.decompressed {
+            return Ok(Some(record.data.clone()));
+        }
+        let read = logs::decompressed(&record.data)
+            .map_err(|why| (DECOMPRESSION_FAILED, Failure::new("Decompression.InvalidRecord", why)));
+        let read = read.and_then(|data| match self.plan.extracted {
+            false => Ok(Some(data)),
+            true => logs::messages(&data).map_err(|why| {
+                (PROCESSING_FAILED, Failure::new("CloudWatchLogProcessing.InvalidRecord", why))
+            }),
+        });
+        let (kind, failure) = match read {
+            Ok(data) => return Ok(data),
+            Err(failed) => failed,
+        };
+        // Once is enough for all that are put together.
+        if !self.failed.contains_key(kind) {
+            self.actor.report(self.flush, self.told, &failure, None).await;
+        }
+        self.fail_as(kind, record.accepted, &record.data, &failure)?;
+        Ok(None)
+    }
+
     /// Divides a record, and passes on what it holds.
     async fn take(&mut self, record: Record) -> Result<(), Error> {
+        let Some(data) = self.unpacked(&record).await? else { return Ok(()) };
+        let source = self.plan.decompressed.then(|| record.data.clone());
         let parts = match &self.plan.split {
-            None => vec![record.data],
-            Some(split) => match split.apply(&record.data) {
+            None => vec![data],
+            Some(split) => match split.apply(&data) {
                 Ok(parts) => parts,
                 Err(why) => {
                     let failure = Failure::new("RecordDeAggregation.InvalidRecord", why);
-                    return self.fail(record.accepted, &record.data, &failure);
+                    return self.fail_as(PROCESSING_FAILED, record.accepted, &record.data, &failure);
                 }
             },
         };
         for (part, data) in parts.into_iter().enumerate() {
             let number = (record.number, part);
-            let item = Item { number, arrived: record.accepted, data, keys: BTreeMap::new() };
+            let (arrived, source) = (record.accepted, source.clone());
+            let item = Item { number, arrived, data, source, keys: BTreeMap::new() };
             if let Some(transformation) = &self.plan.transformation
                 && !self.batch.has_room(transformation, &item)
             {
@@ -172,7 +204,7 @@ impl<'a> Run<'a> {
             Ok(verdicts) => verdicts,
             Err((items, failure)) => {
                 self.actor.report(self.flush, self.told, &failure, Some(&by.function)).await;
-                return items.iter().try_for_each(|item| self.fail(item.arrived, &item.data, &failure));
+                return items.iter().try_for_each(|item| self.fail(item, &failure));
             }
         };
         let mut kept = Vec::new();
@@ -180,8 +212,9 @@ impl<'a> Run<'a> {
         for verdict in verdicts {
             match verdict {
                 Ok(item) => kept.extend(item),
-                Err((item, failure)) => {
-                    self.fail(item.arrived, &item.data, &failure)?;
+                Err(failed) => {
+                    let (item, failure) = *failed;
+                    self.fail(&item, &failure)?;
                     said.get_or_insert(failure);
                 }
             }
@@ -227,17 +260,16 @@ impl<'a> Run<'a> {
             query.extract(&data)
         });
         let mut queried = queried.into_iter().flatten();
-        for item in items {
+        for mut item in items {
+            let lambda = std::mem::take(&mut item.keys);
             let prefix = match queried.next().transpose() {
-                Ok(query) => {
-                    self.prefix(PartitionKeys { query: query.unwrap_or_default(), lambda: item.keys })
-                }
+                Ok(query) => self.prefix(PartitionKeys { query: query.unwrap_or_default(), lambda }),
                 Err(why) => Err(Failure::new("DynamicPartitioning.MetadataExtractionFailed", why)),
             };
             let prefix = match prefix {
                 Ok(prefix) => prefix,
                 Err(failure) => {
-                    self.fail(item.arrived, &item.data, &failure)?;
+                    self.fail(&item, &failure)?;
                     continue;
                 }
             };
@@ -264,8 +296,19 @@ impl<'a> Run<'a> {
         Ok(prefix)
     }
 
-    /// Writes down a record that could not be processed.
-    fn fail(&mut self, arrived: Time, data: &Bytes, failure: &Failure) -> Result<(), Error> {
+    /// Writes down a record that could not be processed: as it came, if it was compressed.
+    fn fail(&mut self, item: &Item, failure: &Failure) -> Result<(), Error> {
+        let data = item.source.as_ref().unwrap_or(&item.data);
+        self.fail_as(PROCESSING_FAILED, item.arrived, data, failure)
+    }
+
+    fn fail_as(
+        &mut self,
+        kind: &'static str,
+        arrived: Time,
+        data: &Bytes,
+        failure: &Failure,
+    ) -> Result<(), Error> {
         let line = FailedRecord {
             attempts_made: failure.attempts,
             arrival_timestamp: arrived.millis(),
@@ -275,10 +318,11 @@ impl<'a> Run<'a> {
             raw_data: BASE64.encode(data),
             lambda_arn: self.plan.function(),
         };
-        let before = self.failed.len();
-        serde_json::to_writer(&mut self.failed, &line).map_err(|why| Error::internal(why.to_string()))?;
-        self.failed.push(b'\n');
-        self.held += self.failed.len() - before;
+        let lines = self.failed.entry(kind).or_default();
+        let before = lines.len();
+        serde_json::to_writer(&mut *lines, &line).map_err(|why| Error::internal(why.to_string()))?;
+        lines.push(b'\n');
+        self.held += lines.len() - before;
         Ok(())
     }
 
@@ -313,9 +357,9 @@ impl<'a> Run<'a> {
             let key = format!("{prefix}{name}{}", extension(&flush.destination));
             self.actor.put(flush, to, &key, ByteStream::from(body), compression.encoding()).await?;
         }
-        if !self.failed.is_empty() {
-            let body = Bytes::from(std::mem::take(&mut self.failed));
-            let prefix = self.prefixes.error(flush.opened, &flush.random, PROCESSING_FAILED);
+        for (kind, lines) in std::mem::take(&mut self.failed) {
+            let body = Bytes::from(lines);
+            let prefix = self.prefixes.error(flush.opened, &flush.random, kind);
             self.actor.put(flush, to, &format!("{prefix}{name}"), ByteStream::from(body), None).await?;
         }
         self.held = 0;

@@ -33,6 +33,7 @@ mod model;
 mod ops;
 mod prefix;
 mod process;
+mod quota;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ use ropeway_wire::{Gate, Roles};
 pub use actor::FirehoseActor;
 pub use commands::FirehoseMachine;
 pub use ops::Firehose;
+pub use quota::Quota;
 
 /// The machines' factory, for `ropeway_core::Builder::machine`. What other services put is judged by
 /// `gate`, as the role that they act as, which `roles` knows; `master` seals records.
@@ -58,7 +60,7 @@ pub fn machine(
 }
 
 /// The service, over a running core; `roles` tells whether it may act as a destination's role, `master` seals access
-/// keys of endpoints.
-pub fn service(core: Core, roles: Arc<dyn Roles>, master: MasterKey) -> Firehose {
-    Firehose::new(core, roles, master)
+/// keys of endpoints, `quota` is what streams take of those who put records by themselves.
+pub fn service(core: Core, roles: Arc<dyn Roles>, master: MasterKey, quota: Quota) -> Firehose {
+    Firehose::new(core, roles, master, quota)
 }

@@ -25,6 +25,9 @@ pub const HTTP_FAILED: &str = "http-endpoint-failed";
 /// What it says of records that could not be processed:
 /// <https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html>.
 pub const PROCESSING_FAILED: &str = "processing-failed";
+/// What it says of records that could not be decompressed:
+/// <https://docs.aws.amazon.com/firehose/latest/dev/decomp-faq.html>.
+pub const DECOMPRESSION_FAILED: &str = "decompression-failed";
 /// Length of a random string.
 pub const RANDOM: usize = 11;
 

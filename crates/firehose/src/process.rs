@@ -1,8 +1,10 @@
-//! What is done with records on their way to the destination: the processors, in AWS's order.
+//! What is done with records on their way to the destination: the processors, in AWS's order. What log subscriptions
+//! put is unpacked first.
 //!
 //! <https://docs.aws.amazon.com/firehose/latest/APIReference/API_Processor.html>; the order is that of
 //! <https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-multirecord-deaggergation.html>.
 
+pub mod logs;
 pub mod query;
 pub mod split;
 pub mod transform;
@@ -21,6 +23,10 @@ use transform::Transformation;
 /// What is to be done with records.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
+    /// `Decompression`
+    pub decompressed: bool,
+    /// `CloudWatchLogProcessing`
+    pub extracted: bool,
     /// `RecordDeAggregation`
     pub split: Option<Split>,
     /// `Lambda`
@@ -76,12 +82,30 @@ impl Plan {
             seen.push(&processor.kind);
             plan.add(processor)?;
         }
+        if plan.extracted && !plan.decompressed {
+            let why = "CloudWatchLogProcessingProcessor can only be enabled with DecompressionProcessor";
+            return Err(invalid(why));
+        }
         Ok(if processing.enabled { plan } else { Plan::default() })
     }
 
     fn add(&mut self, processor: &Processor) -> Result<(), Error> {
         let mut parameters = Parameters::of(processor);
         match &*processor.kind {
+            "Decompression" => {
+                if let Some(other) = parameters.take("CompressionFormat").filter(|format| *format != "GZIP") {
+                    return Err(invalid(format!(
+                        "The CompressionFormat of Decompression must be GZIP, not {other}"
+                    )));
+                }
+                self.decompressed = true;
+            }
+            "CloudWatchLogProcessing" => {
+                if parameters.required("DataMessageExtraction")? != "true" {
+                    return Err(invalid("DataMessageExtraction must be true"));
+                }
+                self.extracted = true;
+            }
             "RecordDeAggregation" => self.split = Some(split(&mut parameters)?),
             "Lambda" => self.transformation = Some(transformation(&mut parameters)?),
             "MetadataExtraction" => {
@@ -105,7 +129,7 @@ impl Plan {
 
     /// Whether records are delivered as they came, one after the other.
     pub fn keeps_records(&self) -> bool {
-        self.split.is_none() && self.transformation.is_none() && self.query.is_none()
+        !self.decompressed && self.split.is_none() && self.transformation.is_none() && self.query.is_none()
     }
 
     /// The function that records pass.
@@ -213,6 +237,16 @@ mod tests {
         );
         assert!(parse("MetadataExtraction", &query[..1]).unwrap_err().contains("MetadataExtractionQuery"));
         assert!(parse("AppendDelimiterToRecord", &[("Delimiter", "|")]).unwrap_err().contains("delimiter |"));
-        assert!(parse("CloudWatchLogProcessing", &[]).unwrap_err().contains("CloudWatchLogProcessing"));
+        assert!(parse("Other", &[]).unwrap_err().contains("The processor Other"));
+
+        let gzip = ("CompressionFormat", "GZIP");
+        assert!(parse("Decompression", &[gzip]).unwrap().decompressed && parse("Decompression", &[]).is_ok());
+        assert!(parse("Decompression", &[("CompressionFormat", "ZIP")]).unwrap_err().contains("GZIP"));
+        assert!(parse("CloudWatchLogProcessing", &[]).unwrap_err().contains("DataMessageExtraction"));
+        let extraction =
+            |value| parse("CloudWatchLogProcessing", &[("DataMessageExtraction", value)]).unwrap_err();
+        assert!(extraction("false").contains("must be true"));
+        // The words are AWS's: <https://github.com/aws/aws-cdk/pull/33749>.
+        assert!(extraction("true").contains("can only be enabled with DecompressionProcessor"));
     }
 }

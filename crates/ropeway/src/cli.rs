@@ -119,6 +119,10 @@ pub(crate) struct StartArgs {
     /// [default: 10000].
     #[arg(long, env = "ROPEWAY_API_REQUESTS_PER_SECOND", value_name = "COUNT")]
     pub api_requests_per_second: Option<u32>,
+    /// MiB a second that a delivery stream takes from those who put records, requests and records in proportion; 0
+    /// for no limit [default: AWS's quotas, with --dev none].
+    #[arg(long, env = "ROPEWAY_FIREHOSE_MIB_PER_SECOND", value_name = "MIB")]
+    pub firehose_mib_per_second: Option<u32>,
     /// Make new buckets as Amazon S3 did before April 2023, for templates of that time: with access control
     /// lists, without a block of public access or of keys that customers keep.
     #[arg(long, env = "ROPEWAY_S3_CLASSIC_BUCKETS", num_args = 0..=1, default_missing_value = "true")]

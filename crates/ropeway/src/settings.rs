@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub threads: usize,
     pub reserve_bytes: u64,
     pub api_limits: ropeway_apigateway::Limits,
+    /// What delivery streams take in a second.
+    pub firehose_quota: ropeway_firehose::Quota,
     pub s3_classic_buckets: bool,
     pub require_sandbox: bool,
     pub runtimes: runtimes::Settings,
@@ -33,6 +35,16 @@ pub(crate) struct Settings {
 fn api_limits(per_second: Option<u32>) -> ropeway_apigateway::Limits {
     let limits = |rate: u32| ropeway_apigateway::Limits { rate: f64::from(rate), burst: (rate / 2).max(1) };
     per_second.map_or_else(Default::default, limits)
+}
+
+/// Development is about what a program does, not about how much of it AWS lets pass.
+fn firehose_quota(mebibytes: Option<u32>, dev: bool) -> ropeway_firehose::Quota {
+    match mebibytes {
+        Some(0) => ropeway_firehose::Quota::Unlimited,
+        Some(count) => ropeway_firehose::Quota::Mebibytes(count),
+        None if dev => ropeway_firehose::Quota::Unlimited,
+        None => ropeway_firehose::Quota::Aws,
+    }
 }
 
 /// Whether and with what TLS is served.
@@ -59,6 +71,7 @@ struct File {
     threads: Option<usize>,
     reserve_mib: Option<u64>,
     api_requests_per_second: Option<u32>,
+    firehose_mib_per_second: Option<u32>,
     s3_classic_buckets: Option<bool>,
     require_sandbox: Option<bool>,
     runtimes_dir: Option<PathBuf>,
@@ -104,6 +117,10 @@ impl Settings {
                 .or(file.reserve_mib)
                 .unwrap_or(256)
                 .saturating_mul(1024 * 1024),
+            firehose_quota: firehose_quota(
+                arguments.firehose_mib_per_second.or(file.firehose_mib_per_second),
+                arguments.dev.or(file.dev).unwrap_or(false),
+            ),
             api_limits: api_limits(arguments.api_requests_per_second.or(file.api_requests_per_second)),
             runtimes: runtimes::Settings {
                 directory: runtimes_directory(&data_dir, arguments.runtimes_dir.or(file.runtimes_dir))?,

@@ -207,7 +207,12 @@ fn make_services(
     let sqs_service =
         Arc::new(ropeway_sqs::SqsService::new(core.clone(), sqs_setup(settings, &gate, master)));
     let sns_service = Arc::new(ropeway_sns::service(core.clone(), Arc::clone(&roles), Arc::clone(signing)));
-    let streams = Arc::new(ropeway_firehose::service(core.clone(), Arc::clone(&roles), master.clone()));
+    let streams = Arc::new(ropeway_firehose::service(
+        core.clone(),
+        Arc::clone(&roles),
+        master.clone(),
+        settings.firehose_quota,
+    ));
     let logs_setup = ropeway_logs::Setup {
         gate: Arc::clone(&gate),
         roles: Arc::clone(&roles),

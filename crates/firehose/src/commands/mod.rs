@@ -88,6 +88,8 @@ pub enum Command {
         stream: StreamName,
         /// the records
         records: Vec<Bytes>,
+        /// whether they are a log subscription's
+        of_logs: bool,
     },
     /// Reads pieces of records, for the delivery of a flush.
     Fetch {
@@ -150,6 +152,8 @@ struct Live {
     ways: BTreeMap<Way, Filling>,
     /// What seals its records, if they are sealed.
     key: Option<SealKey>,
+    /// It decompresses what log subscriptions put, and takes nothing else.
+    of_logs: bool,
 }
 
 /// One of a stream's ways, as memory has it.
@@ -164,7 +168,7 @@ impl Live {
     /// A stream with the buffers that it has; ways without one begin with an empty one. A buffer without a way counts
     /// on: the way may come back while its former records are still there.
     fn new(stream: Stream, mut buffers: BTreeMap<Way, Buffer>, master: &MasterKey) -> Result<Live, Fault> {
-        let mut ways = BTreeMap::new();
+        let (mut ways, mut of_logs) = (BTreeMap::new(), false);
         for way in Way::ALL {
             let buffer = buffers.remove(&way);
             let (endpoint, to) = (stream.endpoint_of(way), stream.to(way));
@@ -176,13 +180,14 @@ impl Live {
                 None => to.and_then(|to| to.processing.as_ref()),
             };
             let plan = Plan::parse(processing).map_err(|why| Fault::Damaged(why.message))?;
+            of_logs |= plan.decompressed;
             let by_time = to.filter(|_| endpoint.is_none());
             let prefixes = by_time.map(crate::destination::prefixes).transpose().map_err(Fault::Damaged)?;
             let buffer = buffer.unwrap_or_default();
             ways.insert(way, Filling { buffer, prefixes, delimited: plan.delimited });
         }
         let key = stream.sealed.then(|| stream.name.seal_key(master));
-        Ok(Live { stream, ways, key })
+        Ok(Live { stream, ways, key, of_logs })
     }
 
     /// When the open buffer of a way is to be closed.
@@ -300,8 +305,8 @@ impl Machine for FirehoseMachine {
                 self.update(tx, stream, version, (destination, endpoint))
             }
             Command::Tag { stream, add, remove } => self.tag(tx, stream, add, &remove),
-            Command::Put { stream, records } => {
-                let sealed = self.put(tx, &stream, &records)?;
+            Command::Put { stream, records, of_logs } => {
+                let sealed = self.put(tx, &stream, &records, of_logs)?;
                 Ok(Output::Taken { sealed })
             }
             Command::Seal { stream, sealed } => self.seal(tx, &stream, sealed),

@@ -22,6 +22,8 @@ const SEALED: u8 = 1;
 const HEAD: usize = 9;
 /// Bytes of a stream that may wait for their delivery; past them its writers are throttled.
 const MAX_WAITING: u64 = 8 * 1024 * 1024 * 1024;
+/// The principal of log subscriptions.
+const LOGS: &str = "logs.amazonaws.com";
 /// Rows that one step removes.
 const CLEANED_AT_ONCE: usize = 400;
 /// What random strings are made of.
@@ -41,13 +43,23 @@ impl FirehoseMachine {
         let gate = std::sync::Arc::clone(&self.gate);
         let cx = Cx::from_within(gate, role, &name.scope.region, tx.trace(), tx.now());
         cx.authorize(&SERVICE, "firehose:PutRecord", &of.stream, &Keys::default())?;
-        self.put(tx, &name, &[of.data])?;
+        self.put(tx, &name, &[of.data], of.principal == LOGS)?;
         Ok(Output::Nothing)
     }
 
     /// Takes records into the buffers of the stream's ways, and says whether they are sealed.
-    pub(super) fn put(&mut self, tx: &mut Tx, name: &StreamName, records: &[Bytes]) -> Result<bool, Error> {
+    pub(super) fn put(
+        &mut self,
+        tx: &mut Tx,
+        name: &StreamName,
+        records: &[Bytes],
+        of_logs: bool,
+    ) -> Result<bool, Error> {
         let live = self.live(name)?;
+        if live.of_logs && !of_logs {
+            let why = "Only requests from CloudWatch Logs are supported when CloudWatch Logs decompression is enabled.";
+            return Err(error::invalid_source_exception(why));
+        }
         if live.ways.values().any(|filling| filling.buffer.waiting > MAX_WAITING) {
             return Err(error::service_unavailable_exception("Slow down."));
         }

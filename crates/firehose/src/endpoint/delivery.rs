@@ -17,7 +17,7 @@ use crate::actor::{FirehoseActor, later};
 use crate::delivery::{Out, Run};
 use crate::log::{self, Told};
 use crate::model::{Destination, Endpoint, Flush};
-use crate::prefix::{HTTP_FAILED, PROCESSING_FAILED};
+use crate::prefix::HTTP_FAILED;
 use crate::process::Plan;
 use crate::process::transform::{Failure, Item};
 
@@ -163,8 +163,9 @@ impl Run<'_> {
             let lines = self.undelivered(posts.progress.tries, &items, &refusal)?;
             self.put_lines(HTTP_FAILED, number, lines).await?;
         }
-        let lines = std::mem::take(&mut self.failed);
-        self.put_lines(PROCESSING_FAILED, number, lines).await?;
+        for (kind, lines) in std::mem::take(&mut self.failed) {
+            self.put_lines(kind, number, lines).await?;
+        }
         posts.progress.settle(next);
         Ok(())
     }

@@ -170,7 +170,7 @@ mod tests {
 
     fn item(data: &[u8]) -> Item {
         let data = Bytes::copy_from_slice(data);
-        Item { number: (0, 0), arrived: Time(0), data, keys: BTreeMap::new() }
+        Item { number: (0, 0), arrived: Time(0), data, source: None, keys: BTreeMap::new() }
     }
 
     fn endpoint(attributes: &[(&str, &str)]) -> Endpoint {

@@ -15,17 +15,19 @@ use ropeway_wire::{Cx, Error, Roles};
 use crate::commands::{Command, FirehoseMachine, Output};
 use crate::keys::StreamName;
 use crate::model::Stream;
+use crate::quota::{Quota, Quotas};
 
 /// The service.
 pub struct Firehose {
     core: Core,
     roles: Arc<dyn Roles>,
     master: MasterKey,
+    quotas: Quotas,
 }
 
 impl Firehose {
-    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>, master: MasterKey) -> Self {
-        Firehose { core, roles, master }
+    pub(crate) fn new(core: Core, roles: Arc<dyn Roles>, master: MasterKey, quota: Quota) -> Self {
+        Firehose { core, roles, master, quotas: Quotas::new(quota) }
     }
 
     /// Applies a command in the shard of its stream.

@@ -27,6 +27,9 @@ pub async fn put_record(
     input: PutRecordInput,
 ) -> Result<PutRecordOutput, Error> {
     let name = named(cx, &input.delivery_stream_name);
+    if firehose.quotas.take(&name, &[input.record.data.len()], cx.now) == 0 {
+        return Err(slow_down());
+    }
     let sealed = put(firehose, cx, &name, vec![input.record.data]).await?;
     Ok(PutRecordOutput { record_id: record_id(firehose), encrypted: Some(sealed) })
 }
@@ -37,9 +40,15 @@ pub async fn put_record_batch(
     input: PutRecordBatchInput,
 ) -> Result<PutRecordBatchOutput, Error> {
     let name = named(cx, &input.delivery_stream_name);
-    let records: Vec<Bytes> = input.records.into_iter().map(|record| record.data).collect();
+    let mut records: Vec<Bytes> = input.records.into_iter().map(|record| record.data).collect();
     if records.iter().map(Bytes::len).sum::<usize>() > MAX_BATCH_BYTES {
         return Err(invalid("The total size of records in a batch cannot be larger than 4 MiB"));
+    }
+    // What is beyond the quota fails record by record, unless that is all of them.
+    let sizes: Vec<usize> = records.iter().map(Bytes::len).collect();
+    let beyond = records.split_off(firehose.quotas.take(&name, &sizes, cx.now));
+    if records.is_empty() {
+        return Err(slow_down());
     }
     let mut out = PutRecordBatchOutput { encrypted: Some(false), ..PutRecordBatchOutput::default() };
     for group in groups(records) {
@@ -60,17 +69,29 @@ pub async fn put_record_batch(
                     record_id: Some(record_id(firehose)),
                     ..PutRecordBatchResponseEntry::default()
                 },
-                Some(error) => PutRecordBatchResponseEntry {
-                    error_code: Some(error.code.clone().into_owned()),
-                    error_message: Some(error.message.clone()),
-                    ..PutRecordBatchResponseEntry::default()
-                },
+                Some(error) => refused(error),
             };
             out.failed_put_count += i64::from(failed.is_some());
             out.request_responses.push(entry);
         }
     }
+    out.failed_put_count += i64::try_from(beyond.len()).unwrap_or(i64::MAX);
+    out.request_responses.extend(beyond.iter().map(|_| refused(&slow_down())));
     Ok(out)
+}
+
+/// <https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html>: the code of a record that may be
+/// put again is `ServiceUnavailableException`.
+fn slow_down() -> Error {
+    error::service_unavailable_exception("Slow down.")
+}
+
+fn refused(error: &Error) -> PutRecordBatchResponseEntry {
+    PutRecordBatchResponseEntry {
+        error_code: Some(error.code.clone().into_owned()),
+        error_message: Some(error.message.clone()),
+        ..PutRecordBatchResponseEntry::default()
+    }
 }
 
 /// Divides records so that each group fits a command.
@@ -91,13 +112,18 @@ fn groups(records: Vec<Bytes>) -> Vec<Vec<Bytes>> {
 }
 
 async fn put(firehose: &Firehose, cx: &Cx, name: &StreamName, records: Vec<Bytes>) -> Result<bool, Error> {
-    let command = Command::Put { stream: name.clone(), records };
+    let command = Command::Put { stream: name.clone(), records, of_logs: of_logs(cx) };
     let answer = firehose.submit(cx, name, command).await.map_err(|error| match &*error.code {
-        "ThrottlingException" => error::service_unavailable_exception("Slow down."),
+        "ThrottlingException" => slow_down(),
         "ServiceUnavailable" => error::service_unavailable_exception(error.message),
         _ => error,
     })?;
     Ok(matches!(answer, Output::Taken { sealed: true }))
+}
+
+/// Whether CloudWatch Logs itself asks: a probe, when a subscription is made. It has its role's session without a key.
+fn of_logs(cx: &Cx) -> bool {
+    cx.principal.access_key.is_none() && cx.principal.arn.ends_with("/logs")
 }
 
 fn record_id(firehose: &Firehose) -> String {

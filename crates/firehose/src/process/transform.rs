@@ -18,6 +18,9 @@ const MAX_REQUEST: usize = 6_000_000;
 /// Bytes of a record in a request, beside its data.
 const AROUND: usize = 256;
 
+/// Bytes of records that don't wait for more.
+const LARGE: usize = 8 * 1024 * 1024;
+
 /// The function that records pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transformation {
@@ -40,6 +43,8 @@ pub struct Item {
     pub arrived: Time,
     /// What it says.
     pub data: Bytes,
+    /// What came, if it was compressed.
+    pub source: Option<Bytes>,
     /// The partition keys that the function gave it.
     pub keys: BTreeMap<String, String>,
 }
@@ -83,6 +88,11 @@ impl Batch {
     pub fn has_room(&self, of: &Transformation, item: &Item) -> bool {
         let fits = self.bytes + item.data.len() <= of.batch_bytes && self.request + size(item) <= MAX_REQUEST;
         self.items.is_empty() || fits
+    }
+
+    /// Whether it waits for nothing but to be divided.
+    pub fn is_large(&self) -> bool {
+        self.bytes > LARGE
     }
 
     /// Takes a record.
@@ -147,7 +157,7 @@ struct Metadata {
 }
 
 /// What became of a record; `None`: it is dropped on purpose.
-pub type Verdict = Result<Option<Item>, (Item, Failure)>;
+pub type Verdict = Result<Option<Item>, Box<(Item, Failure)>>;
 
 fn malformed() -> Failure {
     let why = "There was an error parsing returned records from the Lambda function. \
@@ -170,14 +180,14 @@ pub fn verdicts(answer: &[u8], items: Vec<Item>) -> Result<Vec<Verdict>, (Vec<It
         if twice.contains(&id) {
             let why = "Multiple records were returned with the same record ID. \
                        Ensure that the Lambda function returns unique record IDs for each record.";
-            return Err((item, Failure::new("Lambda.DuplicatedRecordId", why)));
+            return Err(Box::new((item, Failure::new("Lambda.DuplicatedRecordId", why))));
         }
         match returned.remove(&id) {
             Some(record) => one(item, record),
             None => {
                 let why = "One or more record IDs were not returned. \
                            Ensure that the Lambda function returns all received record IDs.";
-                Err((item, Failure::new("Lambda.MissingRecordId", why)))
+                Err(Box::new((item, Failure::new("Lambda.MissingRecordId", why))))
             }
         }
     };
@@ -188,7 +198,7 @@ fn one(item: Item, record: Returned) -> Verdict {
     match &*record.result {
         "Ok" => {
             let Some(Ok(data)) = record.data.map(|data| BASE64.decode(data)) else {
-                return Err((item, malformed()));
+                return Err(Box::new((item, malformed())));
             };
             let keys = record.metadata.and_then(|metadata| metadata.partition_keys).unwrap_or_default();
             Ok(Some(Item { data: Bytes::from(data), keys, ..item }))
@@ -196,9 +206,9 @@ fn one(item: Item, record: Returned) -> Verdict {
         "Dropped" => Ok(None),
         "ProcessingFailed" => {
             let why = "ProcessingFailed status set for record";
-            Err((item, Failure::new("Lambda.ProcessingFailedStatus", why)))
+            Err(Box::new((item, Failure::new("Lambda.ProcessingFailedStatus", why))))
         }
-        _ => Err((item, malformed())),
+        _ => Err(Box::new((item, malformed()))),
     }
 }
 
@@ -211,7 +221,7 @@ mod tests {
 
     fn item(number: u64, data: &str) -> Item {
         let data = Bytes::copy_from_slice(data.as_bytes());
-        Item { number: (number, 0), arrived: Time(1_500), data, keys: BTreeMap::new() }
+        Item { number: (number, 0), arrived: Time(1_500), data, source: None, keys: BTreeMap::new() }
     }
 
     #[test]

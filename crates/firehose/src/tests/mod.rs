@@ -5,6 +5,7 @@ mod encryption;
 mod endpoint;
 mod processing;
 mod streams;
+mod subscriptions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -37,7 +38,7 @@ use crate::commands::{Command, FirehoseMachine, Output};
 use crate::keys::StreamName;
 use crate::model::Stream;
 use crate::ops::Firehose;
-use crate::{FirehoseActor, machine, service};
+use crate::{FirehoseActor, Quota, machine, service};
 
 pub const REGION: &str = "eu-central-1";
 pub const ACCOUNT: &str = "123456789012";
@@ -275,7 +276,7 @@ impl World {
         let actor =
             FirehoseActor::new(core.clone(), services, known, Arc::clone(&roles), master.clone(), outgoing);
         core.start_actors(BTreeMap::from([(Space::Firehose, Arc::new(actor) as Arc<dyn Actor>)]));
-        let firehose = service(core.clone(), roles, master);
+        let firehose = service(core.clone(), roles, master, Quota::Unlimited);
         World { clock, core, firehose, gate, s3, others, endpoint }
     }
 

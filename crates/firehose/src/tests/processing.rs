@@ -20,7 +20,7 @@ use super::{ROLE, START, World, destination};
 
 const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:f";
 
-fn processor(kind: &str, parameters: &[(&str, &str)]) -> Processor {
+pub fn processor(kind: &str, parameters: &[(&str, &str)]) -> Processor {
     let parameter = |(name, value): &(&str, &str)| ProcessorParameter {
         parameter_name: (*name).to_owned(),
         parameter_value: (*value).to_owned(),
@@ -28,7 +28,7 @@ fn processor(kind: &str, parameters: &[(&str, &str)]) -> Processor {
     Processor { type_: kind.to_owned(), parameters: Some(parameters.iter().map(parameter).collect()) }
 }
 
-fn processing(processors: Vec<Processor>) -> ExtendedS3DestinationConfiguration {
+pub fn processing(processors: Vec<Processor>) -> ExtendedS3DestinationConfiguration {
     let processing = ProcessingConfiguration { enabled: Some(true), processors: Some(processors) };
     ExtendedS3DestinationConfiguration { processing_configuration: Some(processing), ..destination() }
 }
@@ -42,7 +42,7 @@ fn newline() -> Processor {
 }
 
 /// Partitions by the key `k`, of the query or of the function.
-fn partitioned(source: &str, processors: Vec<Processor>) -> ExtendedS3DestinationConfiguration {
+pub fn partitioned(source: &str, processors: Vec<Processor>) -> ExtendedS3DestinationConfiguration {
     ExtendedS3DestinationConfiguration {
         prefix: Some(format!("k=!{{{source}:k}}/")),
         buffering_hints: Some(BufferingHints { size_in_m_bs: Some(64), interval_in_seconds: Some(60) }),
@@ -54,7 +54,7 @@ fn partitioned(source: &str, processors: Vec<Processor>) -> ExtendedS3Destinatio
     }
 }
 
-fn query() -> Processor {
+pub fn query() -> Processor {
     processor(
         "MetadataExtraction",
         &[("JsonParsingEngine", "JQ-1.6"), ("MetadataExtractionQuery", "{k: .k}")],
@@ -62,7 +62,7 @@ fn query() -> Processor {
 }
 
 /// Objects by the directory that they are in.
-fn by_directory(objects: &BTreeMap<String, Bytes>) -> BTreeMap<String, String> {
+pub fn by_directory(objects: &BTreeMap<String, Bytes>) -> BTreeMap<String, String> {
     let entry = |(key, body): (&String, &Bytes)| {
         let directory = key.rsplit_once('/').unwrap().0.to_owned();
         (directory, String::from_utf8(body.to_vec()).unwrap())
@@ -70,7 +70,7 @@ fn by_directory(objects: &BTreeMap<String, Bytes>) -> BTreeMap<String, String> {
     objects.iter().map(entry).collect()
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
