@@ -265,10 +265,10 @@ fn a_table_with_a_flipped_bit_is_noticed() {
 fn another_format_is_refused_by_its_number() {
     let (_dir, path) = made();
     let text = fs::read_to_string(path.join("format")).unwrap();
-    fs::write(path.join("format"), text.replace("format 6", "format 7")).unwrap();
+    fs::write(path.join("format"), text.replace("format 7", "format 8")).unwrap();
     let error = reopen(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Format { found: 7, expected: 6 }), "{error}");
-    assert_eq!(error.to_string(), "the store has format 7, and this version reads and writes format 6");
+    assert!(matches!(error, OpenError::Format { found: 8, expected: 7 }), "{error}");
+    assert_eq!(error.to_string(), "the store has format 8, and this version reads and writes format 7");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::{BulkKeys, OpenError, Options, journal};
 use crate::files::{make_dir, sync_dir};
 
 /// The version of everything that this crate and its pinned engine write, and of the services' rows.
-pub(super) const FORMAT: u32 = 6;
+pub(super) const FORMAT: u32 = 7;
 
 const INDEX: &str = "index";
 const BULK: &str = "bulk";
@@ -327,11 +327,11 @@ mod tests {
             BulkKeys { begin: Bytes::from_static(&[0x11, 2]), end: Some(Bytes::from_static(&[0x11, 4])) };
         let format = Format { shards: 256, bulk_keys, seed: 0x1F };
         let text = format.text();
-        assert_eq!(text, "ropeway store\nformat 6\nshards 256\nbulk 1102 to 1104\nseed 000000000000001f\n");
+        assert_eq!(text, "ropeway store\nformat 7\nshards 256\nbulk 1102 to 1104\nseed 000000000000001f\n");
         assert_eq!(Format::parse(&text), Ok(format.clone()));
         let open = Format { bulk_keys: BulkKeys { end: None, ..format.bulk_keys }, ..format };
         assert_eq!(Format::parse(&open.text()), Ok(open));
-        assert_eq!(Format::parse(&text.replace("format 6", "format 1")), Err(ParseError::Version(1)));
+        assert_eq!(Format::parse(&text.replace("format 7", "format 1")), Err(ParseError::Version(1)));
         for at in 0..text.len() {
             assert_eq!(Format::parse(&text[..at]), Err(ParseError::Damaged));
         }
