@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -1797,1114 +1797,542 @@ pub trait Apigateway: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct ApigatewayDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Apigateway> Dispatch for ApigatewayDispatch<S> {
+impl<S: Apigateway> Operations for ApigatewayDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "CreateApiKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateApiKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateApiKeyInput| async move {
                     service.create_api_key(&cx, input).await
                 }))
             }
             "CreateAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateAuthorizerInput| async move {
                     service.create_authorizer(&cx, input).await
                 }))
             }
             "CreateBasePathMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateBasePathMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateBasePathMappingInput| async move {
                     service.create_base_path_mapping(&cx, input).await
                 }))
             }
             "CreateDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
                 }))
             }
             "CreateDocumentationPart" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: CreateDocumentationPartInput| async move {
                     service.create_documentation_part(&cx, input).await
                 },
             )),
             "CreateDocumentationVersion" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: CreateDocumentationVersionInput| async move {
                     service.create_documentation_version(&cx, input).await
                 },
             )),
             "CreateDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateDomainNameInput| async move {
                     service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateModel" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateModelInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateModelInput| async move {
                     service.create_model(&cx, input).await
                 }))
             }
-            "CreateRequestValidator" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateRequestValidatorInput| async move {
-                    service.create_request_validator(&cx, input).await
-                }))
-            }
-            "CreateResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateResourceInput| async move {
-                    service.create_resource(&cx, input).await
-                }))
-            }
-            "CreateRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateRestApiInput| async move {
-                    service.create_rest_api(&cx, input).await
-                }))
-            }
-            "CreateStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateStageInput| async move {
-                    service.create_stage(&cx, input).await
-                }))
-            }
-            "CreateUsagePlan" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateUsagePlanInput| async move {
-                    service.create_usage_plan(&cx, input).await
-                }))
-            }
-            "CreateUsagePlanKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateUsagePlanKeyInput| async move {
-                    service.create_usage_plan_key(&cx, input).await
-                }))
-            }
-            "DeleteApiKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteApiKeyInput| async move {
-                    service.delete_api_key(&cx, input).await
-                }))
-            }
-            "DeleteAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteAuthorizerInput| async move {
-                    service.delete_authorizer(&cx, input).await
-                }))
-            }
-            "DeleteBasePathMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBasePathMappingInput| async move {
-                    service.delete_base_path_mapping(&cx, input).await
-                }))
-            }
-            "DeleteDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDeploymentInput| async move {
-                    service.delete_deployment(&cx, input).await
-                }))
-            }
-            "DeleteDocumentationPart" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: DeleteDocumentationPartInput| async move {
-                    service.delete_documentation_part(&cx, input).await
-                },
-            )),
-            "DeleteDocumentationVersion" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: DeleteDocumentationVersionInput| async move {
-                    service.delete_documentation_version(&cx, input).await
-                },
-            )),
-            "DeleteDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDomainNameInput| async move {
-                    service.delete_domain_name(&cx, input).await
-                }))
-            }
-            "DeleteGatewayResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteGatewayResponseInput| async move {
-                    service.delete_gateway_response(&cx, input).await
-                }))
-            }
-            "DeleteIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteIntegrationInput| async move {
-                    service.delete_integration(&cx, input).await
-                }))
-            }
-            "DeleteIntegrationResponse" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: DeleteIntegrationResponseInput| async move {
-                    service.delete_integration_response(&cx, input).await
-                },
-            )),
-            "DeleteMethod" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteMethodInput| async move {
-                    service.delete_method(&cx, input).await
-                }))
-            }
-            "DeleteMethodResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteMethodResponseInput| async move {
-                    service.delete_method_response(&cx, input).await
-                }))
-            }
-            "DeleteModel" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteModelInput| async move {
-                    service.delete_model(&cx, input).await
-                }))
-            }
-            "DeleteRequestValidator" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRequestValidatorInput| async move {
-                    service.delete_request_validator(&cx, input).await
-                }))
-            }
-            "DeleteResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteResourceInput| async move {
-                    service.delete_resource(&cx, input).await
-                }))
-            }
-            "DeleteRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRestApiInput| async move {
-                    service.delete_rest_api(&cx, input).await
-                }))
-            }
-            "DeleteStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteStageInput| async move {
-                    service.delete_stage(&cx, input).await
-                }))
-            }
-            "DeleteUsagePlan" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteUsagePlanInput| async move {
-                    service.delete_usage_plan(&cx, input).await
-                }))
-            }
-            "DeleteUsagePlanKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteUsagePlanKeyInput| async move {
-                    service.delete_usage_plan_key(&cx, input).await
-                }))
-            }
-            "FlushStageAuthorizersCache" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: FlushStageAuthorizersCacheInput| async move {
-                    service.flush_stage_authorizers_cache(&cx, input).await
-                },
-            )),
-            "FlushStageCache" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: FlushStageCacheInput| async move {
-                    service.flush_stage_cache(&cx, input).await
-                }))
-            }
-            "GetAccount" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAccountInput| async move {
-                    service.get_account(&cx, input).await
-                }))
-            }
-            "GetApiKey" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiKeyInput| async move {
-                service.get_api_key(&cx, input).await
-            })),
-            "GetApiKeys" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiKeysInput| async move {
-                    service.get_api_keys(&cx, input).await
-                }))
-            }
-            "GetAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAuthorizerInput| async move {
-                    service.get_authorizer(&cx, input).await
-                }))
-            }
-            "GetAuthorizers" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAuthorizersInput| async move {
-                    service.get_authorizers(&cx, input).await
-                }))
-            }
-            "GetBasePathMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBasePathMappingInput| async move {
-                    service.get_base_path_mapping(&cx, input).await
-                }))
-            }
-            "GetBasePathMappings" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBasePathMappingsInput| async move {
-                    service.get_base_path_mappings(&cx, input).await
-                }))
-            }
-            "GetDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentInput| async move {
-                    service.get_deployment(&cx, input).await
-                }))
-            }
-            "GetDeployments" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentsInput| async move {
-                    service.get_deployments(&cx, input).await
-                }))
-            }
-            "GetDocumentationPart" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDocumentationPartInput| async move {
-                    service.get_documentation_part(&cx, input).await
-                }))
-            }
-            "GetDocumentationParts" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDocumentationPartsInput| async move {
-                    service.get_documentation_parts(&cx, input).await
-                }))
-            }
-            "GetDocumentationVersion" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: GetDocumentationVersionInput| async move {
-                    service.get_documentation_version(&cx, input).await
-                },
-            )),
-            "GetDocumentationVersions" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: GetDocumentationVersionsInput| async move {
-                    service.get_documentation_versions(&cx, input).await
-                },
-            )),
-            "GetDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNameInput| async move {
-                    service.get_domain_name(&cx, input).await
-                }))
-            }
-            "GetDomainNames" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNamesInput| async move {
-                    service.get_domain_names(&cx, input).await
-                }))
-            }
-            "GetExport" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetExportInput| async move {
-                service.get_export(&cx, input).await
-            })),
-            "GetGatewayResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetGatewayResponseInput| async move {
-                    service.get_gateway_response(&cx, input).await
-                }))
-            }
-            "GetGatewayResponses" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetGatewayResponsesInput| async move {
-                    service.get_gateway_responses(&cx, input).await
-                }))
-            }
-            "GetIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetIntegrationInput| async move {
-                    service.get_integration(&cx, input).await
-                }))
-            }
-            "GetIntegrationResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetIntegrationResponseInput| async move {
-                    service.get_integration_response(&cx, input).await
-                }))
-            }
-            "GetMethod" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetMethodInput| async move {
-                service.get_method(&cx, input).await
-            })),
-            "GetMethodResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetMethodResponseInput| async move {
-                    service.get_method_response(&cx, input).await
-                }))
-            }
-            "GetModel" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelInput| async move {
-                service.get_model(&cx, input).await
-            })),
-            "GetModelTemplate" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelTemplateInput| async move {
-                    service.get_model_template(&cx, input).await
-                }))
-            }
-            "GetModels" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetModelsInput| async move {
-                service.get_models(&cx, input).await
-            })),
-            "GetRequestValidator" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetRequestValidatorInput| async move {
-                    service.get_request_validator(&cx, input).await
-                }))
-            }
-            "GetRequestValidators" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetRequestValidatorsInput| async move {
-                    service.get_request_validators(&cx, input).await
-                }))
-            }
-            "GetResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetResourceInput| async move {
-                    service.get_resource(&cx, input).await
-                }))
-            }
-            "GetResources" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetResourcesInput| async move {
-                    service.get_resources(&cx, input).await
-                }))
-            }
-            "GetRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetRestApiInput| async move {
-                    service.get_rest_api(&cx, input).await
-                }))
-            }
-            "GetRestApis" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetRestApisInput| async move {
-                    service.get_rest_apis(&cx, input).await
-                }))
-            }
-            "GetStage" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetStageInput| async move {
-                service.get_stage(&cx, input).await
-            })),
-            "GetStages" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetStagesInput| async move {
-                service.get_stages(&cx, input).await
-            })),
-            "GetTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetTagsInput| async move {
-                service.get_tags(&cx, input).await
-            })),
-            "GetUsage" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsageInput| async move {
-                service.get_usage(&cx, input).await
-            })),
-            "GetUsagePlan" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsagePlanInput| async move {
-                    service.get_usage_plan(&cx, input).await
-                }))
-            }
-            "GetUsagePlanKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsagePlanKeyInput| async move {
-                    service.get_usage_plan_key(&cx, input).await
-                }))
-            }
-            "GetUsagePlanKeys" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsagePlanKeysInput| async move {
-                    service.get_usage_plan_keys(&cx, input).await
-                }))
-            }
-            "GetUsagePlans" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetUsagePlansInput| async move {
-                    service.get_usage_plans(&cx, input).await
-                }))
-            }
-            "ImportDocumentationParts" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: ImportDocumentationPartsInput| async move {
-                    service.import_documentation_parts(&cx, input).await
-                },
-            )),
-            "ImportRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ImportRestApiInput| async move {
-                    service.import_rest_api(&cx, input).await
-                }))
-            }
-            "PutGatewayResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutGatewayResponseInput| async move {
-                    service.put_gateway_response(&cx, input).await
-                }))
-            }
-            "PutIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutIntegrationInput| async move {
-                    service.put_integration(&cx, input).await
-                }))
-            }
-            "PutIntegrationResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutIntegrationResponseInput| async move {
-                    service.put_integration_response(&cx, input).await
-                }))
-            }
-            "PutMethod" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutMethodInput| async move {
-                service.put_method(&cx, input).await
-            })),
-            "PutMethodResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutMethodResponseInput| async move {
-                    service.put_method_response(&cx, input).await
-                }))
-            }
-            "PutRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutRestApiInput| async move {
-                    service.put_rest_api(&cx, input).await
-                }))
-            }
-            "TagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagResourceInput| async move {
-                    service.tag_resource(&cx, input).await
-                }))
-            }
-            "TestInvokeAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TestInvokeAuthorizerInput| async move {
-                    service.test_invoke_authorizer(&cx, input).await
-                }))
-            }
-            "TestInvokeMethod" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TestInvokeMethodInput| async move {
-                    service.test_invoke_method(&cx, input).await
-                }))
-            }
-            "UntagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
-                    service.untag_resource(&cx, input).await
-                }))
-            }
-            "UpdateAccount" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAccountInput| async move {
-                    service.update_account(&cx, input).await
-                }))
-            }
-            "UpdateApiKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateApiKeyInput| async move {
-                    service.update_api_key(&cx, input).await
-                }))
-            }
-            "UpdateAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAuthorizerInput| async move {
-                    service.update_authorizer(&cx, input).await
-                }))
-            }
-            "UpdateBasePathMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateBasePathMappingInput| async move {
-                    service.update_base_path_mapping(&cx, input).await
-                }))
-            }
-            "UpdateDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDeploymentInput| async move {
-                    service.update_deployment(&cx, input).await
-                }))
-            }
-            "UpdateDocumentationPart" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateDocumentationPartInput| async move {
-                    service.update_documentation_part(&cx, input).await
-                },
-            )),
-            "UpdateDocumentationVersion" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateDocumentationVersionInput| async move {
-                    service.update_documentation_version(&cx, input).await
-                },
-            )),
-            "UpdateDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDomainNameInput| async move {
-                    service.update_domain_name(&cx, input).await
-                }))
-            }
-            "UpdateGatewayResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateGatewayResponseInput| async move {
-                    service.update_gateway_response(&cx, input).await
-                }))
-            }
-            "UpdateIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateIntegrationInput| async move {
-                    service.update_integration(&cx, input).await
-                }))
-            }
-            "UpdateIntegrationResponse" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateIntegrationResponseInput| async move {
-                    service.update_integration_response(&cx, input).await
-                },
-            )),
-            "UpdateMethod" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateMethodInput| async move {
-                    service.update_method(&cx, input).await
-                }))
-            }
-            "UpdateMethodResponse" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateMethodResponseInput| async move {
-                    service.update_method_response(&cx, input).await
-                }))
-            }
-            "UpdateModel" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateModelInput| async move {
-                    service.update_model(&cx, input).await
-                }))
-            }
-            "UpdateRequestValidator" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateRequestValidatorInput| async move {
-                    service.update_request_validator(&cx, input).await
-                }))
-            }
-            "UpdateResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateResourceInput| async move {
-                    service.update_resource(&cx, input).await
-                }))
-            }
-            "UpdateRestApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateRestApiInput| async move {
-                    service.update_rest_api(&cx, input).await
-                }))
-            }
-            "UpdateStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateStageInput| async move {
-                    service.update_stage(&cx, input).await
-                }))
-            }
-            "UpdateUsage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateUsageInput| async move {
-                    service.update_usage(&cx, input).await
-                }))
-            }
-            "UpdateUsagePlan" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateUsagePlanInput| async move {
-                    service.update_usage_plan(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CreateApiKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateApiKeyInput| async move {
-                    service.create_api_key(&cx, input).await
-                }))
-            }
-            "CreateAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateAuthorizerInput| async move {
-                    service.create_authorizer(&cx, input).await
-                }))
-            }
-            "CreateBasePathMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateBasePathMappingInput| async move {
-                    service.create_base_path_mapping(&cx, input).await
-                },
-            )),
-            "CreateDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDeploymentInput| async move {
-                    service.create_deployment(&cx, input).await
-                }))
-            }
-            "CreateDocumentationPart" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateDocumentationPartInput| async move {
-                    service.create_documentation_part(&cx, input).await
-                },
-            )),
-            "CreateDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateDocumentationVersionInput| async move {
-                    service.create_documentation_version(&cx, input).await
-                },
-            )),
-            "CreateDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDomainNameInput| async move {
-                    service.create_domain_name(&cx, input).await
-                }))
-            }
-            "CreateModel" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateModelInput| async move {
-                    service.create_model(&cx, input).await
-                }))
-            }
-            "CreateRequestValidator" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "CreateRequestValidator" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: CreateRequestValidatorInput| async move {
                     service.create_request_validator(&cx, input).await
                 },
             )),
             "CreateResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateResourceInput| async move {
                     service.create_resource(&cx, input).await
                 }))
             }
             "CreateRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateRestApiInput| async move {
                     service.create_rest_api(&cx, input).await
                 }))
             }
             "CreateStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateStageInput| async move {
                     service.create_stage(&cx, input).await
                 }))
             }
             "CreateUsagePlan" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateUsagePlanInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateUsagePlanInput| async move {
                     service.create_usage_plan(&cx, input).await
                 }))
             }
-            "CreateUsagePlanKey" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateUsagePlanKeyInput| async move {
+            "CreateUsagePlanKey" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateUsagePlanKeyInput| async move {
                     service.create_usage_plan_key(&cx, input).await
-                },
-            )),
+                }))
+            }
             "DeleteApiKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteApiKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteApiKeyInput| async move {
                     service.delete_api_key(&cx, input).await
                 }))
             }
             "DeleteAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteAuthorizerInput| async move {
                     service.delete_authorizer(&cx, input).await
                 }))
             }
-            "DeleteBasePathMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBasePathMappingInput| async move {
+            "DeleteBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBasePathMappingInput| async move {
                     service.delete_base_path_mapping(&cx, input).await
-                },
-            )),
+                }))
+            }
             "DeleteDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
                 }))
             }
-            "DeleteDocumentationPart" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "DeleteDocumentationPart" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: DeleteDocumentationPartInput| async move {
                     service.delete_documentation_part(&cx, input).await
                 },
             )),
-            "DeleteDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "DeleteDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: DeleteDocumentationVersionInput| async move {
                     service.delete_documentation_version(&cx, input).await
                 },
             )),
             "DeleteDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteDomainNameInput| async move {
                     service.delete_domain_name(&cx, input).await
                 }))
             }
-            "DeleteGatewayResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteGatewayResponseInput| async move {
+            "DeleteGatewayResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteGatewayResponseInput| async move {
                     service.delete_gateway_response(&cx, input).await
-                },
-            )),
-            "DeleteIntegration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteIntegrationInput| async move {
+                }))
+            }
+            "DeleteIntegration" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteIntegrationInput| async move {
                     service.delete_integration(&cx, input).await
-                },
-            )),
-            "DeleteIntegrationResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "DeleteIntegrationResponse" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: DeleteIntegrationResponseInput| async move {
                     service.delete_integration_response(&cx, input).await
                 },
             )),
             "DeleteMethod" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteMethodInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteMethodInput| async move {
                     service.delete_method(&cx, input).await
                 }))
             }
-            "DeleteMethodResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteMethodResponseInput| async move {
+            "DeleteMethodResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteMethodResponseInput| async move {
                     service.delete_method_response(&cx, input).await
-                },
-            )),
+                }))
+            }
             "DeleteModel" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteModelInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteModelInput| async move {
                     service.delete_model(&cx, input).await
                 }))
             }
-            "DeleteRequestValidator" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "DeleteRequestValidator" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: DeleteRequestValidatorInput| async move {
                     service.delete_request_validator(&cx, input).await
                 },
             )),
             "DeleteResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteResourceInput| async move {
                     service.delete_resource(&cx, input).await
                 }))
             }
             "DeleteRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRestApiInput| async move {
                     service.delete_rest_api(&cx, input).await
                 }))
             }
             "DeleteStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteStageInput| async move {
                     service.delete_stage(&cx, input).await
                 }))
             }
             "DeleteUsagePlan" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteUsagePlanInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteUsagePlanInput| async move {
                     service.delete_usage_plan(&cx, input).await
                 }))
             }
-            "DeleteUsagePlanKey" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteUsagePlanKeyInput| async move {
+            "DeleteUsagePlanKey" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteUsagePlanKeyInput| async move {
                     service.delete_usage_plan_key(&cx, input).await
-                },
-            )),
-            "FlushStageAuthorizersCache" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "FlushStageAuthorizersCache" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: FlushStageAuthorizersCacheInput| async move {
                     service.flush_stage_authorizers_cache(&cx, input).await
                 },
             )),
             "FlushStageCache" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: FlushStageCacheInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: FlushStageCacheInput| async move {
                     service.flush_stage_cache(&cx, input).await
                 }))
             }
             "GetAccount" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAccountInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAccountInput| async move {
                     service.get_account(&cx, input).await
                 }))
             }
-            "GetApiKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiKeyInput| async move {
-                    service.get_api_key(&cx, input).await
-                }))
-            }
+            "GetApiKey" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApiKeyInput| async move {
+                service.get_api_key(&cx, input).await
+            })),
             "GetApiKeys" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiKeysInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApiKeysInput| async move {
                     service.get_api_keys(&cx, input).await
                 }))
             }
             "GetAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAuthorizerInput| async move {
                     service.get_authorizer(&cx, input).await
                 }))
             }
             "GetAuthorizers" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAuthorizersInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAuthorizersInput| async move {
                     service.get_authorizers(&cx, input).await
                 }))
             }
-            "GetBasePathMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBasePathMappingInput| async move {
+            "GetBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBasePathMappingInput| async move {
                     service.get_base_path_mapping(&cx, input).await
-                },
-            )),
-            "GetBasePathMappings" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBasePathMappingsInput| async move {
+                }))
+            }
+            "GetBasePathMappings" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBasePathMappingsInput| async move {
                     service.get_base_path_mappings(&cx, input).await
-                },
-            )),
+                }))
+            }
             "GetDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDeploymentInput| async move {
                     service.get_deployment(&cx, input).await
                 }))
             }
             "GetDeployments" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
                 }))
             }
-            "GetDocumentationPart" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetDocumentationPartInput| async move {
+            "GetDocumentationPart" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDocumentationPartInput| async move {
                     service.get_documentation_part(&cx, input).await
-                },
-            )),
-            "GetDocumentationParts" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetDocumentationPartsInput| async move {
+                }))
+            }
+            "GetDocumentationParts" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDocumentationPartsInput| async move {
                     service.get_documentation_parts(&cx, input).await
-                },
-            )),
-            "GetDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "GetDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: GetDocumentationVersionInput| async move {
                     service.get_documentation_version(&cx, input).await
                 },
             )),
-            "GetDocumentationVersions" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "GetDocumentationVersions" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: GetDocumentationVersionsInput| async move {
                     service.get_documentation_versions(&cx, input).await
                 },
             )),
             "GetDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDomainNameInput| async move {
                     service.get_domain_name(&cx, input).await
                 }))
             }
             "GetDomainNames" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNamesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDomainNamesInput| async move {
                     service.get_domain_names(&cx, input).await
                 }))
             }
-            "GetExport" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetExportInput| async move {
-                    service.get_export(&cx, input).await
+            "GetExport" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetExportInput| async move {
+                service.get_export(&cx, input).await
+            })),
+            "GetGatewayResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetGatewayResponseInput| async move {
+                    service.get_gateway_response(&cx, input).await
                 }))
             }
-            "GetGatewayResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetGatewayResponseInput| async move {
-                    service.get_gateway_response(&cx, input).await
-                },
-            )),
-            "GetGatewayResponses" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetGatewayResponsesInput| async move {
+            "GetGatewayResponses" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetGatewayResponsesInput| async move {
                     service.get_gateway_responses(&cx, input).await
-                },
-            )),
+                }))
+            }
             "GetIntegration" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetIntegrationInput| async move {
                     service.get_integration(&cx, input).await
                 }))
             }
-            "GetIntegrationResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "GetIntegrationResponse" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: GetIntegrationResponseInput| async move {
                     service.get_integration_response(&cx, input).await
                 },
             )),
-            "GetMethod" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetMethodInput| async move {
-                    service.get_method(&cx, input).await
-                }))
-            }
-            "GetMethodResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetMethodResponseInput| async move {
+            "GetMethod" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetMethodInput| async move {
+                service.get_method(&cx, input).await
+            })),
+            "GetMethodResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetMethodResponseInput| async move {
                     service.get_method_response(&cx, input).await
-                },
-            )),
-            "GetModel" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetModelInput| async move {
-                    service.get_model(&cx, input).await
                 }))
             }
+            "GetModel" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetModelInput| async move {
+                service.get_model(&cx, input).await
+            })),
             "GetModelTemplate" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetModelTemplateInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetModelTemplateInput| async move {
                     service.get_model_template(&cx, input).await
                 }))
             }
-            "GetModels" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetModelsInput| async move {
-                    service.get_models(&cx, input).await
+            "GetModels" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetModelsInput| async move {
+                service.get_models(&cx, input).await
+            })),
+            "GetRequestValidator" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRequestValidatorInput| async move {
+                    service.get_request_validator(&cx, input).await
                 }))
             }
-            "GetRequestValidator" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetRequestValidatorInput| async move {
-                    service.get_request_validator(&cx, input).await
-                },
-            )),
-            "GetRequestValidators" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetRequestValidatorsInput| async move {
+            "GetRequestValidators" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRequestValidatorsInput| async move {
                     service.get_request_validators(&cx, input).await
-                },
-            )),
+                }))
+            }
             "GetResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetResourceInput| async move {
                     service.get_resource(&cx, input).await
                 }))
             }
             "GetResources" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetResourcesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetResourcesInput| async move {
                     service.get_resources(&cx, input).await
                 }))
             }
             "GetRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRestApiInput| async move {
                     service.get_rest_api(&cx, input).await
                 }))
             }
             "GetRestApis" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRestApisInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRestApisInput| async move {
                     service.get_rest_apis(&cx, input).await
                 }))
             }
-            "GetStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStageInput| async move {
-                    service.get_stage(&cx, input).await
-                }))
-            }
-            "GetStages" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStagesInput| async move {
-                    service.get_stages(&cx, input).await
-                }))
-            }
-            "GetTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTagsInput| async move {
-                    service.get_tags(&cx, input).await
-                }))
-            }
-            "GetUsage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsageInput| async move {
-                    service.get_usage(&cx, input).await
-                }))
-            }
+            "GetStage" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetStageInput| async move {
+                service.get_stage(&cx, input).await
+            })),
+            "GetStages" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetStagesInput| async move {
+                service.get_stages(&cx, input).await
+            })),
+            "GetTags" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTagsInput| async move {
+                service.get_tags(&cx, input).await
+            })),
+            "GetUsage" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUsageInput| async move {
+                service.get_usage(&cx, input).await
+            })),
             "GetUsagePlan" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsagePlanInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUsagePlanInput| async move {
                     service.get_usage_plan(&cx, input).await
                 }))
             }
             "GetUsagePlanKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsagePlanKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUsagePlanKeyInput| async move {
                     service.get_usage_plan_key(&cx, input).await
                 }))
             }
             "GetUsagePlanKeys" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsagePlanKeysInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUsagePlanKeysInput| async move {
                     service.get_usage_plan_keys(&cx, input).await
                 }))
             }
             "GetUsagePlans" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUsagePlansInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUsagePlansInput| async move {
                     service.get_usage_plans(&cx, input).await
                 }))
             }
-            "ImportDocumentationParts" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "ImportDocumentationParts" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: ImportDocumentationPartsInput| async move {
                     service.import_documentation_parts(&cx, input).await
                 },
             )),
             "ImportRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ImportRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ImportRestApiInput| async move {
                     service.import_rest_api(&cx, input).await
                 }))
             }
-            "PutGatewayResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutGatewayResponseInput| async move {
+            "PutGatewayResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutGatewayResponseInput| async move {
                     service.put_gateway_response(&cx, input).await
-                },
-            )),
+                }))
+            }
             "PutIntegration" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutIntegrationInput| async move {
                     service.put_integration(&cx, input).await
                 }))
             }
-            "PutIntegrationResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "PutIntegrationResponse" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: PutIntegrationResponseInput| async move {
                     service.put_integration_response(&cx, input).await
                 },
             )),
-            "PutMethod" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutMethodInput| async move {
-                    service.put_method(&cx, input).await
+            "PutMethod" => Box::pin(ropeway_wire::exec(asked, move |cx, input: PutMethodInput| async move {
+                service.put_method(&cx, input).await
+            })),
+            "PutMethodResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutMethodResponseInput| async move {
+                    service.put_method_response(&cx, input).await
                 }))
             }
-            "PutMethodResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutMethodResponseInput| async move {
-                    service.put_method_response(&cx, input).await
-                },
-            )),
             "PutRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutRestApiInput| async move {
                     service.put_rest_api(&cx, input).await
                 }))
             }
             "TagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
                 }))
             }
-            "TestInvokeAuthorizer" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: TestInvokeAuthorizerInput| async move {
+            "TestInvokeAuthorizer" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TestInvokeAuthorizerInput| async move {
                     service.test_invoke_authorizer(&cx, input).await
-                },
-            )),
+                }))
+            }
             "TestInvokeMethod" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TestInvokeMethodInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TestInvokeMethodInput| async move {
                     service.test_invoke_method(&cx, input).await
                 }))
             }
             "UntagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
                 }))
             }
             "UpdateAccount" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAccountInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateAccountInput| async move {
                     service.update_account(&cx, input).await
                 }))
             }
             "UpdateApiKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateApiKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateApiKeyInput| async move {
                     service.update_api_key(&cx, input).await
                 }))
             }
             "UpdateAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateAuthorizerInput| async move {
                     service.update_authorizer(&cx, input).await
                 }))
             }
-            "UpdateBasePathMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateBasePathMappingInput| async move {
+            "UpdateBasePathMapping" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateBasePathMappingInput| async move {
                     service.update_base_path_mapping(&cx, input).await
-                },
-            )),
+                }))
+            }
             "UpdateDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
                 }))
             }
-            "UpdateDocumentationPart" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateDocumentationPart" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateDocumentationPartInput| async move {
                     service.update_documentation_part(&cx, input).await
                 },
             )),
-            "UpdateDocumentationVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateDocumentationVersion" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateDocumentationVersionInput| async move {
                     service.update_documentation_version(&cx, input).await
                 },
             )),
             "UpdateDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateDomainNameInput| async move {
                     service.update_domain_name(&cx, input).await
                 }))
             }
-            "UpdateGatewayResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateGatewayResponseInput| async move {
+            "UpdateGatewayResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateGatewayResponseInput| async move {
                     service.update_gateway_response(&cx, input).await
-                },
-            )),
-            "UpdateIntegration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateIntegrationInput| async move {
+                }))
+            }
+            "UpdateIntegration" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateIntegrationInput| async move {
                     service.update_integration(&cx, input).await
-                },
-            )),
-            "UpdateIntegrationResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "UpdateIntegrationResponse" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateIntegrationResponseInput| async move {
                     service.update_integration_response(&cx, input).await
                 },
             )),
             "UpdateMethod" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateMethodInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateMethodInput| async move {
                     service.update_method(&cx, input).await
                 }))
             }
-            "UpdateMethodResponse" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateMethodResponseInput| async move {
+            "UpdateMethodResponse" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateMethodResponseInput| async move {
                     service.update_method_response(&cx, input).await
-                },
-            )),
+                }))
+            }
             "UpdateModel" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateModelInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateModelInput| async move {
                     service.update_model(&cx, input).await
                 }))
             }
-            "UpdateRequestValidator" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateRequestValidator" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateRequestValidatorInput| async move {
                     service.update_request_validator(&cx, input).await
                 },
             )),
             "UpdateResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateResourceInput| async move {
                     service.update_resource(&cx, input).await
                 }))
             }
             "UpdateRestApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateRestApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateRestApiInput| async move {
                     service.update_rest_api(&cx, input).await
                 }))
             }
             "UpdateStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateStageInput| async move {
                     service.update_stage(&cx, input).await
                 }))
             }
             "UpdateUsage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateUsageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateUsageInput| async move {
                     service.update_usage(&cx, input).await
                 }))
             }
             "UpdateUsagePlan" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateUsagePlanInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateUsagePlanInput| async move {
                     service.update_usage_plan(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -1024,505 +1024,243 @@ pub trait Apigatewayv2: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct Apigatewayv2Dispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Apigatewayv2> Dispatch for Apigatewayv2Dispatch<S> {
+impl<S: Apigatewayv2> Operations for Apigatewayv2Dispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CreateApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: CreateApiInput| async move {
+        match asked.operation().name {
+            "CreateApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateApiInput| async move {
                 service.create_api(&cx, input).await
             })),
             "CreateApiMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateApiMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateApiMappingInput| async move {
                     service.create_api_mapping(&cx, input).await
                 }))
             }
             "CreateAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateAuthorizerInput| async move {
                     service.create_authorizer(&cx, input).await
                 }))
             }
             "CreateDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateDeploymentInput| async move {
                     service.create_deployment(&cx, input).await
                 }))
             }
             "CreateDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateDomainNameInput| async move {
                     service.create_domain_name(&cx, input).await
                 }))
             }
             "CreateIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateIntegrationInput| async move {
                     service.create_integration(&cx, input).await
                 }))
             }
             "CreateRoute" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateRouteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateRouteInput| async move {
                     service.create_route(&cx, input).await
                 }))
             }
             "CreateStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateStageInput| async move {
                     service.create_stage(&cx, input).await
                 }))
             }
             "DeleteAccessLogSettings" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteAccessLogSettingsInput| async move {
                     service.delete_access_log_settings(&cx, input).await
                 },
             )),
-            "DeleteApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteApiInput| async move {
+            "DeleteApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteApiInput| async move {
                 service.delete_api(&cx, input).await
             })),
             "DeleteApiMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteApiMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteApiMappingInput| async move {
                     service.delete_api_mapping(&cx, input).await
                 }))
             }
             "DeleteAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteAuthorizerInput| async move {
                     service.delete_authorizer(&cx, input).await
                 }))
             }
             "DeleteCorsConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteCorsConfigurationInput| async move {
                     service.delete_cors_configuration(&cx, input).await
                 },
             )),
             "DeleteDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteDeploymentInput| async move {
                     service.delete_deployment(&cx, input).await
                 }))
             }
             "DeleteDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteDomainNameInput| async move {
                     service.delete_domain_name(&cx, input).await
                 }))
             }
             "DeleteIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteIntegrationInput| async move {
                     service.delete_integration(&cx, input).await
                 }))
             }
             "DeleteRoute" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRouteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRouteInput| async move {
                     service.delete_route(&cx, input).await
                 }))
             }
             "DeleteRouteSettings" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRouteSettingsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRouteSettingsInput| async move {
                     service.delete_route_settings(&cx, input).await
                 }))
             }
             "DeleteStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteStageInput| async move {
                     service.delete_stage(&cx, input).await
                 }))
             }
-            "ExportApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: ExportApiInput| async move {
+            "ExportApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ExportApiInput| async move {
                 service.export_api(&cx, input).await
             })),
-            "GetApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiInput| async move {
+            "GetApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApiInput| async move {
                 service.get_api(&cx, input).await
             })),
             "GetApiMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApiMappingInput| async move {
                     service.get_api_mapping(&cx, input).await
                 }))
             }
             "GetApiMappings" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetApiMappingsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApiMappingsInput| async move {
                     service.get_api_mappings(&cx, input).await
                 }))
             }
-            "GetApis" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetApisInput| async move {
+            "GetApis" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetApisInput| async move {
                 service.get_apis(&cx, input).await
             })),
             "GetAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAuthorizerInput| async move {
                     service.get_authorizer(&cx, input).await
                 }))
             }
             "GetAuthorizers" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAuthorizersInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAuthorizersInput| async move {
                     service.get_authorizers(&cx, input).await
                 }))
             }
             "GetDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDeploymentInput| async move {
                     service.get_deployment(&cx, input).await
                 }))
             }
             "GetDeployments" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDeploymentsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDeploymentsInput| async move {
                     service.get_deployments(&cx, input).await
                 }))
             }
             "GetDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDomainNameInput| async move {
                     service.get_domain_name(&cx, input).await
                 }))
             }
             "GetDomainNames" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetDomainNamesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetDomainNamesInput| async move {
                     service.get_domain_names(&cx, input).await
                 }))
             }
             "GetIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetIntegrationInput| async move {
                     service.get_integration(&cx, input).await
                 }))
             }
             "GetIntegrations" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetIntegrationsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetIntegrationsInput| async move {
                     service.get_integrations(&cx, input).await
                 }))
             }
-            "GetRoute" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetRouteInput| async move {
+            "GetRoute" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRouteInput| async move {
                 service.get_route(&cx, input).await
             })),
-            "GetRoutes" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetRoutesInput| async move {
+            "GetRoutes" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRoutesInput| async move {
                 service.get_routes(&cx, input).await
             })),
-            "GetStage" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetStageInput| async move {
+            "GetStage" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetStageInput| async move {
                 service.get_stage(&cx, input).await
             })),
-            "GetStages" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetStagesInput| async move {
+            "GetStages" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetStagesInput| async move {
                 service.get_stages(&cx, input).await
             })),
-            "GetTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetTagsInput| async move {
+            "GetTags" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTagsInput| async move {
                 service.get_tags(&cx, input).await
             })),
-            "ImportApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: ImportApiInput| async move {
+            "ImportApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ImportApiInput| async move {
                 service.import_api(&cx, input).await
             })),
             "ReimportApi" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ReimportApiInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ReimportApiInput| async move {
                     service.reimport_api(&cx, input).await
                 }))
             }
             "ResetAuthorizersCache" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ResetAuthorizersCacheInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ResetAuthorizersCacheInput| async move {
                     service.reset_authorizers_cache(&cx, input).await
                 }))
             }
             "TagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
                 }))
             }
             "UntagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
                 }))
             }
-            "UpdateApi" => Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateApiInput| async move {
+            "UpdateApi" => Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateApiInput| async move {
                 service.update_api(&cx, input).await
             })),
             "UpdateApiMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateApiMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateApiMappingInput| async move {
                     service.update_api_mapping(&cx, input).await
                 }))
             }
             "UpdateAuthorizer" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAuthorizerInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateAuthorizerInput| async move {
                     service.update_authorizer(&cx, input).await
                 }))
             }
             "UpdateDeployment" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDeploymentInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateDeploymentInput| async move {
                     service.update_deployment(&cx, input).await
                 }))
             }
             "UpdateDomainName" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDomainNameInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateDomainNameInput| async move {
                     service.update_domain_name(&cx, input).await
                 }))
             }
             "UpdateIntegration" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateIntegrationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateIntegrationInput| async move {
                     service.update_integration(&cx, input).await
                 }))
             }
             "UpdateRoute" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateRouteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateRouteInput| async move {
                     service.update_route(&cx, input).await
                 }))
             }
             "UpdateStage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateStageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateStageInput| async move {
                     service.update_stage(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CreateApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateApiInput| async move {
-                    service.create_api(&cx, input).await
-                }))
-            }
-            "CreateApiMapping" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateApiMappingInput| async move {
-                    service.create_api_mapping(&cx, input).await
-                }))
-            }
-            "CreateAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateAuthorizerInput| async move {
-                    service.create_authorizer(&cx, input).await
-                }))
-            }
-            "CreateDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDeploymentInput| async move {
-                    service.create_deployment(&cx, input).await
-                }))
-            }
-            "CreateDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateDomainNameInput| async move {
-                    service.create_domain_name(&cx, input).await
-                }))
-            }
-            "CreateIntegration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateIntegrationInput| async move {
-                    service.create_integration(&cx, input).await
-                },
-            )),
-            "CreateRoute" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateRouteInput| async move {
-                    service.create_route(&cx, input).await
-                }))
-            }
-            "CreateStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateStageInput| async move {
-                    service.create_stage(&cx, input).await
-                }))
-            }
-            "DeleteAccessLogSettings" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteAccessLogSettingsInput| async move {
-                    service.delete_access_log_settings(&cx, input).await
-                },
-            )),
-            "DeleteApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteApiInput| async move {
-                    service.delete_api(&cx, input).await
-                }))
-            }
-            "DeleteApiMapping" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteApiMappingInput| async move {
-                    service.delete_api_mapping(&cx, input).await
-                }))
-            }
-            "DeleteAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteAuthorizerInput| async move {
-                    service.delete_authorizer(&cx, input).await
-                }))
-            }
-            "DeleteCorsConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteCorsConfigurationInput| async move {
-                    service.delete_cors_configuration(&cx, input).await
-                },
-            )),
-            "DeleteDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDeploymentInput| async move {
-                    service.delete_deployment(&cx, input).await
-                }))
-            }
-            "DeleteDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteDomainNameInput| async move {
-                    service.delete_domain_name(&cx, input).await
-                }))
-            }
-            "DeleteIntegration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteIntegrationInput| async move {
-                    service.delete_integration(&cx, input).await
-                },
-            )),
-            "DeleteRoute" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteRouteInput| async move {
-                    service.delete_route(&cx, input).await
-                }))
-            }
-            "DeleteRouteSettings" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteRouteSettingsInput| async move {
-                    service.delete_route_settings(&cx, input).await
-                },
-            )),
-            "DeleteStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteStageInput| async move {
-                    service.delete_stage(&cx, input).await
-                }))
-            }
-            "ExportApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ExportApiInput| async move {
-                    service.export_api(&cx, input).await
-                }))
-            }
-            "GetApi" => Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiInput| async move {
-                service.get_api(&cx, input).await
-            })),
-            "GetApiMapping" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiMappingInput| async move {
-                    service.get_api_mapping(&cx, input).await
-                }))
-            }
-            "GetApiMappings" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApiMappingsInput| async move {
-                    service.get_api_mappings(&cx, input).await
-                }))
-            }
-            "GetApis" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetApisInput| async move {
-                    service.get_apis(&cx, input).await
-                }))
-            }
-            "GetAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAuthorizerInput| async move {
-                    service.get_authorizer(&cx, input).await
-                }))
-            }
-            "GetAuthorizers" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAuthorizersInput| async move {
-                    service.get_authorizers(&cx, input).await
-                }))
-            }
-            "GetDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentInput| async move {
-                    service.get_deployment(&cx, input).await
-                }))
-            }
-            "GetDeployments" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDeploymentsInput| async move {
-                    service.get_deployments(&cx, input).await
-                }))
-            }
-            "GetDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNameInput| async move {
-                    service.get_domain_name(&cx, input).await
-                }))
-            }
-            "GetDomainNames" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetDomainNamesInput| async move {
-                    service.get_domain_names(&cx, input).await
-                }))
-            }
-            "GetIntegration" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetIntegrationInput| async move {
-                    service.get_integration(&cx, input).await
-                }))
-            }
-            "GetIntegrations" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetIntegrationsInput| async move {
-                    service.get_integrations(&cx, input).await
-                }))
-            }
-            "GetRoute" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRouteInput| async move {
-                    service.get_route(&cx, input).await
-                }))
-            }
-            "GetRoutes" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRoutesInput| async move {
-                    service.get_routes(&cx, input).await
-                }))
-            }
-            "GetStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStageInput| async move {
-                    service.get_stage(&cx, input).await
-                }))
-            }
-            "GetStages" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStagesInput| async move {
-                    service.get_stages(&cx, input).await
-                }))
-            }
-            "GetTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTagsInput| async move {
-                    service.get_tags(&cx, input).await
-                }))
-            }
-            "ImportApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ImportApiInput| async move {
-                    service.import_api(&cx, input).await
-                }))
-            }
-            "ReimportApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ReimportApiInput| async move {
-                    service.reimport_api(&cx, input).await
-                }))
-            }
-            "ResetAuthorizersCache" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ResetAuthorizersCacheInput| async move {
-                    service.reset_authorizers_cache(&cx, input).await
-                },
-            )),
-            "TagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
-                    service.tag_resource(&cx, input).await
-                }))
-            }
-            "UntagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
-                    service.untag_resource(&cx, input).await
-                }))
-            }
-            "UpdateApi" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateApiInput| async move {
-                    service.update_api(&cx, input).await
-                }))
-            }
-            "UpdateApiMapping" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateApiMappingInput| async move {
-                    service.update_api_mapping(&cx, input).await
-                }))
-            }
-            "UpdateAuthorizer" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAuthorizerInput| async move {
-                    service.update_authorizer(&cx, input).await
-                }))
-            }
-            "UpdateDeployment" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDeploymentInput| async move {
-                    service.update_deployment(&cx, input).await
-                }))
-            }
-            "UpdateDomainName" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateDomainNameInput| async move {
-                    service.update_domain_name(&cx, input).await
-                }))
-            }
-            "UpdateIntegration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateIntegrationInput| async move {
-                    service.update_integration(&cx, input).await
-                },
-            )),
-            "UpdateRoute" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateRouteInput| async move {
-                    service.update_route(&cx, input).await
-                }))
-            }
-            "UpdateStage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateStageInput| async move {
-                    service.update_stage(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -60,32 +60,20 @@ pub trait Cloudcontrol: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct CloudcontrolDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Cloudcontrol> Dispatch for CloudcontrolDispatch<S> {
+impl<S: Cloudcontrol> Operations for CloudcontrolDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "GetResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetResourceInput| async move {
                     service.get_resource(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "GetResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetResourceInput| async move {
-                    service.get_resource(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

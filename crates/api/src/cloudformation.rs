@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -509,282 +509,143 @@ pub trait Cloudformation: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct CloudformationDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Cloudformation> Dispatch for CloudformationDispatch<S> {
+impl<S: Cloudformation> Operations for CloudformationDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "CancelUpdateStack" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CancelUpdateStackInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CancelUpdateStackInput| async move {
                     service.cancel_update_stack(&cx, input).await
                 }))
             }
-            "ContinueUpdateRollback" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ContinueUpdateRollbackInput| async move {
-                    service.continue_update_rollback(&cx, input).await
-                }))
-            }
-            "CreateChangeSet" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateChangeSetInput| async move {
-                    service.create_change_set(&cx, input).await
-                }))
-            }
-            "CreateStack" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateStackInput| async move {
-                    service.create_stack(&cx, input).await
-                }))
-            }
-            "DeleteChangeSet" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteChangeSetInput| async move {
-                    service.delete_change_set(&cx, input).await
-                }))
-            }
-            "DeleteStack" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteStackInput| async move {
-                    service.delete_stack(&cx, input).await
-                }))
-            }
-            "DescribeChangeSet" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeChangeSetInput| async move {
-                    service.describe_change_set(&cx, input).await
-                }))
-            }
-            "DescribeStackEvents" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeStackEventsInput| async move {
-                    service.describe_stack_events(&cx, input).await
-                }))
-            }
-            "DescribeStackResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeStackResourceInput| async move {
-                    service.describe_stack_resource(&cx, input).await
-                }))
-            }
-            "DescribeStackResources" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeStackResourcesInput| async move {
-                    service.describe_stack_resources(&cx, input).await
-                }))
-            }
-            "DescribeStacks" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeStacksInput| async move {
-                    service.describe_stacks(&cx, input).await
-                }))
-            }
-            "ExecuteChangeSet" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ExecuteChangeSetInput| async move {
-                    service.execute_change_set(&cx, input).await
-                }))
-            }
-            "GetStackPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetStackPolicyInput| async move {
-                    service.get_stack_policy(&cx, input).await
-                }))
-            }
-            "GetTemplate" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetTemplateInput| async move {
-                    service.get_template(&cx, input).await
-                }))
-            }
-            "GetTemplateSummary" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetTemplateSummaryInput| async move {
-                    service.get_template_summary(&cx, input).await
-                }))
-            }
-            "ListChangeSets" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListChangeSetsInput| async move {
-                    service.list_change_sets(&cx, input).await
-                }))
-            }
-            "ListExports" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListExportsInput| async move {
-                    service.list_exports(&cx, input).await
-                }))
-            }
-            "ListImports" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListImportsInput| async move {
-                    service.list_imports(&cx, input).await
-                }))
-            }
-            "ListStackResources" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListStackResourcesInput| async move {
-                    service.list_stack_resources(&cx, input).await
-                }))
-            }
-            "ListStacks" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListStacksInput| async move {
-                    service.list_stacks(&cx, input).await
-                }))
-            }
-            "SetStackPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SetStackPolicyInput| async move {
-                    service.set_stack_policy(&cx, input).await
-                }))
-            }
-            "SignalResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SignalResourceInput| async move {
-                    service.signal_resource(&cx, input).await
-                }))
-            }
-            "UpdateStack" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateStackInput| async move {
-                    service.update_stack(&cx, input).await
-                }))
-            }
-            "UpdateTerminationProtection" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateTerminationProtectionInput| async move {
-                    service.update_termination_protection(&cx, input).await
-                },
-            )),
-            "ValidateTemplate" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ValidateTemplateInput| async move {
-                    service.validate_template(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CancelUpdateStack" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CancelUpdateStackInput| async move {
-                    service.cancel_update_stack(&cx, input).await
-                },
-            )),
-            "ContinueUpdateRollback" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "ContinueUpdateRollback" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: ContinueUpdateRollbackInput| async move {
                     service.continue_update_rollback(&cx, input).await
                 },
             )),
             "CreateChangeSet" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateChangeSetInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateChangeSetInput| async move {
                     service.create_change_set(&cx, input).await
                 }))
             }
             "CreateStack" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateStackInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateStackInput| async move {
                     service.create_stack(&cx, input).await
                 }))
             }
             "DeleteChangeSet" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteChangeSetInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteChangeSetInput| async move {
                     service.delete_change_set(&cx, input).await
                 }))
             }
             "DeleteStack" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteStackInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteStackInput| async move {
                     service.delete_stack(&cx, input).await
                 }))
             }
-            "DescribeChangeSet" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeChangeSetInput| async move {
+            "DescribeChangeSet" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeChangeSetInput| async move {
                     service.describe_change_set(&cx, input).await
-                },
-            )),
-            "DescribeStackEvents" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeStackEventsInput| async move {
+                }))
+            }
+            "DescribeStackEvents" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeStackEventsInput| async move {
                     service.describe_stack_events(&cx, input).await
-                },
-            )),
-            "DescribeStackResource" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeStackResourceInput| async move {
+                }))
+            }
+            "DescribeStackResource" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeStackResourceInput| async move {
                     service.describe_stack_resource(&cx, input).await
-                },
-            )),
-            "DescribeStackResources" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "DescribeStackResources" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: DescribeStackResourcesInput| async move {
                     service.describe_stack_resources(&cx, input).await
                 },
             )),
             "DescribeStacks" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DescribeStacksInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeStacksInput| async move {
                     service.describe_stacks(&cx, input).await
                 }))
             }
             "ExecuteChangeSet" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ExecuteChangeSetInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ExecuteChangeSetInput| async move {
                     service.execute_change_set(&cx, input).await
                 }))
             }
             "GetStackPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetStackPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetStackPolicyInput| async move {
                     service.get_stack_policy(&cx, input).await
                 }))
             }
             "GetTemplate" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTemplateInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTemplateInput| async move {
                     service.get_template(&cx, input).await
                 }))
             }
-            "GetTemplateSummary" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetTemplateSummaryInput| async move {
+            "GetTemplateSummary" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTemplateSummaryInput| async move {
                     service.get_template_summary(&cx, input).await
-                },
-            )),
+                }))
+            }
             "ListChangeSets" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListChangeSetsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListChangeSetsInput| async move {
                     service.list_change_sets(&cx, input).await
                 }))
             }
             "ListExports" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListExportsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListExportsInput| async move {
                     service.list_exports(&cx, input).await
                 }))
             }
             "ListImports" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListImportsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListImportsInput| async move {
                     service.list_imports(&cx, input).await
                 }))
             }
-            "ListStackResources" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListStackResourcesInput| async move {
+            "ListStackResources" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListStackResourcesInput| async move {
                     service.list_stack_resources(&cx, input).await
-                },
-            )),
+                }))
+            }
             "ListStacks" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListStacksInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListStacksInput| async move {
                     service.list_stacks(&cx, input).await
                 }))
             }
             "SetStackPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SetStackPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SetStackPolicyInput| async move {
                     service.set_stack_policy(&cx, input).await
                 }))
             }
             "SignalResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SignalResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SignalResourceInput| async move {
                     service.signal_resource(&cx, input).await
                 }))
             }
             "UpdateStack" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateStackInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateStackInput| async move {
                     service.update_stack(&cx, input).await
                 }))
             }
-            "UpdateTerminationProtection" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateTerminationProtection" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateTerminationProtectionInput| async move {
                     service.update_termination_protection(&cx, input).await
                 },
             )),
             "ValidateTemplate" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ValidateTemplateInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ValidateTemplateInput| async move {
                     service.validate_template(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

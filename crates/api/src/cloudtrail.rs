@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -339,178 +339,89 @@ pub trait Cloudtrail: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct CloudtrailDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Cloudtrail> Dispatch for CloudtrailDispatch<S> {
+impl<S: Cloudtrail> Operations for CloudtrailDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: AddTagsInput| async move {
+        match asked.operation().name {
+            "AddTags" => Box::pin(ropeway_wire::exec(asked, move |cx, input: AddTagsInput| async move {
                 service.add_tags(&cx, input).await
             })),
             "CreateTrail" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateTrailInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateTrailInput| async move {
                     service.create_trail(&cx, input).await
                 }))
             }
             "DeleteTrail" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteTrailInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteTrailInput| async move {
                     service.delete_trail(&cx, input).await
                 }))
             }
             "DescribeTrails" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeTrailsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeTrailsInput| async move {
                     service.describe_trails(&cx, input).await
                 }))
             }
             "GetEventSelectors" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetEventSelectorsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetEventSelectorsInput| async move {
                     service.get_event_selectors(&cx, input).await
                 }))
             }
-            "GetTrail" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetTrailInput| async move {
+            "GetTrail" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTrailInput| async move {
                 service.get_trail(&cx, input).await
             })),
             "GetTrailStatus" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetTrailStatusInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTrailStatusInput| async move {
                     service.get_trail_status(&cx, input).await
                 }))
             }
             "ListPublicKeys" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListPublicKeysInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListPublicKeysInput| async move {
                     service.list_public_keys(&cx, input).await
                 }))
             }
-            "ListTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListTagsInput| async move {
+            "ListTags" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTagsInput| async move {
                 service.list_tags(&cx, input).await
             })),
             "ListTrails" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListTrailsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTrailsInput| async move {
                     service.list_trails(&cx, input).await
                 }))
             }
             "LookupEvents" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: LookupEventsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: LookupEventsInput| async move {
                     service.lookup_events(&cx, input).await
                 }))
             }
             "PutEventSelectors" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutEventSelectorsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutEventSelectorsInput| async move {
                     service.put_event_selectors(&cx, input).await
                 }))
             }
             "RemoveTags" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: RemoveTagsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: RemoveTagsInput| async move {
                     service.remove_tags(&cx, input).await
                 }))
             }
             "StartLogging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: StartLoggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: StartLoggingInput| async move {
                     service.start_logging(&cx, input).await
                 }))
             }
             "StopLogging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: StopLoggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: StopLoggingInput| async move {
                     service.stop_logging(&cx, input).await
                 }))
             }
             "UpdateTrail" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateTrailInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateTrailInput| async move {
                     service.update_trail(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddTagsInput| async move {
-                    service.add_tags(&cx, input).await
-                }))
-            }
-            "CreateTrail" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateTrailInput| async move {
-                    service.create_trail(&cx, input).await
-                }))
-            }
-            "DeleteTrail" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteTrailInput| async move {
-                    service.delete_trail(&cx, input).await
-                }))
-            }
-            "DescribeTrails" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DescribeTrailsInput| async move {
-                    service.describe_trails(&cx, input).await
-                }))
-            }
-            "GetEventSelectors" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetEventSelectorsInput| async move {
-                    service.get_event_selectors(&cx, input).await
-                },
-            )),
-            "GetTrail" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTrailInput| async move {
-                    service.get_trail(&cx, input).await
-                }))
-            }
-            "GetTrailStatus" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetTrailStatusInput| async move {
-                    service.get_trail_status(&cx, input).await
-                }))
-            }
-            "ListPublicKeys" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListPublicKeysInput| async move {
-                    service.list_public_keys(&cx, input).await
-                }))
-            }
-            "ListTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListTagsInput| async move {
-                    service.list_tags(&cx, input).await
-                }))
-            }
-            "ListTrails" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListTrailsInput| async move {
-                    service.list_trails(&cx, input).await
-                }))
-            }
-            "LookupEvents" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: LookupEventsInput| async move {
-                    service.lookup_events(&cx, input).await
-                }))
-            }
-            "PutEventSelectors" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutEventSelectorsInput| async move {
-                    service.put_event_selectors(&cx, input).await
-                },
-            )),
-            "RemoveTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: RemoveTagsInput| async move {
-                    service.remove_tags(&cx, input).await
-                }))
-            }
-            "StartLogging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: StartLoggingInput| async move {
-                    service.start_logging(&cx, input).await
-                }))
-            }
-            "StopLogging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: StopLoggingInput| async move {
-                    service.stop_logging(&cx, input).await
-                }))
-            }
-            "UpdateTrail" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateTrailInput| async move {
-                    service.update_trail(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

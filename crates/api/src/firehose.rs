@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -245,153 +245,77 @@ pub trait Firehose: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct FirehoseDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Firehose> Dispatch for FirehoseDispatch<S> {
+impl<S: Firehose> Operations for FirehoseDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "CreateDeliveryStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateDeliveryStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateDeliveryStreamInput| async move {
                     service.create_delivery_stream(&cx, input).await
                 }))
             }
             "DeleteDeliveryStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteDeliveryStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteDeliveryStreamInput| async move {
                     service.delete_delivery_stream(&cx, input).await
                 }))
             }
-            "DescribeDeliveryStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeDeliveryStreamInput| async move {
+            "DescribeDeliveryStream" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: DescribeDeliveryStreamInput| async move {
                     service.describe_delivery_stream(&cx, input).await
-                }))
-            }
+                },
+            )),
             "ListDeliveryStreams" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListDeliveryStreamsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListDeliveryStreamsInput| async move {
                     service.list_delivery_streams(&cx, input).await
                 }))
             }
             "ListTagsForDeliveryStream" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListTagsForDeliveryStreamInput| async move {
                     service.list_tags_for_delivery_stream(&cx, input).await
                 },
             )),
-            "PutRecord" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutRecordInput| async move {
+            "PutRecord" => Box::pin(ropeway_wire::exec(asked, move |cx, input: PutRecordInput| async move {
                 service.put_record(&cx, input).await
             })),
             "PutRecordBatch" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutRecordBatchInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutRecordBatchInput| async move {
                     service.put_record_batch(&cx, input).await
                 }))
             }
             "StartDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: StartDeliveryStreamEncryptionInput| async move {
                     service.start_delivery_stream_encryption(&cx, input).await
                 },
             )),
             "StopDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: StopDeliveryStreamEncryptionInput| async move {
                     service.stop_delivery_stream_encryption(&cx, input).await
                 },
             )),
             "TagDeliveryStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagDeliveryStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagDeliveryStreamInput| async move {
                     service.tag_delivery_stream(&cx, input).await
                 }))
             }
             "UntagDeliveryStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagDeliveryStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagDeliveryStreamInput| async move {
                     service.untag_delivery_stream(&cx, input).await
                 }))
             }
             "UpdateDestination" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateDestinationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateDestinationInput| async move {
                     service.update_destination(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CreateDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateDeliveryStreamInput| async move {
-                    service.create_delivery_stream(&cx, input).await
-                },
-            )),
-            "DeleteDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteDeliveryStreamInput| async move {
-                    service.delete_delivery_stream(&cx, input).await
-                },
-            )),
-            "DescribeDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeDeliveryStreamInput| async move {
-                    service.describe_delivery_stream(&cx, input).await
-                },
-            )),
-            "ListDeliveryStreams" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListDeliveryStreamsInput| async move {
-                    service.list_delivery_streams(&cx, input).await
-                },
-            )),
-            "ListTagsForDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListTagsForDeliveryStreamInput| async move {
-                    service.list_tags_for_delivery_stream(&cx, input).await
-                },
-            )),
-            "PutRecord" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutRecordInput| async move {
-                    service.put_record(&cx, input).await
-                }))
-            }
-            "PutRecordBatch" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutRecordBatchInput| async move {
-                    service.put_record_batch(&cx, input).await
-                }))
-            }
-            "StartDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: StartDeliveryStreamEncryptionInput| async move {
-                    service.start_delivery_stream_encryption(&cx, input).await
-                },
-            )),
-            "StopDeliveryStreamEncryption" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: StopDeliveryStreamEncryptionInput| async move {
-                    service.stop_delivery_stream_encryption(&cx, input).await
-                },
-            )),
-            "TagDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: TagDeliveryStreamInput| async move {
-                    service.tag_delivery_stream(&cx, input).await
-                },
-            )),
-            "UntagDeliveryStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UntagDeliveryStreamInput| async move {
-                    service.untag_delivery_stream(&cx, input).await
-                },
-            )),
-            "UpdateDestination" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateDestinationInput| async move {
-                    service.update_destination(&cx, input).await
-                },
-            )),
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -1320,744 +1320,360 @@ pub trait Iam: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct IamDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Iam> Dispatch for IamDispatch<S> {
+impl<S: Iam> Operations for IamDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AddUserToGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AddUserToGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AddUserToGroupInput| async move {
                     service.add_user_to_group(&cx, input).await
                 }))
             }
             "AttachGroupPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AttachGroupPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AttachGroupPolicyInput| async move {
                     service.attach_group_policy(&cx, input).await
                 }))
             }
             "AttachRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AttachRolePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AttachRolePolicyInput| async move {
                     service.attach_role_policy(&cx, input).await
                 }))
             }
             "AttachUserPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AttachUserPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AttachUserPolicyInput| async move {
                     service.attach_user_policy(&cx, input).await
                 }))
             }
             "CreateAccessKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateAccessKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateAccessKeyInput| async move {
                     service.create_access_key(&cx, input).await
                 }))
             }
             "CreateGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateGroupInput| async move {
                     service.create_group(&cx, input).await
                 }))
             }
             "CreatePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreatePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreatePolicyInput| async move {
                     service.create_policy(&cx, input).await
                 }))
             }
             "CreatePolicyVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreatePolicyVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreatePolicyVersionInput| async move {
                     service.create_policy_version(&cx, input).await
                 }))
             }
             "CreateRole" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateRoleInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateRoleInput| async move {
                     service.create_role(&cx, input).await
                 }))
             }
             "CreateUser" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateUserInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateUserInput| async move {
                     service.create_user(&cx, input).await
                 }))
             }
             "DeleteAccessKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteAccessKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteAccessKeyInput| async move {
                     service.delete_access_key(&cx, input).await
                 }))
             }
             "DeleteGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteGroupInput| async move {
                     service.delete_group(&cx, input).await
                 }))
             }
             "DeleteGroupPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteGroupPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteGroupPolicyInput| async move {
                     service.delete_group_policy(&cx, input).await
                 }))
             }
             "DeletePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeletePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeletePolicyInput| async move {
                     service.delete_policy(&cx, input).await
                 }))
             }
             "DeletePolicyVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeletePolicyVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeletePolicyVersionInput| async move {
                     service.delete_policy_version(&cx, input).await
                 }))
             }
             "DeleteRole" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRoleInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRoleInput| async move {
                     service.delete_role(&cx, input).await
                 }))
             }
             "DeleteRolePermissionsBoundary" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteRolePermissionsBoundaryInput| async move {
                     service.delete_role_permissions_boundary(&cx, input).await
                 },
             )),
             "DeleteRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRolePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRolePolicyInput| async move {
                     service.delete_role_policy(&cx, input).await
                 }))
             }
             "DeleteUser" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteUserInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteUserInput| async move {
                     service.delete_user(&cx, input).await
                 }))
             }
             "DeleteUserPermissionsBoundary" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteUserPermissionsBoundaryInput| async move {
                     service.delete_user_permissions_boundary(&cx, input).await
                 },
             )),
             "DeleteUserPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteUserPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteUserPolicyInput| async move {
                     service.delete_user_policy(&cx, input).await
                 }))
             }
             "DetachGroupPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DetachGroupPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DetachGroupPolicyInput| async move {
                     service.detach_group_policy(&cx, input).await
                 }))
             }
             "DetachRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DetachRolePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DetachRolePolicyInput| async move {
                     service.detach_role_policy(&cx, input).await
                 }))
             }
             "DetachUserPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DetachUserPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DetachUserPolicyInput| async move {
                     service.detach_user_policy(&cx, input).await
                 }))
             }
             "GetContextKeysForCustomPolicy" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetContextKeysForCustomPolicyInput| async move {
                     service.get_context_keys_for_custom_policy(&cx, input).await
                 },
             )),
             "GetContextKeysForPrincipalPolicy" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetContextKeysForPrincipalPolicyInput| async move {
                     service.get_context_keys_for_principal_policy(&cx, input).await
                 },
             )),
-            "GetGroup" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetGroupInput| async move {
+            "GetGroup" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetGroupInput| async move {
                 service.get_group(&cx, input).await
             })),
             "GetGroupPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetGroupPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetGroupPolicyInput| async move {
                     service.get_group_policy(&cx, input).await
                 }))
             }
-            "GetPolicy" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetPolicyInput| async move {
+            "GetPolicy" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetPolicyInput| async move {
                 service.get_policy(&cx, input).await
             })),
             "GetPolicyVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetPolicyVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetPolicyVersionInput| async move {
                     service.get_policy_version(&cx, input).await
                 }))
             }
-            "GetRole" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetRoleInput| async move {
+            "GetRole" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRoleInput| async move {
                 service.get_role(&cx, input).await
             })),
             "GetRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetRolePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetRolePolicyInput| async move {
                     service.get_role_policy(&cx, input).await
                 }))
             }
-            "GetUser" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetUserInput| async move {
+            "GetUser" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUserInput| async move {
                 service.get_user(&cx, input).await
             })),
             "GetUserPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetUserPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetUserPolicyInput| async move {
                     service.get_user_policy(&cx, input).await
                 }))
             }
             "ListAccessKeys" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListAccessKeysInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListAccessKeysInput| async move {
                     service.list_access_keys(&cx, input).await
                 }))
             }
             "ListAttachedGroupPolicies" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListAttachedGroupPoliciesInput| async move {
                     service.list_attached_group_policies(&cx, input).await
                 },
             )),
             "ListAttachedRolePolicies" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListAttachedRolePoliciesInput| async move {
                     service.list_attached_role_policies(&cx, input).await
                 },
             )),
             "ListAttachedUserPolicies" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListAttachedUserPoliciesInput| async move {
                     service.list_attached_user_policies(&cx, input).await
                 },
             )),
             "ListGroupPolicies" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListGroupPoliciesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListGroupPoliciesInput| async move {
                     service.list_group_policies(&cx, input).await
                 }))
             }
             "ListGroups" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListGroupsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListGroupsInput| async move {
                     service.list_groups(&cx, input).await
                 }))
             }
             "ListGroupsForUser" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListGroupsForUserInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListGroupsForUserInput| async move {
                     service.list_groups_for_user(&cx, input).await
                 }))
             }
             "ListPolicies" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListPoliciesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListPoliciesInput| async move {
                     service.list_policies(&cx, input).await
                 }))
             }
             "ListPolicyTags" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListPolicyTagsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListPolicyTagsInput| async move {
                     service.list_policy_tags(&cx, input).await
                 }))
             }
             "ListPolicyVersions" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListPolicyVersionsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListPolicyVersionsInput| async move {
                     service.list_policy_versions(&cx, input).await
                 }))
             }
             "ListRolePolicies" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListRolePoliciesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListRolePoliciesInput| async move {
                     service.list_role_policies(&cx, input).await
                 }))
             }
             "ListRoleTags" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListRoleTagsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListRoleTagsInput| async move {
                     service.list_role_tags(&cx, input).await
                 }))
             }
-            "ListRoles" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListRolesInput| async move {
+            "ListRoles" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ListRolesInput| async move {
                 service.list_roles(&cx, input).await
             })),
             "ListUserPolicies" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListUserPoliciesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListUserPoliciesInput| async move {
                     service.list_user_policies(&cx, input).await
                 }))
             }
             "ListUserTags" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListUserTagsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListUserTagsInput| async move {
                     service.list_user_tags(&cx, input).await
                 }))
             }
-            "ListUsers" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListUsersInput| async move {
+            "ListUsers" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ListUsersInput| async move {
                 service.list_users(&cx, input).await
             })),
             "PutGroupPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutGroupPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutGroupPolicyInput| async move {
                     service.put_group_policy(&cx, input).await
                 }))
             }
             "PutRolePermissionsBoundary" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutRolePermissionsBoundaryInput| async move {
                     service.put_role_permissions_boundary(&cx, input).await
                 },
             )),
             "PutRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutRolePolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutRolePolicyInput| async move {
                     service.put_role_policy(&cx, input).await
                 }))
             }
             "PutUserPermissionsBoundary" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutUserPermissionsBoundaryInput| async move {
                     service.put_user_permissions_boundary(&cx, input).await
                 },
             )),
             "PutUserPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutUserPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutUserPolicyInput| async move {
                     service.put_user_policy(&cx, input).await
                 }))
             }
             "RemoveUserFromGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: RemoveUserFromGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: RemoveUserFromGroupInput| async move {
                     service.remove_user_from_group(&cx, input).await
                 }))
             }
             "SetDefaultPolicyVersion" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: SetDefaultPolicyVersionInput| async move {
                     service.set_default_policy_version(&cx, input).await
                 },
             )),
             "SimulateCustomPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SimulateCustomPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SimulateCustomPolicyInput| async move {
                     service.simulate_custom_policy(&cx, input).await
                 }))
             }
             "SimulatePrincipalPolicy" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: SimulatePrincipalPolicyInput| async move {
                     service.simulate_principal_policy(&cx, input).await
                 },
             )),
-            "TagPolicy" => Box::pin(ropeway_wire::exec(call, move |cx, input: TagPolicyInput| async move {
+            "TagPolicy" => Box::pin(ropeway_wire::exec(asked, move |cx, input: TagPolicyInput| async move {
                 service.tag_policy(&cx, input).await
             })),
-            "TagRole" => Box::pin(ropeway_wire::exec(call, move |cx, input: TagRoleInput| async move {
+            "TagRole" => Box::pin(ropeway_wire::exec(asked, move |cx, input: TagRoleInput| async move {
                 service.tag_role(&cx, input).await
             })),
-            "TagUser" => Box::pin(ropeway_wire::exec(call, move |cx, input: TagUserInput| async move {
+            "TagUser" => Box::pin(ropeway_wire::exec(asked, move |cx, input: TagUserInput| async move {
                 service.tag_user(&cx, input).await
             })),
             "UntagPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagPolicyInput| async move {
                     service.untag_policy(&cx, input).await
                 }))
             }
-            "UntagRole" => Box::pin(ropeway_wire::exec(call, move |cx, input: UntagRoleInput| async move {
+            "UntagRole" => Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagRoleInput| async move {
                 service.untag_role(&cx, input).await
             })),
-            "UntagUser" => Box::pin(ropeway_wire::exec(call, move |cx, input: UntagUserInput| async move {
+            "UntagUser" => Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagUserInput| async move {
                 service.untag_user(&cx, input).await
             })),
             "UpdateAccessKey" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAccessKeyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateAccessKeyInput| async move {
                     service.update_access_key(&cx, input).await
                 }))
             }
-            "UpdateAssumeRolePolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAssumeRolePolicyInput| async move {
-                    service.update_assume_role_policy(&cx, input).await
-                }))
-            }
-            "UpdateGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateGroupInput| async move {
-                    service.update_group(&cx, input).await
-                }))
-            }
-            "UpdateRole" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateRoleInput| async move {
-                    service.update_role(&cx, input).await
-                }))
-            }
-            "UpdateRoleDescription" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateRoleDescriptionInput| async move {
-                    service.update_role_description(&cx, input).await
-                }))
-            }
-            "UpdateUser" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateUserInput| async move {
-                    service.update_user(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddUserToGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddUserToGroupInput| async move {
-                    service.add_user_to_group(&cx, input).await
-                }))
-            }
-            "AttachGroupPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: AttachGroupPolicyInput| async move {
-                    service.attach_group_policy(&cx, input).await
-                },
-            )),
-            "AttachRolePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AttachRolePolicyInput| async move {
-                    service.attach_role_policy(&cx, input).await
-                }))
-            }
-            "AttachUserPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AttachUserPolicyInput| async move {
-                    service.attach_user_policy(&cx, input).await
-                }))
-            }
-            "CreateAccessKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateAccessKeyInput| async move {
-                    service.create_access_key(&cx, input).await
-                }))
-            }
-            "CreateGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateGroupInput| async move {
-                    service.create_group(&cx, input).await
-                }))
-            }
-            "CreatePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreatePolicyInput| async move {
-                    service.create_policy(&cx, input).await
-                }))
-            }
-            "CreatePolicyVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreatePolicyVersionInput| async move {
-                    service.create_policy_version(&cx, input).await
-                },
-            )),
-            "CreateRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateRoleInput| async move {
-                    service.create_role(&cx, input).await
-                }))
-            }
-            "CreateUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateUserInput| async move {
-                    service.create_user(&cx, input).await
-                }))
-            }
-            "DeleteAccessKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteAccessKeyInput| async move {
-                    service.delete_access_key(&cx, input).await
-                }))
-            }
-            "DeleteGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteGroupInput| async move {
-                    service.delete_group(&cx, input).await
-                }))
-            }
-            "DeleteGroupPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteGroupPolicyInput| async move {
-                    service.delete_group_policy(&cx, input).await
-                },
-            )),
-            "DeletePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeletePolicyInput| async move {
-                    service.delete_policy(&cx, input).await
-                }))
-            }
-            "DeletePolicyVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeletePolicyVersionInput| async move {
-                    service.delete_policy_version(&cx, input).await
-                },
-            )),
-            "DeleteRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteRoleInput| async move {
-                    service.delete_role(&cx, input).await
-                }))
-            }
-            "DeleteRolePermissionsBoundary" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteRolePermissionsBoundaryInput| async move {
-                    service.delete_role_permissions_boundary(&cx, input).await
-                },
-            )),
-            "DeleteRolePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteRolePolicyInput| async move {
-                    service.delete_role_policy(&cx, input).await
-                }))
-            }
-            "DeleteUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteUserInput| async move {
-                    service.delete_user(&cx, input).await
-                }))
-            }
-            "DeleteUserPermissionsBoundary" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteUserPermissionsBoundaryInput| async move {
-                    service.delete_user_permissions_boundary(&cx, input).await
-                },
-            )),
-            "DeleteUserPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteUserPolicyInput| async move {
-                    service.delete_user_policy(&cx, input).await
-                }))
-            }
-            "DetachGroupPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DetachGroupPolicyInput| async move {
-                    service.detach_group_policy(&cx, input).await
-                },
-            )),
-            "DetachRolePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DetachRolePolicyInput| async move {
-                    service.detach_role_policy(&cx, input).await
-                }))
-            }
-            "DetachUserPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DetachUserPolicyInput| async move {
-                    service.detach_user_policy(&cx, input).await
-                }))
-            }
-            "GetContextKeysForCustomPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetContextKeysForCustomPolicyInput| async move {
-                    service.get_context_keys_for_custom_policy(&cx, input).await
-                },
-            )),
-            "GetContextKeysForPrincipalPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetContextKeysForPrincipalPolicyInput| async move {
-                    service.get_context_keys_for_principal_policy(&cx, input).await
-                },
-            )),
-            "GetGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetGroupInput| async move {
-                    service.get_group(&cx, input).await
-                }))
-            }
-            "GetGroupPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetGroupPolicyInput| async move {
-                    service.get_group_policy(&cx, input).await
-                }))
-            }
-            "GetPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetPolicyInput| async move {
-                    service.get_policy(&cx, input).await
-                }))
-            }
-            "GetPolicyVersion" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetPolicyVersionInput| async move {
-                    service.get_policy_version(&cx, input).await
-                }))
-            }
-            "GetRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRoleInput| async move {
-                    service.get_role(&cx, input).await
-                }))
-            }
-            "GetRolePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetRolePolicyInput| async move {
-                    service.get_role_policy(&cx, input).await
-                }))
-            }
-            "GetUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUserInput| async move {
-                    service.get_user(&cx, input).await
-                }))
-            }
-            "GetUserPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetUserPolicyInput| async move {
-                    service.get_user_policy(&cx, input).await
-                }))
-            }
-            "ListAccessKeys" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListAccessKeysInput| async move {
-                    service.list_access_keys(&cx, input).await
-                }))
-            }
-            "ListAttachedGroupPolicies" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListAttachedGroupPoliciesInput| async move {
-                    service.list_attached_group_policies(&cx, input).await
-                },
-            )),
-            "ListAttachedRolePolicies" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListAttachedRolePoliciesInput| async move {
-                    service.list_attached_role_policies(&cx, input).await
-                },
-            )),
-            "ListAttachedUserPolicies" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListAttachedUserPoliciesInput| async move {
-                    service.list_attached_user_policies(&cx, input).await
-                },
-            )),
-            "ListGroupPolicies" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListGroupPoliciesInput| async move {
-                    service.list_group_policies(&cx, input).await
-                },
-            )),
-            "ListGroups" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListGroupsInput| async move {
-                    service.list_groups(&cx, input).await
-                }))
-            }
-            "ListGroupsForUser" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListGroupsForUserInput| async move {
-                    service.list_groups_for_user(&cx, input).await
-                },
-            )),
-            "ListPolicies" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListPoliciesInput| async move {
-                    service.list_policies(&cx, input).await
-                }))
-            }
-            "ListPolicyTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListPolicyTagsInput| async move {
-                    service.list_policy_tags(&cx, input).await
-                }))
-            }
-            "ListPolicyVersions" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListPolicyVersionsInput| async move {
-                    service.list_policy_versions(&cx, input).await
-                },
-            )),
-            "ListRolePolicies" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListRolePoliciesInput| async move {
-                    service.list_role_policies(&cx, input).await
-                }))
-            }
-            "ListRoleTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListRoleTagsInput| async move {
-                    service.list_role_tags(&cx, input).await
-                }))
-            }
-            "ListRoles" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListRolesInput| async move {
-                    service.list_roles(&cx, input).await
-                }))
-            }
-            "ListUserPolicies" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListUserPoliciesInput| async move {
-                    service.list_user_policies(&cx, input).await
-                }))
-            }
-            "ListUserTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListUserTagsInput| async move {
-                    service.list_user_tags(&cx, input).await
-                }))
-            }
-            "ListUsers" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListUsersInput| async move {
-                    service.list_users(&cx, input).await
-                }))
-            }
-            "PutGroupPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutGroupPolicyInput| async move {
-                    service.put_group_policy(&cx, input).await
-                }))
-            }
-            "PutRolePermissionsBoundary" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutRolePermissionsBoundaryInput| async move {
-                    service.put_role_permissions_boundary(&cx, input).await
-                },
-            )),
-            "PutRolePolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutRolePolicyInput| async move {
-                    service.put_role_policy(&cx, input).await
-                }))
-            }
-            "PutUserPermissionsBoundary" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutUserPermissionsBoundaryInput| async move {
-                    service.put_user_permissions_boundary(&cx, input).await
-                },
-            )),
-            "PutUserPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutUserPolicyInput| async move {
-                    service.put_user_policy(&cx, input).await
-                }))
-            }
-            "RemoveUserFromGroup" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: RemoveUserFromGroupInput| async move {
-                    service.remove_user_from_group(&cx, input).await
-                },
-            )),
-            "SetDefaultPolicyVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SetDefaultPolicyVersionInput| async move {
-                    service.set_default_policy_version(&cx, input).await
-                },
-            )),
-            "SimulateCustomPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SimulateCustomPolicyInput| async move {
-                    service.simulate_custom_policy(&cx, input).await
-                },
-            )),
-            "SimulatePrincipalPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SimulatePrincipalPolicyInput| async move {
-                    service.simulate_principal_policy(&cx, input).await
-                },
-            )),
-            "TagPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagPolicyInput| async move {
-                    service.tag_policy(&cx, input).await
-                }))
-            }
-            "TagRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagRoleInput| async move {
-                    service.tag_role(&cx, input).await
-                }))
-            }
-            "TagUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagUserInput| async move {
-                    service.tag_user(&cx, input).await
-                }))
-            }
-            "UntagPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagPolicyInput| async move {
-                    service.untag_policy(&cx, input).await
-                }))
-            }
-            "UntagRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagRoleInput| async move {
-                    service.untag_role(&cx, input).await
-                }))
-            }
-            "UntagUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagUserInput| async move {
-                    service.untag_user(&cx, input).await
-                }))
-            }
-            "UpdateAccessKey" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAccessKeyInput| async move {
-                    service.update_access_key(&cx, input).await
-                }))
-            }
-            "UpdateAssumeRolePolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateAssumeRolePolicy" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateAssumeRolePolicyInput| async move {
                     service.update_assume_role_policy(&cx, input).await
                 },
             )),
             "UpdateGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateGroupInput| async move {
                     service.update_group(&cx, input).await
                 }))
             }
             "UpdateRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateRoleInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateRoleInput| async move {
                     service.update_role(&cx, input).await
                 }))
             }
-            "UpdateRoleDescription" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateRoleDescriptionInput| async move {
+            "UpdateRoleDescription" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateRoleDescriptionInput| async move {
                     service.update_role_description(&cx, input).await
-                },
-            )),
+                }))
+            }
             "UpdateUser" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateUserInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateUserInput| async move {
                     service.update_user(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -1153,619 +1153,308 @@ pub trait Lambda: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct LambdaDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Lambda> Dispatch for LambdaDispatch<S> {
+impl<S: Lambda> Operations for LambdaDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AddLayerVersionPermission" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: AddLayerVersionPermissionInput| async move {
                     service.add_layer_version_permission(&cx, input).await
                 },
             )),
             "AddPermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AddPermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AddPermissionInput| async move {
                     service.add_permission(&cx, input).await
                 }))
             }
             "CreateAlias" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateAliasInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateAliasInput| async move {
                     service.create_alias(&cx, input).await
                 }))
             }
             "CreateEventSourceMapping" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: CreateEventSourceMappingInput| async move {
                     service.create_event_source_mapping(&cx, input).await
                 },
             )),
             "CreateFunction" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateFunctionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateFunctionInput| async move {
                     service.create_function(&cx, input).await
                 }))
             }
             "CreateFunctionUrlConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: CreateFunctionUrlConfigInput| async move {
                     service.create_function_url_config(&cx, input).await
                 },
             )),
             "DeleteAlias" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteAliasInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteAliasInput| async move {
                     service.delete_alias(&cx, input).await
                 }))
             }
             "DeleteEventSourceMapping" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteEventSourceMappingInput| async move {
                     service.delete_event_source_mapping(&cx, input).await
                 },
             )),
             "DeleteFunction" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteFunctionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteFunctionInput| async move {
                     service.delete_function(&cx, input).await
                 }))
             }
             "DeleteFunctionConcurrency" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteFunctionConcurrencyInput| async move {
                     service.delete_function_concurrency(&cx, input).await
                 },
             )),
             "DeleteFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteFunctionEventInvokeConfigInput| async move {
                     service.delete_function_event_invoke_config(&cx, input).await
                 },
             )),
             "DeleteFunctionUrlConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteFunctionUrlConfigInput| async move {
                     service.delete_function_url_config(&cx, input).await
                 },
             )),
             "DeleteLayerVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteLayerVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteLayerVersionInput| async move {
                     service.delete_layer_version(&cx, input).await
                 }))
             }
             "DeleteProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteProvisionedConcurrencyConfigInput| async move {
                     service.delete_provisioned_concurrency_config(&cx, input).await
                 },
             )),
             "GetAccountSettings" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetAccountSettingsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAccountSettingsInput| async move {
                     service.get_account_settings(&cx, input).await
                 }))
             }
-            "GetAlias" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetAliasInput| async move {
+            "GetAlias" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetAliasInput| async move {
                 service.get_alias(&cx, input).await
             })),
             "GetEventSourceMapping" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetEventSourceMappingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetEventSourceMappingInput| async move {
                     service.get_event_source_mapping(&cx, input).await
                 }))
             }
             "GetFunction" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetFunctionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetFunctionInput| async move {
                     service.get_function(&cx, input).await
                 }))
             }
-            "GetFunctionConcurrency" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetFunctionConcurrencyInput| async move {
+            "GetFunctionConcurrency" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: GetFunctionConcurrencyInput| async move {
                     service.get_function_concurrency(&cx, input).await
-                }))
-            }
+                },
+            )),
             "GetFunctionConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetFunctionConfigurationInput| async move {
                     service.get_function_configuration(&cx, input).await
                 },
             )),
             "GetFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetFunctionEventInvokeConfigInput| async move {
                     service.get_function_event_invoke_config(&cx, input).await
                 },
             )),
             "GetFunctionUrlConfig" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetFunctionUrlConfigInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetFunctionUrlConfigInput| async move {
                     service.get_function_url_config(&cx, input).await
                 }))
             }
             "GetLayerVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetLayerVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetLayerVersionInput| async move {
                     service.get_layer_version(&cx, input).await
                 }))
             }
             "GetLayerVersionByArn" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetLayerVersionByArnInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetLayerVersionByArnInput| async move {
                     service.get_layer_version_by_arn(&cx, input).await
                 }))
             }
             "GetLayerVersionPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetLayerVersionPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetLayerVersionPolicyInput| async move {
                     service.get_layer_version_policy(&cx, input).await
                 }))
             }
-            "GetPolicy" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetPolicyInput| async move {
+            "GetPolicy" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetPolicyInput| async move {
                 service.get_policy(&cx, input).await
             })),
             "GetProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetProvisionedConcurrencyConfigInput| async move {
                     service.get_provisioned_concurrency_config(&cx, input).await
                 },
             )),
-            "Invoke" => Box::pin(ropeway_wire::exec(call, move |cx, input: InvokeInput| async move {
+            "Invoke" => Box::pin(ropeway_wire::exec(asked, move |cx, input: InvokeInput| async move {
                 service.invoke(&cx, input).await
             })),
             "InvokeAsync" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: InvokeAsyncInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: InvokeAsyncInput| async move {
                     service.invoke_async(&cx, input).await
                 }))
             }
             "InvokeWithResponseStream" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: InvokeWithResponseStreamInput| async move {
                     service.invoke_with_response_stream(&cx, input).await
                 },
             )),
             "ListAliases" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListAliasesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListAliasesInput| async move {
                     service.list_aliases(&cx, input).await
                 }))
             }
             "ListEventSourceMappings" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListEventSourceMappingsInput| async move {
                     service.list_event_source_mappings(&cx, input).await
                 },
             )),
             "ListFunctionEventInvokeConfigs" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListFunctionEventInvokeConfigsInput| async move {
                     service.list_function_event_invoke_configs(&cx, input).await
                 },
             )),
-            "ListFunctionUrlConfigs" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListFunctionUrlConfigsInput| async move {
-                    service.list_function_url_configs(&cx, input).await
-                }))
-            }
-            "ListFunctions" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListFunctionsInput| async move {
-                    service.list_functions(&cx, input).await
-                }))
-            }
-            "ListLayerVersions" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListLayerVersionsInput| async move {
-                    service.list_layer_versions(&cx, input).await
-                }))
-            }
-            "ListLayers" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListLayersInput| async move {
-                    service.list_layers(&cx, input).await
-                }))
-            }
-            "ListProvisionedConcurrencyConfigs" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: ListProvisionedConcurrencyConfigsInput| async move {
-                    service.list_provisioned_concurrency_configs(&cx, input).await
-                },
-            )),
-            "ListTags" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListTagsInput| async move {
-                service.list_tags(&cx, input).await
-            })),
-            "ListVersionsByFunction" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListVersionsByFunctionInput| async move {
-                    service.list_versions_by_function(&cx, input).await
-                }))
-            }
-            "PublishLayerVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PublishLayerVersionInput| async move {
-                    service.publish_layer_version(&cx, input).await
-                }))
-            }
-            "PublishVersion" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PublishVersionInput| async move {
-                    service.publish_version(&cx, input).await
-                }))
-            }
-            "PutFunctionConcurrency" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutFunctionConcurrencyInput| async move {
-                    service.put_function_concurrency(&cx, input).await
-                }))
-            }
-            "PutFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: PutFunctionEventInvokeConfigInput| async move {
-                    service.put_function_event_invoke_config(&cx, input).await
-                },
-            )),
-            "PutProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: PutProvisionedConcurrencyConfigInput| async move {
-                    service.put_provisioned_concurrency_config(&cx, input).await
-                },
-            )),
-            "RemoveLayerVersionPermission" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: RemoveLayerVersionPermissionInput| async move {
-                    service.remove_layer_version_permission(&cx, input).await
-                },
-            )),
-            "RemovePermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: RemovePermissionInput| async move {
-                    service.remove_permission(&cx, input).await
-                }))
-            }
-            "TagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagResourceInput| async move {
-                    service.tag_resource(&cx, input).await
-                }))
-            }
-            "UntagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
-                    service.untag_resource(&cx, input).await
-                }))
-            }
-            "UpdateAlias" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateAliasInput| async move {
-                    service.update_alias(&cx, input).await
-                }))
-            }
-            "UpdateEventSourceMapping" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateEventSourceMappingInput| async move {
-                    service.update_event_source_mapping(&cx, input).await
-                },
-            )),
-            "UpdateFunctionCode" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UpdateFunctionCodeInput| async move {
-                    service.update_function_code(&cx, input).await
-                }))
-            }
-            "UpdateFunctionConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateFunctionConfigurationInput| async move {
-                    service.update_function_configuration(&cx, input).await
-                },
-            )),
-            "UpdateFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateFunctionEventInvokeConfigInput| async move {
-                    service.update_function_event_invoke_config(&cx, input).await
-                },
-            )),
-            "UpdateFunctionUrlConfig" => Box::pin(ropeway_wire::exec(
-                call,
-                move |cx, input: UpdateFunctionUrlConfigInput| async move {
-                    service.update_function_url_config(&cx, input).await
-                },
-            )),
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddLayerVersionPermission" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: AddLayerVersionPermissionInput| async move {
-                    service.add_layer_version_permission(&cx, input).await
-                },
-            )),
-            "AddPermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddPermissionInput| async move {
-                    service.add_permission(&cx, input).await
-                }))
-            }
-            "CreateAlias" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateAliasInput| async move {
-                    service.create_alias(&cx, input).await
-                }))
-            }
-            "CreateEventSourceMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateEventSourceMappingInput| async move {
-                    service.create_event_source_mapping(&cx, input).await
-                },
-            )),
-            "CreateFunction" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateFunctionInput| async move {
-                    service.create_function(&cx, input).await
-                }))
-            }
-            "CreateFunctionUrlConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateFunctionUrlConfigInput| async move {
-                    service.create_function_url_config(&cx, input).await
-                },
-            )),
-            "DeleteAlias" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteAliasInput| async move {
-                    service.delete_alias(&cx, input).await
-                }))
-            }
-            "DeleteEventSourceMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteEventSourceMappingInput| async move {
-                    service.delete_event_source_mapping(&cx, input).await
-                },
-            )),
-            "DeleteFunction" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteFunctionInput| async move {
-                    service.delete_function(&cx, input).await
-                }))
-            }
-            "DeleteFunctionConcurrency" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteFunctionConcurrencyInput| async move {
-                    service.delete_function_concurrency(&cx, input).await
-                },
-            )),
-            "DeleteFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteFunctionEventInvokeConfigInput| async move {
-                    service.delete_function_event_invoke_config(&cx, input).await
-                },
-            )),
-            "DeleteFunctionUrlConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteFunctionUrlConfigInput| async move {
-                    service.delete_function_url_config(&cx, input).await
-                },
-            )),
-            "DeleteLayerVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteLayerVersionInput| async move {
-                    service.delete_layer_version(&cx, input).await
-                },
-            )),
-            "DeleteProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteProvisionedConcurrencyConfigInput| async move {
-                    service.delete_provisioned_concurrency_config(&cx, input).await
-                },
-            )),
-            "GetAccountSettings" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetAccountSettingsInput| async move {
-                    service.get_account_settings(&cx, input).await
-                },
-            )),
-            "GetAlias" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetAliasInput| async move {
-                    service.get_alias(&cx, input).await
-                }))
-            }
-            "GetEventSourceMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetEventSourceMappingInput| async move {
-                    service.get_event_source_mapping(&cx, input).await
-                },
-            )),
-            "GetFunction" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetFunctionInput| async move {
-                    service.get_function(&cx, input).await
-                }))
-            }
-            "GetFunctionConcurrency" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetFunctionConcurrencyInput| async move {
-                    service.get_function_concurrency(&cx, input).await
-                },
-            )),
-            "GetFunctionConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetFunctionConfigurationInput| async move {
-                    service.get_function_configuration(&cx, input).await
-                },
-            )),
-            "GetFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetFunctionEventInvokeConfigInput| async move {
-                    service.get_function_event_invoke_config(&cx, input).await
-                },
-            )),
-            "GetFunctionUrlConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetFunctionUrlConfigInput| async move {
-                    service.get_function_url_config(&cx, input).await
-                },
-            )),
-            "GetLayerVersion" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetLayerVersionInput| async move {
-                    service.get_layer_version(&cx, input).await
-                }))
-            }
-            "GetLayerVersionByArn" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetLayerVersionByArnInput| async move {
-                    service.get_layer_version_by_arn(&cx, input).await
-                },
-            )),
-            "GetLayerVersionPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetLayerVersionPolicyInput| async move {
-                    service.get_layer_version_policy(&cx, input).await
-                },
-            )),
-            "GetPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetPolicyInput| async move {
-                    service.get_policy(&cx, input).await
-                }))
-            }
-            "GetProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetProvisionedConcurrencyConfigInput| async move {
-                    service.get_provisioned_concurrency_config(&cx, input).await
-                },
-            )),
-            "Invoke" => Box::pin(ropeway_wire::exec_local(call, move |cx, input: InvokeInput| async move {
-                service.invoke(&cx, input).await
-            })),
-            "InvokeAsync" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: InvokeAsyncInput| async move {
-                    service.invoke_async(&cx, input).await
-                }))
-            }
-            "InvokeWithResponseStream" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: InvokeWithResponseStreamInput| async move {
-                    service.invoke_with_response_stream(&cx, input).await
-                },
-            )),
-            "ListAliases" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListAliasesInput| async move {
-                    service.list_aliases(&cx, input).await
-                }))
-            }
-            "ListEventSourceMappings" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListEventSourceMappingsInput| async move {
-                    service.list_event_source_mappings(&cx, input).await
-                },
-            )),
-            "ListFunctionEventInvokeConfigs" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListFunctionEventInvokeConfigsInput| async move {
-                    service.list_function_event_invoke_configs(&cx, input).await
-                },
-            )),
-            "ListFunctionUrlConfigs" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "ListFunctionUrlConfigs" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: ListFunctionUrlConfigsInput| async move {
                     service.list_function_url_configs(&cx, input).await
                 },
             )),
             "ListFunctions" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListFunctionsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListFunctionsInput| async move {
                     service.list_functions(&cx, input).await
                 }))
             }
-            "ListLayerVersions" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListLayerVersionsInput| async move {
+            "ListLayerVersions" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListLayerVersionsInput| async move {
                     service.list_layer_versions(&cx, input).await
-                },
-            )),
+                }))
+            }
             "ListLayers" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListLayersInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListLayersInput| async move {
                     service.list_layers(&cx, input).await
                 }))
             }
-            "ListProvisionedConcurrencyConfigs" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "ListProvisionedConcurrencyConfigs" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: ListProvisionedConcurrencyConfigsInput| async move {
                     service.list_provisioned_concurrency_configs(&cx, input).await
                 },
             )),
-            "ListTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListTagsInput| async move {
-                    service.list_tags(&cx, input).await
-                }))
-            }
-            "ListVersionsByFunction" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "ListTags" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTagsInput| async move {
+                service.list_tags(&cx, input).await
+            })),
+            "ListVersionsByFunction" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: ListVersionsByFunctionInput| async move {
                     service.list_versions_by_function(&cx, input).await
                 },
             )),
-            "PublishLayerVersion" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PublishLayerVersionInput| async move {
+            "PublishLayerVersion" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PublishLayerVersionInput| async move {
                     service.publish_layer_version(&cx, input).await
-                },
-            )),
+                }))
+            }
             "PublishVersion" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PublishVersionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PublishVersionInput| async move {
                     service.publish_version(&cx, input).await
                 }))
             }
-            "PutFunctionConcurrency" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "PutFunctionConcurrency" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: PutFunctionConcurrencyInput| async move {
                     service.put_function_concurrency(&cx, input).await
                 },
             )),
-            "PutFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "PutFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: PutFunctionEventInvokeConfigInput| async move {
                     service.put_function_event_invoke_config(&cx, input).await
                 },
             )),
-            "PutProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "PutProvisionedConcurrencyConfig" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: PutProvisionedConcurrencyConfigInput| async move {
                     service.put_provisioned_concurrency_config(&cx, input).await
                 },
             )),
-            "RemoveLayerVersionPermission" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "RemoveLayerVersionPermission" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: RemoveLayerVersionPermissionInput| async move {
                     service.remove_layer_version_permission(&cx, input).await
                 },
             )),
             "RemovePermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: RemovePermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: RemovePermissionInput| async move {
                     service.remove_permission(&cx, input).await
                 }))
             }
             "TagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
                 }))
             }
             "UntagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
                 }))
             }
             "UpdateAlias" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UpdateAliasInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateAliasInput| async move {
                     service.update_alias(&cx, input).await
                 }))
             }
-            "UpdateEventSourceMapping" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateEventSourceMapping" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateEventSourceMappingInput| async move {
                     service.update_event_source_mapping(&cx, input).await
                 },
             )),
-            "UpdateFunctionCode" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: UpdateFunctionCodeInput| async move {
+            "UpdateFunctionCode" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UpdateFunctionCodeInput| async move {
                     service.update_function_code(&cx, input).await
-                },
-            )),
-            "UpdateFunctionConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
+                }))
+            }
+            "UpdateFunctionConfiguration" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateFunctionConfigurationInput| async move {
                     service.update_function_configuration(&cx, input).await
                 },
             )),
-            "UpdateFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateFunctionEventInvokeConfig" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateFunctionEventInvokeConfigInput| async move {
                     service.update_function_event_invoke_config(&cx, input).await
                 },
             )),
-            "UpdateFunctionUrlConfig" => Box::pin(ropeway_wire::exec_local(
-                call,
+            "UpdateFunctionUrlConfig" => Box::pin(ropeway_wire::exec(
+                asked,
                 move |cx, input: UpdateFunctionUrlConfigInput| async move {
                     service.update_function_url_config(&cx, input).await
                 },
             )),
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

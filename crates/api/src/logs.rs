@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -511,264 +511,133 @@ pub trait Logs: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct LogsDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Logs> Dispatch for LogsDispatch<S> {
+impl<S: Logs> Operations for LogsDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "CreateLogGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateLogGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateLogGroupInput| async move {
                     service.create_log_group(&cx, input).await
                 }))
             }
             "CreateLogStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateLogStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateLogStreamInput| async move {
                     service.create_log_stream(&cx, input).await
                 }))
             }
             "DeleteLogGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteLogGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteLogGroupInput| async move {
                     service.delete_log_group(&cx, input).await
                 }))
             }
             "DeleteLogStream" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteLogStreamInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteLogStreamInput| async move {
                     service.delete_log_stream(&cx, input).await
                 }))
             }
             "DeleteRetentionPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteRetentionPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteRetentionPolicyInput| async move {
                     service.delete_retention_policy(&cx, input).await
                 }))
             }
             "DeleteSubscriptionFilter" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteSubscriptionFilterInput| async move {
                     service.delete_subscription_filter(&cx, input).await
                 },
             )),
             "DescribeLogGroups" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeLogGroupsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeLogGroupsInput| async move {
                     service.describe_log_groups(&cx, input).await
                 }))
             }
             "DescribeLogStreams" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DescribeLogStreamsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DescribeLogStreamsInput| async move {
                     service.describe_log_streams(&cx, input).await
                 }))
             }
             "DescribeSubscriptionFilters" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DescribeSubscriptionFiltersInput| async move {
                     service.describe_subscription_filters(&cx, input).await
                 },
             )),
             "FilterLogEvents" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: FilterLogEventsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: FilterLogEventsInput| async move {
                     service.filter_log_events(&cx, input).await
                 }))
             }
             "GetLogEvents" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetLogEventsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetLogEventsInput| async move {
                     service.get_log_events(&cx, input).await
                 }))
             }
             "ListLogGroups" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListLogGroupsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListLogGroupsInput| async move {
                     service.list_log_groups(&cx, input).await
                 }))
             }
             "ListTagsForResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListTagsForResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTagsForResourceInput| async move {
                     service.list_tags_for_resource(&cx, input).await
                 }))
             }
             "ListTagsLogGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListTagsLogGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTagsLogGroupInput| async move {
                     service.list_tags_log_group(&cx, input).await
                 }))
             }
             "PutLogEvents" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutLogEventsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutLogEventsInput| async move {
                     service.put_log_events(&cx, input).await
                 }))
             }
             "PutLogGroupDeletionProtection" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutLogGroupDeletionProtectionInput| async move {
                     service.put_log_group_deletion_protection(&cx, input).await
                 },
             )),
             "PutRetentionPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutRetentionPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutRetentionPolicyInput| async move {
                     service.put_retention_policy(&cx, input).await
                 }))
             }
             "PutSubscriptionFilter" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutSubscriptionFilterInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutSubscriptionFilterInput| async move {
                     service.put_subscription_filter(&cx, input).await
                 }))
             }
             "TagLogGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagLogGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagLogGroupInput| async move {
                     service.tag_log_group(&cx, input).await
                 }))
             }
             "TagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
                 }))
             }
             "TestMetricFilter" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TestMetricFilterInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TestMetricFilterInput| async move {
                     service.test_metric_filter(&cx, input).await
                 }))
             }
             "UntagLogGroup" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagLogGroupInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagLogGroupInput| async move {
                     service.untag_log_group(&cx, input).await
                 }))
             }
             "UntagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "CreateLogGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateLogGroupInput| async move {
-                    service.create_log_group(&cx, input).await
-                }))
-            }
-            "CreateLogStream" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateLogStreamInput| async move {
-                    service.create_log_stream(&cx, input).await
-                }))
-            }
-            "DeleteLogGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteLogGroupInput| async move {
-                    service.delete_log_group(&cx, input).await
-                }))
-            }
-            "DeleteLogStream" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteLogStreamInput| async move {
-                    service.delete_log_stream(&cx, input).await
-                }))
-            }
-            "DeleteRetentionPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteRetentionPolicyInput| async move {
-                    service.delete_retention_policy(&cx, input).await
-                },
-            )),
-            "DeleteSubscriptionFilter" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteSubscriptionFilterInput| async move {
-                    service.delete_subscription_filter(&cx, input).await
-                },
-            )),
-            "DescribeLogGroups" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeLogGroupsInput| async move {
-                    service.describe_log_groups(&cx, input).await
-                },
-            )),
-            "DescribeLogStreams" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeLogStreamsInput| async move {
-                    service.describe_log_streams(&cx, input).await
-                },
-            )),
-            "DescribeSubscriptionFilters" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DescribeSubscriptionFiltersInput| async move {
-                    service.describe_subscription_filters(&cx, input).await
-                },
-            )),
-            "FilterLogEvents" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: FilterLogEventsInput| async move {
-                    service.filter_log_events(&cx, input).await
-                }))
-            }
-            "GetLogEvents" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetLogEventsInput| async move {
-                    service.get_log_events(&cx, input).await
-                }))
-            }
-            "ListLogGroups" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListLogGroupsInput| async move {
-                    service.list_log_groups(&cx, input).await
-                }))
-            }
-            "ListTagsForResource" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListTagsForResourceInput| async move {
-                    service.list_tags_for_resource(&cx, input).await
-                },
-            )),
-            "ListTagsLogGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListTagsLogGroupInput| async move {
-                    service.list_tags_log_group(&cx, input).await
-                }))
-            }
-            "PutLogEvents" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutLogEventsInput| async move {
-                    service.put_log_events(&cx, input).await
-                }))
-            }
-            "PutLogGroupDeletionProtection" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutLogGroupDeletionProtectionInput| async move {
-                    service.put_log_group_deletion_protection(&cx, input).await
-                },
-            )),
-            "PutRetentionPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutRetentionPolicyInput| async move {
-                    service.put_retention_policy(&cx, input).await
-                },
-            )),
-            "PutSubscriptionFilter" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutSubscriptionFilterInput| async move {
-                    service.put_subscription_filter(&cx, input).await
-                },
-            )),
-            "TagLogGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagLogGroupInput| async move {
-                    service.tag_log_group(&cx, input).await
-                }))
-            }
-            "TagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
-                    service.tag_resource(&cx, input).await
-                }))
-            }
-            "TestMetricFilter" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TestMetricFilterInput| async move {
-                    service.test_metric_filter(&cx, input).await
-                }))
-            }
-            "UntagLogGroup" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagLogGroupInput| async move {
-                    service.untag_log_group(&cx, input).await
-                }))
-            }
-            "UntagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
-                    service.untag_resource(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -1588,924 +1588,452 @@ pub trait S3: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct S3Dispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: S3> Dispatch for S3Dispatch<S> {
+impl<S: S3> Operations for S3Dispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AbortMultipartUpload" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AbortMultipartUploadInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AbortMultipartUploadInput| async move {
                     service.abort_multipart_upload(&cx, input).await
                 }))
             }
             "CompleteMultipartUpload" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: CompleteMultipartUploadInput| async move {
                     service.complete_multipart_upload(&cx, input).await
                 },
             )),
             "CopyObject" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CopyObjectInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CopyObjectInput| async move {
                     service.copy_object(&cx, input).await
                 }))
             }
             "CreateBucket" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateBucketInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateBucketInput| async move {
                     service.create_bucket(&cx, input).await
                 }))
             }
             "CreateMultipartUpload" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateMultipartUploadInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateMultipartUploadInput| async move {
                     service.create_multipart_upload(&cx, input).await
                 }))
             }
             "DeleteBucket" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketInput| async move {
                     service.delete_bucket(&cx, input).await
                 }))
             }
             "DeleteBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketAnalyticsConfigurationInput| async move {
                     service.delete_bucket_analytics_configuration(&cx, input).await
                 },
             )),
             "DeleteBucketCors" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketCorsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketCorsInput| async move {
                     service.delete_bucket_cors(&cx, input).await
                 }))
             }
-            "DeleteBucketEncryption" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketEncryptionInput| async move {
+            "DeleteBucketEncryption" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: DeleteBucketEncryptionInput| async move {
                     service.delete_bucket_encryption(&cx, input).await
-                }))
-            }
+                },
+            )),
             "DeleteBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketIntelligentTieringConfigurationInput| async move {
                     service.delete_bucket_intelligent_tiering_configuration(&cx, input).await
                 },
             )),
             "DeleteBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketInventoryConfigurationInput| async move {
                     service.delete_bucket_inventory_configuration(&cx, input).await
                 },
             )),
             "DeleteBucketLifecycle" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketLifecycleInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketLifecycleInput| async move {
                     service.delete_bucket_lifecycle(&cx, input).await
                 }))
             }
             "DeleteBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketMetricsConfigurationInput| async move {
                     service.delete_bucket_metrics_configuration(&cx, input).await
                 },
             )),
             "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketOwnershipControlsInput| async move {
                     service.delete_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "DeleteBucketPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketPolicyInput| async move {
                     service.delete_bucket_policy(&cx, input).await
                 }))
             }
             "DeleteBucketReplication" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeleteBucketReplicationInput| async move {
                     service.delete_bucket_replication(&cx, input).await
                 },
             )),
             "DeleteBucketTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketTaggingInput| async move {
                     service.delete_bucket_tagging(&cx, input).await
                 }))
             }
             "DeleteBucketWebsite" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteBucketWebsiteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteBucketWebsiteInput| async move {
                     service.delete_bucket_website(&cx, input).await
                 }))
             }
             "DeleteObject" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteObjectInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteObjectInput| async move {
                     service.delete_object(&cx, input).await
                 }))
             }
             "DeleteObjectTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteObjectTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteObjectTaggingInput| async move {
                     service.delete_object_tagging(&cx, input).await
                 }))
             }
             "DeleteObjects" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteObjectsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteObjectsInput| async move {
                     service.delete_objects(&cx, input).await
                 }))
             }
             "DeletePublicAccessBlock" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: DeletePublicAccessBlockInput| async move {
                     service.delete_public_access_block(&cx, input).await
                 },
             )),
             "GetBucketAccelerateConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketAccelerateConfigurationInput| async move {
                     service.get_bucket_accelerate_configuration(&cx, input).await
                 },
             )),
             "GetBucketAcl" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketAclInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketAclInput| async move {
                     service.get_bucket_acl(&cx, input).await
                 }))
             }
             "GetBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketAnalyticsConfigurationInput| async move {
                     service.get_bucket_analytics_configuration(&cx, input).await
                 },
             )),
             "GetBucketCors" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketCorsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketCorsInput| async move {
                     service.get_bucket_cors(&cx, input).await
                 }))
             }
             "GetBucketEncryption" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketEncryptionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketEncryptionInput| async move {
                     service.get_bucket_encryption(&cx, input).await
                 }))
             }
             "GetBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketIntelligentTieringConfigurationInput| async move {
                     service.get_bucket_intelligent_tiering_configuration(&cx, input).await
                 },
             )),
             "GetBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketInventoryConfigurationInput| async move {
                     service.get_bucket_inventory_configuration(&cx, input).await
                 },
             )),
             "GetBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketLifecycleConfigurationInput| async move {
                     service.get_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
             "GetBucketLocation" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketLocationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketLocationInput| async move {
                     service.get_bucket_location(&cx, input).await
                 }))
             }
             "GetBucketLogging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketLoggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketLoggingInput| async move {
                     service.get_bucket_logging(&cx, input).await
                 }))
             }
             "GetBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketMetricsConfigurationInput| async move {
                     service.get_bucket_metrics_configuration(&cx, input).await
                 },
             )),
             "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketNotificationConfigurationInput| async move {
                     service.get_bucket_notification_configuration(&cx, input).await
                 },
             )),
             "GetBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketOwnershipControlsInput| async move {
                     service.get_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "GetBucketPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketPolicyInput| async move {
                     service.get_bucket_policy(&cx, input).await
                 }))
             }
             "GetBucketPolicyStatus" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketPolicyStatusInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketPolicyStatusInput| async move {
                     service.get_bucket_policy_status(&cx, input).await
                 }))
             }
             "GetBucketReplication" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketReplicationInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketReplicationInput| async move {
                     service.get_bucket_replication(&cx, input).await
                 }))
             }
             "GetBucketRequestPayment" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetBucketRequestPaymentInput| async move {
                     service.get_bucket_request_payment(&cx, input).await
                 },
             )),
             "GetBucketTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketTaggingInput| async move {
                     service.get_bucket_tagging(&cx, input).await
                 }))
             }
             "GetBucketVersioning" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketVersioningInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketVersioningInput| async move {
                     service.get_bucket_versioning(&cx, input).await
                 }))
             }
             "GetBucketWebsite" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetBucketWebsiteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketWebsiteInput| async move {
                     service.get_bucket_website(&cx, input).await
                 }))
             }
-            "GetObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectInput| async move {
+            "GetObject" => Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectInput| async move {
                 service.get_object(&cx, input).await
             })),
             "GetObjectAcl" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectAclInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectAclInput| async move {
                     service.get_object_acl(&cx, input).await
                 }))
             }
             "GetObjectAttributes" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectAttributesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectAttributesInput| async move {
                     service.get_object_attributes(&cx, input).await
                 }))
             }
             "GetObjectLegalHold" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectLegalHoldInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectLegalHoldInput| async move {
                     service.get_object_legal_hold(&cx, input).await
                 }))
             }
             "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetObjectLockConfigurationInput| async move {
                     service.get_object_lock_configuration(&cx, input).await
                 },
             )),
             "GetObjectRetention" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectRetentionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectRetentionInput| async move {
                     service.get_object_retention(&cx, input).await
                 }))
             }
             "GetObjectTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetObjectTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetObjectTaggingInput| async move {
                     service.get_object_tagging(&cx, input).await
                 }))
             }
             "GetPublicAccessBlock" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetPublicAccessBlockInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetPublicAccessBlockInput| async move {
                     service.get_public_access_block(&cx, input).await
                 }))
             }
             "HeadBucket" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: HeadBucketInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: HeadBucketInput| async move {
                     service.head_bucket(&cx, input).await
                 }))
             }
             "HeadObject" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: HeadObjectInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: HeadObjectInput| async move {
                     service.head_object(&cx, input).await
                 }))
             }
             "ListBucketAnalyticsConfigurations" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListBucketAnalyticsConfigurationsInput| async move {
                     service.list_bucket_analytics_configurations(&cx, input).await
                 },
             )),
             "ListBucketIntelligentTieringConfigurations" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListBucketIntelligentTieringConfigurationsInput| async move {
                     service.list_bucket_intelligent_tiering_configurations(&cx, input).await
                 },
             )),
             "ListBucketInventoryConfigurations" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListBucketInventoryConfigurationsInput| async move {
                     service.list_bucket_inventory_configurations(&cx, input).await
                 },
             )),
             "ListBucketMetricsConfigurations" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListBucketMetricsConfigurationsInput| async move {
                     service.list_bucket_metrics_configurations(&cx, input).await
                 },
             )),
             "ListBuckets" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListBucketsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListBucketsInput| async move {
                     service.list_buckets(&cx, input).await
                 }))
             }
             "ListMultipartUploads" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListMultipartUploadsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListMultipartUploadsInput| async move {
                     service.list_multipart_uploads(&cx, input).await
                 }))
             }
             "ListObjectVersions" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListObjectVersionsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListObjectVersionsInput| async move {
                     service.list_object_versions(&cx, input).await
                 }))
             }
             "ListObjects" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListObjectsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListObjectsInput| async move {
                     service.list_objects(&cx, input).await
                 }))
             }
             "ListObjectsV2" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListObjectsV2Input| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListObjectsV2Input| async move {
                     service.list_objects_v2(&cx, input).await
                 }))
             }
-            "ListParts" => Box::pin(ropeway_wire::exec(call, move |cx, input: ListPartsInput| async move {
+            "ListParts" => Box::pin(ropeway_wire::exec(asked, move |cx, input: ListPartsInput| async move {
                 service.list_parts(&cx, input).await
             })),
             "PutBucketAcl" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketAclInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketAclInput| async move {
                     service.put_bucket_acl(&cx, input).await
                 }))
             }
             "PutBucketCors" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketCorsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketCorsInput| async move {
                     service.put_bucket_cors(&cx, input).await
                 }))
             }
             "PutBucketEncryption" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketEncryptionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketEncryptionInput| async move {
                     service.put_bucket_encryption(&cx, input).await
                 }))
             }
             "PutBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutBucketLifecycleConfigurationInput| async move {
                     service.put_bucket_lifecycle_configuration(&cx, input).await
                 },
             )),
             "PutBucketLogging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketLoggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketLoggingInput| async move {
                     service.put_bucket_logging(&cx, input).await
                 }))
             }
             "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutBucketNotificationConfigurationInput| async move {
                     service.put_bucket_notification_configuration(&cx, input).await
                 },
             )),
             "PutBucketOwnershipControls" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutBucketOwnershipControlsInput| async move {
                     service.put_bucket_ownership_controls(&cx, input).await
                 },
             )),
             "PutBucketPolicy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketPolicyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketPolicyInput| async move {
                     service.put_bucket_policy(&cx, input).await
                 }))
             }
             "PutBucketRequestPayment" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutBucketRequestPaymentInput| async move {
                     service.put_bucket_request_payment(&cx, input).await
                 },
             )),
             "PutBucketTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketTaggingInput| async move {
                     service.put_bucket_tagging(&cx, input).await
                 }))
             }
             "PutBucketVersioning" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketVersioningInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketVersioningInput| async move {
                     service.put_bucket_versioning(&cx, input).await
                 }))
             }
             "PutBucketWebsite" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutBucketWebsiteInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutBucketWebsiteInput| async move {
                     service.put_bucket_website(&cx, input).await
                 }))
             }
-            "PutObject" => Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectInput| async move {
+            "PutObject" => Box::pin(ropeway_wire::exec(asked, move |cx, input: PutObjectInput| async move {
                 service.put_object(&cx, input).await
             })),
             "PutObjectAcl" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectAclInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutObjectAclInput| async move {
                     service.put_object_acl(&cx, input).await
                 }))
             }
             "PutObjectLegalHold" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectLegalHoldInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutObjectLegalHoldInput| async move {
                     service.put_object_legal_hold(&cx, input).await
                 }))
             }
             "PutObjectLockConfiguration" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: PutObjectLockConfigurationInput| async move {
                     service.put_object_lock_configuration(&cx, input).await
                 },
             )),
             "PutObjectRetention" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectRetentionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutObjectRetentionInput| async move {
                     service.put_object_retention(&cx, input).await
                 }))
             }
             "PutObjectTagging" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutObjectTaggingInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutObjectTaggingInput| async move {
                     service.put_object_tagging(&cx, input).await
                 }))
             }
             "PutPublicAccessBlock" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PutPublicAccessBlockInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PutPublicAccessBlockInput| async move {
                     service.put_public_access_block(&cx, input).await
                 }))
             }
             "UploadPart" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UploadPartInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UploadPartInput| async move {
                     service.upload_part(&cx, input).await
                 }))
             }
             "UploadPartCopy" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UploadPartCopyInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UploadPartCopyInput| async move {
                     service.upload_part_copy(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AbortMultipartUpload" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: AbortMultipartUploadInput| async move {
-                    service.abort_multipart_upload(&cx, input).await
-                },
-            )),
-            "CompleteMultipartUpload" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CompleteMultipartUploadInput| async move {
-                    service.complete_multipart_upload(&cx, input).await
-                },
-            )),
-            "CopyObject" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CopyObjectInput| async move {
-                    service.copy_object(&cx, input).await
-                }))
-            }
-            "CreateBucket" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateBucketInput| async move {
-                    service.create_bucket(&cx, input).await
-                }))
-            }
-            "CreateMultipartUpload" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CreateMultipartUploadInput| async move {
-                    service.create_multipart_upload(&cx, input).await
-                },
-            )),
-            "DeleteBucket" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteBucketInput| async move {
-                    service.delete_bucket(&cx, input).await
-                }))
-            }
-            "DeleteBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketAnalyticsConfigurationInput| async move {
-                    service.delete_bucket_analytics_configuration(&cx, input).await
-                },
-            )),
-            "DeleteBucketCors" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteBucketCorsInput| async move {
-                    service.delete_bucket_cors(&cx, input).await
-                }))
-            }
-            "DeleteBucketEncryption" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketEncryptionInput| async move {
-                    service.delete_bucket_encryption(&cx, input).await
-                },
-            )),
-            "DeleteBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketIntelligentTieringConfigurationInput| async move {
-                    service.delete_bucket_intelligent_tiering_configuration(&cx, input).await
-                },
-            )),
-            "DeleteBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketInventoryConfigurationInput| async move {
-                    service.delete_bucket_inventory_configuration(&cx, input).await
-                },
-            )),
-            "DeleteBucketLifecycle" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketLifecycleInput| async move {
-                    service.delete_bucket_lifecycle(&cx, input).await
-                },
-            )),
-            "DeleteBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketMetricsConfigurationInput| async move {
-                    service.delete_bucket_metrics_configuration(&cx, input).await
-                },
-            )),
-            "DeleteBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketOwnershipControlsInput| async move {
-                    service.delete_bucket_ownership_controls(&cx, input).await
-                },
-            )),
-            "DeleteBucketPolicy" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketPolicyInput| async move {
-                    service.delete_bucket_policy(&cx, input).await
-                },
-            )),
-            "DeleteBucketReplication" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketReplicationInput| async move {
-                    service.delete_bucket_replication(&cx, input).await
-                },
-            )),
-            "DeleteBucketTagging" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketTaggingInput| async move {
-                    service.delete_bucket_tagging(&cx, input).await
-                },
-            )),
-            "DeleteBucketWebsite" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteBucketWebsiteInput| async move {
-                    service.delete_bucket_website(&cx, input).await
-                },
-            )),
-            "DeleteObject" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteObjectInput| async move {
-                    service.delete_object(&cx, input).await
-                }))
-            }
-            "DeleteObjectTagging" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteObjectTaggingInput| async move {
-                    service.delete_object_tagging(&cx, input).await
-                },
-            )),
-            "DeleteObjects" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteObjectsInput| async move {
-                    service.delete_objects(&cx, input).await
-                }))
-            }
-            "DeletePublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeletePublicAccessBlockInput| async move {
-                    service.delete_public_access_block(&cx, input).await
-                },
-            )),
-            "GetBucketAccelerateConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketAccelerateConfigurationInput| async move {
-                    service.get_bucket_accelerate_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketAcl" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketAclInput| async move {
-                    service.get_bucket_acl(&cx, input).await
-                }))
-            }
-            "GetBucketAnalyticsConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketAnalyticsConfigurationInput| async move {
-                    service.get_bucket_analytics_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketCors" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketCorsInput| async move {
-                    service.get_bucket_cors(&cx, input).await
-                }))
-            }
-            "GetBucketEncryption" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketEncryptionInput| async move {
-                    service.get_bucket_encryption(&cx, input).await
-                },
-            )),
-            "GetBucketIntelligentTieringConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketIntelligentTieringConfigurationInput| async move {
-                    service.get_bucket_intelligent_tiering_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketInventoryConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketInventoryConfigurationInput| async move {
-                    service.get_bucket_inventory_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketLifecycleConfigurationInput| async move {
-                    service.get_bucket_lifecycle_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketLocation" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketLocationInput| async move {
-                    service.get_bucket_location(&cx, input).await
-                },
-            )),
-            "GetBucketLogging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketLoggingInput| async move {
-                    service.get_bucket_logging(&cx, input).await
-                }))
-            }
-            "GetBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketMetricsConfigurationInput| async move {
-                    service.get_bucket_metrics_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketNotificationConfigurationInput| async move {
-                    service.get_bucket_notification_configuration(&cx, input).await
-                },
-            )),
-            "GetBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketOwnershipControlsInput| async move {
-                    service.get_bucket_ownership_controls(&cx, input).await
-                },
-            )),
-            "GetBucketPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketPolicyInput| async move {
-                    service.get_bucket_policy(&cx, input).await
-                }))
-            }
-            "GetBucketPolicyStatus" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketPolicyStatusInput| async move {
-                    service.get_bucket_policy_status(&cx, input).await
-                },
-            )),
-            "GetBucketReplication" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketReplicationInput| async move {
-                    service.get_bucket_replication(&cx, input).await
-                },
-            )),
-            "GetBucketRequestPayment" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketRequestPaymentInput| async move {
-                    service.get_bucket_request_payment(&cx, input).await
-                },
-            )),
-            "GetBucketTagging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketTaggingInput| async move {
-                    service.get_bucket_tagging(&cx, input).await
-                }))
-            }
-            "GetBucketVersioning" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetBucketVersioningInput| async move {
-                    service.get_bucket_versioning(&cx, input).await
-                },
-            )),
-            "GetBucketWebsite" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetBucketWebsiteInput| async move {
-                    service.get_bucket_website(&cx, input).await
-                }))
-            }
-            "GetObject" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectInput| async move {
-                    service.get_object(&cx, input).await
-                }))
-            }
-            "GetObjectAcl" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectAclInput| async move {
-                    service.get_object_acl(&cx, input).await
-                }))
-            }
-            "GetObjectAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetObjectAttributesInput| async move {
-                    service.get_object_attributes(&cx, input).await
-                },
-            )),
-            "GetObjectLegalHold" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetObjectLegalHoldInput| async move {
-                    service.get_object_legal_hold(&cx, input).await
-                },
-            )),
-            "GetObjectLockConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetObjectLockConfigurationInput| async move {
-                    service.get_object_lock_configuration(&cx, input).await
-                },
-            )),
-            "GetObjectRetention" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetObjectRetentionInput| async move {
-                    service.get_object_retention(&cx, input).await
-                },
-            )),
-            "GetObjectTagging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetObjectTaggingInput| async move {
-                    service.get_object_tagging(&cx, input).await
-                }))
-            }
-            "GetPublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetPublicAccessBlockInput| async move {
-                    service.get_public_access_block(&cx, input).await
-                },
-            )),
-            "HeadBucket" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: HeadBucketInput| async move {
-                    service.head_bucket(&cx, input).await
-                }))
-            }
-            "HeadObject" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: HeadObjectInput| async move {
-                    service.head_object(&cx, input).await
-                }))
-            }
-            "ListBucketAnalyticsConfigurations" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListBucketAnalyticsConfigurationsInput| async move {
-                    service.list_bucket_analytics_configurations(&cx, input).await
-                },
-            )),
-            "ListBucketIntelligentTieringConfigurations" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListBucketIntelligentTieringConfigurationsInput| async move {
-                    service.list_bucket_intelligent_tiering_configurations(&cx, input).await
-                },
-            )),
-            "ListBucketInventoryConfigurations" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListBucketInventoryConfigurationsInput| async move {
-                    service.list_bucket_inventory_configurations(&cx, input).await
-                },
-            )),
-            "ListBucketMetricsConfigurations" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListBucketMetricsConfigurationsInput| async move {
-                    service.list_bucket_metrics_configurations(&cx, input).await
-                },
-            )),
-            "ListBuckets" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListBucketsInput| async move {
-                    service.list_buckets(&cx, input).await
-                }))
-            }
-            "ListMultipartUploads" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListMultipartUploadsInput| async move {
-                    service.list_multipart_uploads(&cx, input).await
-                },
-            )),
-            "ListObjectVersions" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListObjectVersionsInput| async move {
-                    service.list_object_versions(&cx, input).await
-                },
-            )),
-            "ListObjects" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListObjectsInput| async move {
-                    service.list_objects(&cx, input).await
-                }))
-            }
-            "ListObjectsV2" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListObjectsV2Input| async move {
-                    service.list_objects_v2(&cx, input).await
-                }))
-            }
-            "ListParts" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListPartsInput| async move {
-                    service.list_parts(&cx, input).await
-                }))
-            }
-            "PutBucketAcl" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketAclInput| async move {
-                    service.put_bucket_acl(&cx, input).await
-                }))
-            }
-            "PutBucketCors" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketCorsInput| async move {
-                    service.put_bucket_cors(&cx, input).await
-                }))
-            }
-            "PutBucketEncryption" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketEncryptionInput| async move {
-                    service.put_bucket_encryption(&cx, input).await
-                },
-            )),
-            "PutBucketLifecycleConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketLifecycleConfigurationInput| async move {
-                    service.put_bucket_lifecycle_configuration(&cx, input).await
-                },
-            )),
-            "PutBucketLogging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketLoggingInput| async move {
-                    service.put_bucket_logging(&cx, input).await
-                }))
-            }
-            "PutBucketNotificationConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketNotificationConfigurationInput| async move {
-                    service.put_bucket_notification_configuration(&cx, input).await
-                },
-            )),
-            "PutBucketOwnershipControls" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketOwnershipControlsInput| async move {
-                    service.put_bucket_ownership_controls(&cx, input).await
-                },
-            )),
-            "PutBucketPolicy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketPolicyInput| async move {
-                    service.put_bucket_policy(&cx, input).await
-                }))
-            }
-            "PutBucketRequestPayment" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketRequestPaymentInput| async move {
-                    service.put_bucket_request_payment(&cx, input).await
-                },
-            )),
-            "PutBucketTagging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketTaggingInput| async move {
-                    service.put_bucket_tagging(&cx, input).await
-                }))
-            }
-            "PutBucketVersioning" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutBucketVersioningInput| async move {
-                    service.put_bucket_versioning(&cx, input).await
-                },
-            )),
-            "PutBucketWebsite" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutBucketWebsiteInput| async move {
-                    service.put_bucket_website(&cx, input).await
-                }))
-            }
-            "PutObject" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectInput| async move {
-                    service.put_object(&cx, input).await
-                }))
-            }
-            "PutObjectAcl" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectAclInput| async move {
-                    service.put_object_acl(&cx, input).await
-                }))
-            }
-            "PutObjectLegalHold" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutObjectLegalHoldInput| async move {
-                    service.put_object_legal_hold(&cx, input).await
-                },
-            )),
-            "PutObjectLockConfiguration" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutObjectLockConfigurationInput| async move {
-                    service.put_object_lock_configuration(&cx, input).await
-                },
-            )),
-            "PutObjectRetention" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutObjectRetentionInput| async move {
-                    service.put_object_retention(&cx, input).await
-                },
-            )),
-            "PutObjectTagging" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PutObjectTaggingInput| async move {
-                    service.put_object_tagging(&cx, input).await
-                }))
-            }
-            "PutPublicAccessBlock" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: PutPublicAccessBlockInput| async move {
-                    service.put_public_access_block(&cx, input).await
-                },
-            )),
-            "UploadPart" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UploadPartInput| async move {
-                    service.upload_part(&cx, input).await
-                }))
-            }
-            "UploadPartCopy" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UploadPartCopyInput| async move {
-                    service.upload_part_copy(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -372,219 +372,109 @@ pub trait Sns: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct SnsDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Sns> Dispatch for SnsDispatch<S> {
+impl<S: Sns> Operations for SnsDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AddPermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AddPermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AddPermissionInput| async move {
                     service.add_permission(&cx, input).await
                 }))
             }
             "ConfirmSubscription" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ConfirmSubscriptionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ConfirmSubscriptionInput| async move {
                     service.confirm_subscription(&cx, input).await
                 }))
             }
             "CreateTopic" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateTopicInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateTopicInput| async move {
                     service.create_topic(&cx, input).await
                 }))
             }
             "DeleteTopic" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteTopicInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteTopicInput| async move {
                     service.delete_topic(&cx, input).await
                 }))
             }
             "GetSubscriptionAttributes" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: GetSubscriptionAttributesInput| async move {
                     service.get_subscription_attributes(&cx, input).await
                 },
             )),
             "GetTopicAttributes" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetTopicAttributesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetTopicAttributesInput| async move {
                     service.get_topic_attributes(&cx, input).await
                 }))
             }
             "ListSubscriptions" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListSubscriptionsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListSubscriptionsInput| async move {
                     service.list_subscriptions(&cx, input).await
                 }))
             }
             "ListSubscriptionsByTopic" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListSubscriptionsByTopicInput| async move {
                     service.list_subscriptions_by_topic(&cx, input).await
                 },
             )),
             "ListTagsForResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListTagsForResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTagsForResourceInput| async move {
                     service.list_tags_for_resource(&cx, input).await
                 }))
             }
             "ListTopics" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListTopicsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListTopicsInput| async move {
                     service.list_topics(&cx, input).await
                 }))
             }
-            "Publish" => Box::pin(ropeway_wire::exec(call, move |cx, input: PublishInput| async move {
+            "Publish" => Box::pin(ropeway_wire::exec(asked, move |cx, input: PublishInput| async move {
                 service.publish(&cx, input).await
             })),
             "PublishBatch" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PublishBatchInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PublishBatchInput| async move {
                     service.publish_batch(&cx, input).await
                 }))
             }
             "RemovePermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: RemovePermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: RemovePermissionInput| async move {
                     service.remove_permission(&cx, input).await
                 }))
             }
             "SetSubscriptionAttributes" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: SetSubscriptionAttributesInput| async move {
                     service.set_subscription_attributes(&cx, input).await
                 },
             )),
             "SetTopicAttributes" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SetTopicAttributesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SetTopicAttributesInput| async move {
                     service.set_topic_attributes(&cx, input).await
                 }))
             }
-            "Subscribe" => Box::pin(ropeway_wire::exec(call, move |cx, input: SubscribeInput| async move {
+            "Subscribe" => Box::pin(ropeway_wire::exec(asked, move |cx, input: SubscribeInput| async move {
                 service.subscribe(&cx, input).await
             })),
             "TagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: TagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: TagResourceInput| async move {
                     service.tag_resource(&cx, input).await
                 }))
             }
             "Unsubscribe" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UnsubscribeInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UnsubscribeInput| async move {
                     service.unsubscribe(&cx, input).await
                 }))
             }
             "UntagResource" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagResourceInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagResourceInput| async move {
                     service.untag_resource(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddPermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddPermissionInput| async move {
-                    service.add_permission(&cx, input).await
-                }))
-            }
-            "ConfirmSubscription" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ConfirmSubscriptionInput| async move {
-                    service.confirm_subscription(&cx, input).await
-                },
-            )),
-            "CreateTopic" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateTopicInput| async move {
-                    service.create_topic(&cx, input).await
-                }))
-            }
-            "DeleteTopic" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteTopicInput| async move {
-                    service.delete_topic(&cx, input).await
-                }))
-            }
-            "GetSubscriptionAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetSubscriptionAttributesInput| async move {
-                    service.get_subscription_attributes(&cx, input).await
-                },
-            )),
-            "GetTopicAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetTopicAttributesInput| async move {
-                    service.get_topic_attributes(&cx, input).await
-                },
-            )),
-            "ListSubscriptions" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListSubscriptionsInput| async move {
-                    service.list_subscriptions(&cx, input).await
-                },
-            )),
-            "ListSubscriptionsByTopic" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListSubscriptionsByTopicInput| async move {
-                    service.list_subscriptions_by_topic(&cx, input).await
-                },
-            )),
-            "ListTagsForResource" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListTagsForResourceInput| async move {
-                    service.list_tags_for_resource(&cx, input).await
-                },
-            )),
-            "ListTopics" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListTopicsInput| async move {
-                    service.list_topics(&cx, input).await
-                }))
-            }
-            "Publish" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PublishInput| async move {
-                    service.publish(&cx, input).await
-                }))
-            }
-            "PublishBatch" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PublishBatchInput| async move {
-                    service.publish_batch(&cx, input).await
-                }))
-            }
-            "RemovePermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: RemovePermissionInput| async move {
-                    service.remove_permission(&cx, input).await
-                }))
-            }
-            "SetSubscriptionAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SetSubscriptionAttributesInput| async move {
-                    service.set_subscription_attributes(&cx, input).await
-                },
-            )),
-            "SetTopicAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SetTopicAttributesInput| async move {
-                    service.set_topic_attributes(&cx, input).await
-                },
-            )),
-            "Subscribe" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SubscribeInput| async move {
-                    service.subscribe(&cx, input).await
-                }))
-            }
-            "TagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagResourceInput| async move {
-                    service.tag_resource(&cx, input).await
-                }))
-            }
-            "Unsubscribe" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UnsubscribeInput| async move {
-                    service.unsubscribe(&cx, input).await
-                }))
-            }
-            "UntagResource" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagResourceInput| async move {
-                    service.untag_resource(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -418,262 +418,131 @@ pub trait Sqs: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct SqsDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Sqs> Dispatch for SqsDispatch<S> {
+impl<S: Sqs> Operations for SqsDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AddPermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AddPermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AddPermissionInput| async move {
                     service.add_permission(&cx, input).await
                 }))
             }
             "CancelMessageMoveTask" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CancelMessageMoveTaskInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CancelMessageMoveTaskInput| async move {
                     service.cancel_message_move_task(&cx, input).await
                 }))
             }
             "ChangeMessageVisibility" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ChangeMessageVisibilityInput| async move {
                     service.change_message_visibility(&cx, input).await
                 },
             )),
             "ChangeMessageVisibilityBatch" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ChangeMessageVisibilityBatchInput| async move {
                     service.change_message_visibility_batch(&cx, input).await
                 },
             )),
             "CreateQueue" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: CreateQueueInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: CreateQueueInput| async move {
                     service.create_queue(&cx, input).await
                 }))
             }
             "DeleteMessage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteMessageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteMessageInput| async move {
                     service.delete_message(&cx, input).await
                 }))
             }
             "DeleteMessageBatch" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteMessageBatchInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteMessageBatchInput| async move {
                     service.delete_message_batch(&cx, input).await
                 }))
             }
             "DeleteQueue" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: DeleteQueueInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: DeleteQueueInput| async move {
                     service.delete_queue(&cx, input).await
                 }))
             }
             "GetQueueAttributes" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetQueueAttributesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetQueueAttributesInput| async move {
                     service.get_queue_attributes(&cx, input).await
                 }))
             }
             "GetQueueUrl" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetQueueUrlInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetQueueUrlInput| async move {
                     service.get_queue_url(&cx, input).await
                 }))
             }
             "ListDeadLetterSourceQueues" => Box::pin(ropeway_wire::exec(
-                call,
+                asked,
                 move |cx, input: ListDeadLetterSourceQueuesInput| async move {
                     service.list_dead_letter_source_queues(&cx, input).await
                 },
             )),
             "ListMessageMoveTasks" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListMessageMoveTasksInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListMessageMoveTasksInput| async move {
                     service.list_message_move_tasks(&cx, input).await
                 }))
             }
             "ListQueueTags" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListQueueTagsInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListQueueTagsInput| async move {
                     service.list_queue_tags(&cx, input).await
                 }))
             }
             "ListQueues" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ListQueuesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ListQueuesInput| async move {
                     service.list_queues(&cx, input).await
                 }))
             }
             "PurgeQueue" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: PurgeQueueInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: PurgeQueueInput| async move {
                     service.purge_queue(&cx, input).await
                 }))
             }
             "ReceiveMessage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: ReceiveMessageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: ReceiveMessageInput| async move {
                     service.receive_message(&cx, input).await
                 }))
             }
             "RemovePermission" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: RemovePermissionInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: RemovePermissionInput| async move {
                     service.remove_permission(&cx, input).await
                 }))
             }
             "SendMessage" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SendMessageInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SendMessageInput| async move {
                     service.send_message(&cx, input).await
                 }))
             }
             "SendMessageBatch" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SendMessageBatchInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SendMessageBatchInput| async move {
                     service.send_message_batch(&cx, input).await
                 }))
             }
             "SetQueueAttributes" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: SetQueueAttributesInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: SetQueueAttributesInput| async move {
                     service.set_queue_attributes(&cx, input).await
                 }))
             }
             "StartMessageMoveTask" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: StartMessageMoveTaskInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: StartMessageMoveTaskInput| async move {
                     service.start_message_move_task(&cx, input).await
                 }))
             }
-            "TagQueue" => Box::pin(ropeway_wire::exec(call, move |cx, input: TagQueueInput| async move {
+            "TagQueue" => Box::pin(ropeway_wire::exec(asked, move |cx, input: TagQueueInput| async move {
                 service.tag_queue(&cx, input).await
             })),
             "UntagQueue" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: UntagQueueInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: UntagQueueInput| async move {
                     service.untag_queue(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AddPermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AddPermissionInput| async move {
-                    service.add_permission(&cx, input).await
-                }))
-            }
-            "CancelMessageMoveTask" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: CancelMessageMoveTaskInput| async move {
-                    service.cancel_message_move_task(&cx, input).await
-                },
-            )),
-            "ChangeMessageVisibility" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ChangeMessageVisibilityInput| async move {
-                    service.change_message_visibility(&cx, input).await
-                },
-            )),
-            "ChangeMessageVisibilityBatch" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ChangeMessageVisibilityBatchInput| async move {
-                    service.change_message_visibility_batch(&cx, input).await
-                },
-            )),
-            "CreateQueue" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: CreateQueueInput| async move {
-                    service.create_queue(&cx, input).await
-                }))
-            }
-            "DeleteMessage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteMessageInput| async move {
-                    service.delete_message(&cx, input).await
-                }))
-            }
-            "DeleteMessageBatch" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: DeleteMessageBatchInput| async move {
-                    service.delete_message_batch(&cx, input).await
-                },
-            )),
-            "DeleteQueue" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: DeleteQueueInput| async move {
-                    service.delete_queue(&cx, input).await
-                }))
-            }
-            "GetQueueAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetQueueAttributesInput| async move {
-                    service.get_queue_attributes(&cx, input).await
-                },
-            )),
-            "GetQueueUrl" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: GetQueueUrlInput| async move {
-                    service.get_queue_url(&cx, input).await
-                }))
-            }
-            "ListDeadLetterSourceQueues" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListDeadLetterSourceQueuesInput| async move {
-                    service.list_dead_letter_source_queues(&cx, input).await
-                },
-            )),
-            "ListMessageMoveTasks" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: ListMessageMoveTasksInput| async move {
-                    service.list_message_move_tasks(&cx, input).await
-                },
-            )),
-            "ListQueueTags" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListQueueTagsInput| async move {
-                    service.list_queue_tags(&cx, input).await
-                }))
-            }
-            "ListQueues" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ListQueuesInput| async move {
-                    service.list_queues(&cx, input).await
-                }))
-            }
-            "PurgeQueue" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: PurgeQueueInput| async move {
-                    service.purge_queue(&cx, input).await
-                }))
-            }
-            "ReceiveMessage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: ReceiveMessageInput| async move {
-                    service.receive_message(&cx, input).await
-                }))
-            }
-            "RemovePermission" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: RemovePermissionInput| async move {
-                    service.remove_permission(&cx, input).await
-                }))
-            }
-            "SendMessage" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SendMessageInput| async move {
-                    service.send_message(&cx, input).await
-                }))
-            }
-            "SendMessageBatch" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: SendMessageBatchInput| async move {
-                    service.send_message_batch(&cx, input).await
-                }))
-            }
-            "SetQueueAttributes" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: SetQueueAttributesInput| async move {
-                    service.set_queue_attributes(&cx, input).await
-                },
-            )),
-            "StartMessageMoveTask" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: StartMessageMoveTaskInput| async move {
-                    service.start_message_move_task(&cx, input).await
-                },
-            )),
-            "TagQueue" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: TagQueueInput| async move {
-                    service.tag_queue(&cx, input).await
-                }))
-            }
-            "UntagQueue" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: UntagQueueInput| async move {
-                    service.untag_queue(&cx, input).await
-                }))
-            }
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

@@ -7,8 +7,8 @@ use ropeway_wire::schema::{
 };
 #[allow(unused_imports, reason = "not every service uses each")]
 use ropeway_wire::{
-    Answer, BoxFuture, ByteStream, Call, Cx, Decode, Decoder, Dispatch, Encode, Encoder, Input, Keys,
-    LocalAnswer, LocalCall, resource,
+    Asked, BoxFuture, ByteStream, Cx, Decode, Decoder, Done, Encode, Encoder, Input, Keys, Operations,
+    resource,
 };
 
 /// The service's constants.
@@ -80,43 +80,25 @@ pub trait Sts: Send + Sync + 'static {
 /// Calls a service's operations through the generic path.
 pub struct StsDispatch<S>(pub std::sync::Arc<S>);
 
-impl<S: Sts> Dispatch for StsDispatch<S> {
+impl<S: Sts> Operations for StsDispatch<S> {
     fn service(&self) -> &'static Service {
         &SERVICE
     }
 
-    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done> {
         let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
+        match asked.operation().name {
             "AssumeRole" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: AssumeRoleInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: AssumeRoleInput| async move {
                     service.assume_role(&cx, input).await
                 }))
             }
             "GetCallerIdentity" => {
-                Box::pin(ropeway_wire::exec(call, move |cx, input: GetCallerIdentityInput| async move {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetCallerIdentityInput| async move {
                     service.get_caller_identity(&cx, input).await
                 }))
             }
-            _ => Box::pin(ropeway_wire::unknown_operation(call)),
-        }
-    }
-
-    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
-        let service = std::sync::Arc::clone(&self.0);
-        match call.operation.name {
-            "AssumeRole" => {
-                Box::pin(ropeway_wire::exec_local(call, move |cx, input: AssumeRoleInput| async move {
-                    service.assume_role(&cx, input).await
-                }))
-            }
-            "GetCallerIdentity" => Box::pin(ropeway_wire::exec_local(
-                call,
-                move |cx, input: GetCallerIdentityInput| async move {
-                    service.get_caller_identity(&cx, input).await
-                },
-            )),
-            _ => Box::pin(ropeway_wire::unknown_local(call)),
+            _ => Box::pin(ropeway_wire::unknown_operation(asked)),
         }
     }
 }

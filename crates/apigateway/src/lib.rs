@@ -36,7 +36,10 @@ mod schema_forms;
 mod tests;
 mod v2;
 
+use std::sync::Arc;
+
 use ropeway_core::{Core, ShardId};
+use ropeway_wire::Dispatch;
 
 pub use commands::GatewayMachine;
 pub use live::Live;
@@ -54,6 +57,16 @@ pub fn machine(live: Live) -> impl Fn(ShardId) -> GatewayMachine + Send + Sync +
 /// The service, over a running core.
 pub fn service(core: Core, live: Live, limits: Limits) -> ApiGateway {
     ApiGateway::new(core, live, limits)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<ApiGateway>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::apigateway::ApigatewayDispatch(service))
+}
+
+/// As [`dispatch`].
+pub fn dispatch_http(service: Arc<ApiGateway>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::apigatewayv2::Apigatewayv2Dispatch(service))
 }
 
 #[cfg(fuzzing)]

@@ -36,7 +36,7 @@ mod transforms;
 use std::sync::Arc;
 
 use ropeway_core::{Core, ShardId};
-use ropeway_wire::Services;
+use ropeway_wire::{Dispatch, Services};
 
 pub use commands::Stacks;
 pub use keys::StackKey;
@@ -52,6 +52,16 @@ pub fn machine() -> impl Fn(ShardId) -> Stacks + Send + Sync + 'static {
 /// The service, over a running core; `services` are for templates that are kept in S3.
 pub fn service(core: Core, services: Arc<Services>) -> CloudFormation {
     CloudFormation::new(core, services)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<CloudFormation>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::cloudformation::CloudformationDispatch(service))
+}
+
+/// As [`dispatch`].
+pub fn dispatch_cloud_control(service: Arc<CloudControl>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::cloudcontrol::CloudcontrolDispatch(service))
 }
 
 /// Cloud Control, which reads resources as its callers.

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId};
-use ropeway_wire::{Gate, Services};
+use ropeway_wire::{Dispatch, Gate, Services};
 
 pub use actor::CloudTrailActor;
 pub use commands::CloudTrailMachine;
@@ -63,4 +63,9 @@ pub struct Setup {
 /// The service, over a running core.
 pub fn service(core: Core, setup: Setup) -> CloudTrail {
     CloudTrail::new(core, setup)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<CloudTrail>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::cloudtrail::CloudtrailDispatch(service))
 }

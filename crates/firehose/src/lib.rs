@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId};
-use ropeway_wire::{Gate, Roles};
+use ropeway_wire::{Dispatch, Gate, Roles};
 
 pub use actor::FirehoseActor;
 pub use commands::FirehoseMachine;
@@ -63,4 +63,9 @@ pub fn machine(
 /// keys of endpoints, `quota` is what streams take of those who put records by themselves.
 pub fn service(core: Core, roles: Arc<dyn Roles>, master: MasterKey, quota: Quota) -> Firehose {
     Firehose::new(core, roles, master, quota)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<Firehose>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::firehose::FirehoseDispatch(service))
 }

@@ -26,6 +26,10 @@ mod ops;
 pub mod policy;
 mod root;
 
+use std::sync::Arc;
+
+use ropeway_wire::Dispatch;
+
 pub use access::{Access, Explained, Question};
 pub use commands::IamMachine;
 pub use ops::{IamService, StsService};
@@ -34,4 +38,14 @@ pub use root::{RootCredentials, ensure_root};
 /// The name whose shard holds an account's IAM.
 pub fn shard_name(account: &str) -> String {
     format!("iam/{account}")
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<IamService>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::iam::IamDispatch(service))
+}
+
+/// As [`dispatch`].
+pub fn dispatch_sts(service: Arc<StsService>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::sts::StsDispatch(service))
 }

@@ -38,7 +38,7 @@ use ropeway_core::functions::Functions;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId};
 use ropeway_store::blobs::BlobStore;
-use ropeway_wire::{Gate, Roles, Services};
+use ropeway_wire::{Dispatch, Gate, Roles, Services};
 
 pub use actor::LambdaActor;
 pub use commands::LambdaMachine;
@@ -58,6 +58,11 @@ pub fn machine(
     concurrency: Concurrency,
 ) -> impl Fn(ShardId) -> LambdaMachine + Send + Sync + 'static {
     move |_| LambdaMachine::new(Arc::clone(&gate), master.clone(), concurrency.clone())
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<Lambda>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::lambda::LambdaDispatch(service))
 }
 
 /// What the service is made of.

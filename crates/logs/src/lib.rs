@@ -28,7 +28,10 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use ropeway_core::{Core, ShardId};
+use ropeway_wire::Dispatch;
 
 pub use actor::LogsActor;
 pub use commands::LogsMachine;
@@ -43,4 +46,9 @@ pub fn machine() -> impl Fn(ShardId) -> LogsMachine + Send + Sync + 'static {
 /// The service, over a running core.
 pub fn service(core: Core, setup: Setup) -> Logs {
     Logs::new(core, setup)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<Logs>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::logs::LogsDispatch(service))
 }

@@ -5,10 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use ropeway_api::{
-    apigateway, apigatewayv2, cloudcontrol, cloudformation, cloudtrail, firehose, iam, lambda, logs, s3, sns,
-    sqs, sts,
-};
 use ropeway_core::keys::Space;
 use ropeway_core::log_lines::LogSink;
 use ropeway_core::seal::MasterKey;
@@ -84,7 +80,7 @@ pub(crate) async fn start(switch: &Arc<Switch>) -> Result<Running, Failure> {
     let functions = functions::make(&from)?;
     let signing = Arc::new(ropeway_sns::Signing::new(core.clone(), master.clone()));
     let mut made = make_services(&core, &access, (&blobs, &buckets), &master, &services, &signing, switch);
-    made.dispatches.push(Arc::new(lambda::LambdaDispatch(Arc::clone(&functions.lambda))));
+    made.dispatches.push(ropeway_lambda::dispatch(Arc::clone(&functions.lambda)));
     made.actors.insert(Space::Lambda, Arc::new(ropeway_lambda::LambdaActor::new(&functions.lambda)));
     let apis = add_apis(&core, live, settings, &mut made);
     let posting = ropeway_sns::SnsActor::new(core.clone(), Arc::clone(&signing), Arc::new(Outside::new()));
@@ -128,8 +124,8 @@ fn add_apis(
     made: &mut Made,
 ) -> Arc<ropeway_apigateway::ApiGateway> {
     let apis = Arc::new(ropeway_apigateway::service(core.clone(), live, settings.api_limits));
-    made.dispatches.push(Arc::new(apigateway::ApigatewayDispatch(Arc::clone(&apis))));
-    made.dispatches.push(Arc::new(apigatewayv2::Apigatewayv2Dispatch(Arc::clone(&apis))));
+    made.dispatches.push(ropeway_apigateway::dispatch(Arc::clone(&apis)));
+    made.dispatches.push(ropeway_apigateway::dispatch_http(Arc::clone(&apis)));
     apis
 }
 
@@ -225,17 +221,17 @@ fn make_services(
     let sts_service = Arc::new(ropeway_iam::StsService::new(core.clone(), Arc::clone(access)));
     collect_now_and_then(core.clone(), Arc::clone(&s3_service));
     let dispatches: Vec<Arc<dyn Dispatch>> = vec![
-        Arc::new(sqs::SqsDispatch(sqs_service)),
-        Arc::new(sns::SnsDispatch(sns_service)),
-        Arc::new(s3::S3Dispatch(Arc::clone(&s3_service))),
-        Arc::new(firehose::FirehoseDispatch(streams)),
-        Arc::new(logs::LogsDispatch(logs_service)),
-        Arc::new(cloudcontrol::CloudcontrolDispatch(Arc::new(ropeway_cloudformation::cloud_control(
+        ropeway_sqs::dispatch(sqs_service),
+        ropeway_sns::dispatch(sns_service),
+        ropeway_s3::dispatch(Arc::clone(&s3_service)),
+        ropeway_firehose::dispatch(streams),
+        ropeway_logs::dispatch(logs_service),
+        ropeway_cloudformation::dispatch_cloud_control(Arc::new(ropeway_cloudformation::cloud_control(
             services,
-        )))),
-        Arc::new(cloudformation::CloudformationDispatch(stacks)),
-        Arc::new(iam::IamDispatch(iam_service)),
-        Arc::new(sts::StsDispatch(sts_service)),
+        ))),
+        ropeway_cloudformation::dispatch(stacks),
+        ropeway_iam::dispatch(iam_service),
+        ropeway_iam::dispatch_sts(sts_service),
     ];
     let deliveries = ropeway_firehose::FirehoseActor::new(
         core.clone(),
@@ -333,7 +329,7 @@ fn keep_audit_log(
         master: from.master.clone(),
     };
     let service = Arc::new(ropeway_cloudtrail::service(core.clone(), setup.clone()));
-    made.dispatches.push(Arc::new(cloudtrail::CloudtrailDispatch(service)));
+    made.dispatches.push(ropeway_cloudtrail::dispatch(service));
     let deliveries = ropeway_cloudtrail::CloudTrailActor::new(core.clone(), setup.clone());
     made.actors.insert(Space::CloudTrail, Arc::new(deliveries));
     let recorder = ropeway_cloudtrail::Recorder::new(core.clone(), Arc::clone(&setup.registry));

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId, Trace};
 use ropeway_store::blobs::BlobStore;
-use ropeway_wire::{Cx, Error, Gate, PrincipalKind, Services};
+use ropeway_wire::{Cx, Dispatch, Error, Gate, PrincipalKind, Services};
 
 pub use collect::S3Actor;
 pub use commands::S3Machine;
@@ -78,6 +78,11 @@ pub struct Options {
 /// in `live`.
 pub fn machine(gate: Arc<dyn Gate>, live: Live) -> impl Fn(ShardId) -> S3Machine + Send + Sync + 'static {
     move |_| S3Machine::new(Arc::clone(&gate), live.clone())
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<S3Service>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::s3::S3Dispatch(service))
 }
 
 impl S3Service {

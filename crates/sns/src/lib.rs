@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 use ropeway_core::log_lines::LogSink;
 use ropeway_core::{Core, Ids, ShardId};
-use ropeway_wire::{Gate, Roles};
+use ropeway_wire::{Dispatch, Gate, Roles};
 
 pub use commands::SnsMachine;
 pub use http::{Certificates, Signing, SnsActor};
@@ -62,4 +62,9 @@ pub fn machine(
 /// The service, over a running core; `roles` tells whether SNS may act as a subscription's role, `signing` signs.
 pub fn service(core: Core, roles: Arc<dyn Roles>, signing: Arc<Signing>) -> Sns {
     Sns::new(core, roles, signing)
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<Sns>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::sns::SnsDispatch(service))
 }

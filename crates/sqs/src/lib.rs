@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use ropeway_core::seal::MasterKey;
 use ropeway_core::{Core, ShardId};
-use ropeway_wire::Gate;
+use ropeway_wire::{Dispatch, Gate};
 
 pub use commands::SqsMachine;
 
@@ -71,6 +71,11 @@ impl Default for Options {
 /// Makes the machines of the shards: for `ropeway_core::Builder::machine`.
 pub fn machine(setup: Setup) -> impl Fn(ShardId) -> SqsMachine + Send + Sync + 'static {
     move |shard| SqsMachine::new(shard, setup.clone())
+}
+
+/// The operations, for the gateway. Made here, so that their code is generated with this crate's, beside other crates'.
+pub fn dispatch(service: Arc<SqsService>) -> Arc<dyn Dispatch> {
+    Arc::new(ropeway_api::sqs::SqsDispatch(service))
 }
 
 /// The operations of SQS.

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use ropeway_core::{BoxFuture, Time};
 use serde_json::{Map, Value as Json};
 
+use crate::call::Done;
 use crate::codec::{Document, Encode, Encoder};
 use crate::schema::{Kind, Member, Operation, Service};
 use crate::{ByteStream, Cx, Error};
@@ -74,9 +75,9 @@ impl Watch {
     }
 
     /// Tells the call's end.
-    pub async fn end<T: Encode>(mut self, result: Result<T, Error>) -> Result<T, Error> {
+    pub async fn end(mut self, result: Done) -> Done {
         self.told.result = match &result {
-            Ok(output) => Ok(shown(output, &self.told.operation.output)),
+            Ok(output) => Ok(shown(&**output, &self.told.operation.output)),
             Err(error) => Err(error.clone()),
         };
         self.audit.record(self.told).await?;

@@ -77,7 +77,7 @@ pub struct LocalCall {
     pub audit: Option<Arc<dyn Audit>>,
 }
 
-/// A service, its type forgotten. Generated for each.
+/// A service, its type forgotten.
 pub trait Dispatch: Send + Sync {
     /// The service's constants.
     fn service(&self) -> &'static Service;
@@ -87,33 +87,118 @@ pub trait Dispatch: Send + Sync {
     fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer>;
 }
 
-/// Carries out one operation: what the generated dispatch calls.
-pub async fn exec<I, F, Fut>(call: Call, run: F) -> Answer
-where
-    I: Input,
-    F: FnOnce(Cx, I) -> Fut + Send,
-    Fut: Future<Output = Result<I::Output, Error>> + Send,
-{
-    let (service, operation, protocol) = (call.service, call.operation, call.protocol);
-    let request_id = call.cx.request_id.clone();
-    let path = call.path.clone();
-    let head = call.method == http::Method::HEAD;
-    match decode_and_run(call, run).await {
-        Ok(output) => protocol::encode_output(service, operation, protocol, &output, &request_id),
-        Err(error) => error_answer(service, protocol, &error, &request_id, &path, head),
+/// A service's operations, by their names. Generated for each.
+pub trait Operations: Send + Sync {
+    /// The service's constants.
+    fn service(&self) -> &'static Service;
+    /// Carries out an operation.
+    fn run(&self, asked: Asked) -> BoxFuture<'static, Done>;
+}
+
+/// A call of an operation, wherever it comes from.
+pub enum Asked {
+    /// From without.
+    Request(Box<Call>),
+    /// From within.
+    Within(Box<LocalCall>),
+}
+
+/// An operation's output, its type forgotten.
+pub trait Output: Encode + Any {}
+
+impl<T: Encode + Any> Output for T {}
+
+/// What came of an operation.
+pub type Done = Result<Box<dyn Output + Send>, Error>;
+
+impl<T: Operations> Dispatch for T {
+    fn service(&self) -> &'static Service {
+        Operations::service(self)
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Answer> {
+        let (service, operation, protocol) = (call.service, call.operation, call.protocol);
+        let request_id = call.cx.request_id.clone();
+        let path = call.path.clone();
+        let head = call.method == http::Method::HEAD;
+        let done = self.run(Asked::Request(Box::new(call)));
+        Box::pin(async move {
+            match done.await {
+                Ok(output) => protocol::encode_output(service, operation, protocol, &*output, &request_id),
+                Err(error) => error_answer(service, protocol, &error, &request_id, &path, head),
+            }
+        })
+    }
+
+    fn call_local(&self, call: LocalCall) -> BoxFuture<'static, LocalAnswer> {
+        let done = self.run(Asked::Within(Box::new(call)));
+        Box::pin(async move {
+            let output: Box<dyn Any + Send> = done.await?;
+            Ok(output)
+        })
     }
 }
 
-async fn decode_and_run<I, F, Fut>(mut call: Call, run: F) -> Result<I::Output, Error>
+impl Asked {
+    /// The operation.
+    pub fn operation(&self) -> &'static Operation {
+        match self {
+            Asked::Request(call) => call.operation,
+            Asked::Within(call) => call.operation,
+        }
+    }
+
+    /// Watches the call, if the audit log wants it.
+    fn watch(&mut self, service: &'static Service) -> Option<Watch> {
+        let (audit, operation, cx) = match self {
+            Asked::Request(call) => (call.audit.take(), call.operation, &call.cx),
+            Asked::Within(call) => (call.audit.take(), call.operation, &call.cx),
+        };
+        Watch::begin(audit, service, operation, cx)
+    }
+
+    fn input<I: Input>(self) -> Result<(Cx, I), Error> {
+        match self {
+            Asked::Request(call) => decode(*call),
+            Asked::Within(call) => {
+                let input = call.input.downcast::<I>();
+                let input = input
+                    .map_err(|_| Error::internal("a call from within with another operation's input"))?;
+                protocol::check(I::SERVICE, call.operation, input.as_ref())?;
+                Ok((call.cx, *input))
+            }
+        }
+    }
+}
+
+/// Carries out one operation: what the generated code calls. The input of a call from within is validated and
+/// authorised as a request's is; the audit log, if it watches, has the call before its answer.
+pub async fn exec<I, F, Fut>(mut asked: Asked, run: F) -> Done
 where
     I: Input,
     F: FnOnce(Cx, I) -> Fut + Send,
     Fut: Future<Output = Result<I::Output, Error>> + Send,
 {
-    let operation = call.operation;
-    let watch = Watch::begin(call.audit.take(), call.service, operation, &call.cx);
-    let decoded = decode::<I>(call);
-    watched(watch, operation, decoded, run).await
+    let operation = asked.operation();
+    let mut watch = asked.watch(I::SERVICE);
+    let allowed = asked.input::<I>().and_then(|(cx, input)| {
+        if let Some(watch) = &mut watch {
+            watch.takes(&input, input.resources(&cx));
+        }
+        authorize(I::SERVICE, operation, &cx, &input)?;
+        Ok((cx, input))
+    });
+    let done: Done = match allowed {
+        Ok((cx, input)) => match run(cx, input).await {
+            Ok(output) => Ok(Box::new(output)),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    match watch {
+        Some(watch) => watch.end(done).await,
+        None => done,
+    }
 }
 
 fn decode<I: Input>(call: Call) -> Result<(Cx, I), Error> {
@@ -127,35 +212,6 @@ fn decode<I: Input>(call: Call) -> Result<(Cx, I), Error> {
     };
     let input = protocol::decode_input(call.service, call.operation, call.protocol, parts)?;
     Ok((call.cx, input))
-}
-
-/// Authorises a call and carries it out; the audit log, if it watches, has it before the answer.
-async fn watched<I, F, Fut>(
-    mut watch: Option<Watch>,
-    operation: &Operation,
-    decoded: Result<(Cx, I), Error>,
-    run: F,
-) -> Result<I::Output, Error>
-where
-    I: Input,
-    F: FnOnce(Cx, I) -> Fut + Send,
-    Fut: Future<Output = Result<I::Output, Error>> + Send,
-{
-    if let (Some(watch), Ok((cx, input))) = (&mut watch, &decoded) {
-        watch.takes(input, input.resources(cx));
-    }
-    let allowed = decoded.and_then(|(cx, input)| {
-        authorize(I::SERVICE, operation, &cx, &input)?;
-        Ok((cx, input))
-    });
-    let result = match allowed {
-        Ok((cx, input)) => run(cx, input).await,
-        Err(error) => Err(error),
-    };
-    match watch {
-        Some(watch) => watch.end(result).await,
-        None => result,
-    }
 }
 
 /// What a call asks the gate.
@@ -196,33 +252,9 @@ fn authorize<I: Input>(service: &Service, operation: &Operation, cx: &Cx, input:
     resources.iter().try_for_each(|resource| cx.authorize(service, action, resource, &keys))
 }
 
-/// Carries out one operation for a caller within the server. Its input is validated and authorised
-/// as a request's is.
-pub async fn exec_local<I, F, Fut>(call: LocalCall, run: F) -> LocalAnswer
-where
-    I: Input,
-    F: FnOnce(Cx, I) -> Fut + Send,
-    Fut: Future<Output = Result<I::Output, Error>> + Send,
-{
-    let input = call
-        .input
-        .downcast::<I>()
-        .map_err(|_| Error::internal("a call from within with another operation's input"))?;
-    let watch = Watch::begin(call.audit, I::SERVICE, call.operation, &call.cx);
-    let checked = protocol::check(I::SERVICE, call.operation, input.as_ref());
-    let output = watched(watch, call.operation, checked.map(|()| (call.cx, *input)), run).await?;
-    Ok(Box::new(output))
-}
-
-/// The answer to an operation that is listed nowhere.
-pub async fn unknown_operation(call: Call) -> Answer {
-    let error = Error::internal(format!("{} is listed but not dispatched", call.operation.name));
-    error_answer(call.service, call.protocol, &error, &call.cx.request_id, &call.path, false)
-}
-
-/// The answer to a call from within of an operation that is listed nowhere.
-pub async fn unknown_local(call: LocalCall) -> LocalAnswer {
-    Err(Error::internal(format!("{} is listed but not dispatched", call.operation.name)))
+/// What came of an operation that is listed nowhere.
+pub async fn unknown_operation(asked: Asked) -> Done {
+    Err(Error::internal(format!("{} is listed but not dispatched", asked.operation().name)))
 }
 
 /// An error in the protocol's form; without a body where the request was a HEAD, or where nothing has changed.

@@ -27,8 +27,8 @@ pub mod validate;
 mod xml;
 
 pub use call::{
-    Answer, Call, Dispatch, Input, LocalAnswer, LocalCall, Question, Services, error_answer, exec,
-    exec_local, unknown_local, unknown_operation,
+    Answer, Asked, Call, Dispatch, Done, Input, LocalAnswer, LocalCall, Operations, Output, Question,
+    Services, error_answer, exec, unknown_operation,
 };
 pub use codec::{Decode, Decoder, Document, Encode, Encoder};
 pub use cx::{

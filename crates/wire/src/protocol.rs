@@ -72,7 +72,32 @@ pub fn decode_input<T: Decode>(
     protocol: Protocol,
     request: RequestParts<'_>,
 ) -> Result<T> {
+    taken(|take| read_request(service, operation, protocol, request, take))
+}
+
+/// Decodes one value from what it is given.
+type Take<'t> = dyn FnMut(&mut dyn Decoder) -> Result<()> + 't;
+
+/// A value out of what `read` has decoded. That is code which does not know the value's type: there is one copy of it,
+/// and not one for each operation.
+fn taken<T: Decode>(read: impl FnOnce(&mut Take<'_>) -> Result<()>) -> Result<T> {
+    let mut value = None;
+    read(&mut |decoder| {
+        value = Some(T::decode(decoder)?);
+        Ok(())
+    })?;
+    value.ok_or_else(|| Error::internal("nothing was decoded"))
+}
+
+fn read_request(
+    service: &'static Service,
+    operation: &'static Operation,
+    protocol: Protocol,
+    request: RequestParts<'_>,
+    take: &mut Take<'_>,
+) -> Result<()> {
     let root = &operation.input;
+    let mut checked = |decoder: &mut dyn Decoder| validate::decode(service, operation, decoder, take);
     let (bytes, stream) = match request.body {
         RequestBody::Bytes(bytes) if streams_input(operation, protocol) => {
             (Bytes::new(), ByteStream::from(bytes))
@@ -83,13 +108,13 @@ pub fn decode_input<T: Decode>(
     };
     let body = match protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
-            return with_json(&bytes, root, |d| validate::decode(service, operation, d));
+            return with_json(&bytes, root, &mut checked);
         }
         Protocol::AwsQuery => {
             let params = Params::parse(request.query, &bytes)?;
-            return validate::decode(service, operation, &mut params.decoder(root));
+            return checked(&mut params.decoder(root));
         }
-        Protocol::RpcV2Cbor => return with_cbor(&bytes, root, |d| validate::decode(service, operation, d)),
+        Protocol::RpcV2Cbor => return with_cbor(&bytes, root, &mut checked),
         Protocol::RestJson => BodyForm::Json,
         Protocol::RestXml => BodyForm::Xml,
     };
@@ -97,36 +122,27 @@ pub fn decode_input<T: Decode>(
     let query = query.ok_or_else(|| Error::new(400, "InvalidURI", "Couldn't parse the specified URI."))?;
     let message =
         Message { labels: request.labels, query, headers: request.headers, status: None, bytes, stream };
-    validate::decode(service, operation, &mut RestDecoder::new(message, root, body))
+    checked(&mut RestDecoder::new(message, root, body))
 }
 
 /// Reads a JSON body; an empty one counts as `{}`.
-fn with_json<T>(
-    bytes: &[u8],
-    root: &'static Member,
-    read: impl FnOnce(&mut dyn Decoder) -> Result<T>,
-) -> Result<T> {
+fn with_json(bytes: &[u8], root: &'static Member, take: &mut Take<'_>) -> Result<()> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     let mut parser = Parser::new(bytes);
-    let value = read(&mut JsonDecoder::new(&mut parser, root))?;
-    parser.end()?;
-    Ok(value)
+    take(&mut JsonDecoder::new(&mut parser, root))?;
+    parser.end()
 }
 
 /// Reads a CBOR body; an empty one counts as an empty map.
-fn with_cbor<T>(
-    bytes: &[u8],
-    root: &'static Member,
-    read: impl FnOnce(&mut dyn Decoder) -> Result<T>,
-) -> Result<T> {
+fn with_cbor(bytes: &[u8], root: &'static Member, take: &mut Take<'_>) -> Result<()> {
     const EMPTY: &[u8] = &[0xa0];
     let bytes = if bytes.is_empty() { EMPTY } else { bytes };
     let mut reader = minicbor::Decoder::new(bytes);
-    let value = read(&mut CborDecoder::new(&mut reader, root))?;
+    take(&mut CborDecoder::new(&mut reader, root))?;
     if reader.position() != bytes.len() {
         return Err(Error::serialization("Unexpected data behind the CBOR body"));
     }
-    Ok(value)
+    Ok(())
 }
 
 /// Decodes a JSON text by a schema, without validation: in-process calls and documents.
@@ -134,7 +150,7 @@ fn with_cbor<T>(
 /// # Errors
 /// `SerializationException` for a text that is not JSON, or not of this schema.
 pub fn from_json<T: Decode>(bytes: &[u8], root: &'static Member) -> Result<T> {
-    with_json(bytes, root, |d| T::decode(d))
+    taken(|take| with_json(bytes, root, take))
 }
 
 /// Encodes a value as JSON by a schema.
@@ -154,7 +170,10 @@ pub fn check<T: Decode + Encode>(
     input: &T,
 ) -> Result<()> {
     let json = to_json(input, &operation.input);
-    with_json(&json, &operation.input, |d| validate::decode::<T>(service, operation, d)).map(|_| ())
+    let read = |take: &mut Take<'_>| {
+        with_json(&json, &operation.input, &mut |d| validate::decode(service, operation, d, take))
+    };
+    taken::<T>(read).map(|_| ())
 }
 
 /// Decodes an answer: the client's side of [`encode_output`].
@@ -171,7 +190,7 @@ pub fn decode_response<T: Decode>(
     let root = &operation.output;
     let form = match protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 => return from_json(&body, root),
-        Protocol::RpcV2Cbor => return with_cbor(&body, root, |d| T::decode(d)),
+        Protocol::RpcV2Cbor => return taken(|take| with_cbor(&body, root, take)),
         Protocol::AwsQuery => {
             let answer = xml::Element::parse(&body)?;
             let result = operation.result_wrapper.and_then(|name| answer.child(name)).unwrap_or(&answer);

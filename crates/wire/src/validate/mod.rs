@@ -11,28 +11,29 @@ use ropeway_core::Time;
 
 pub use pattern::unsupported_pattern;
 
-use crate::codec::{Decode, Decoder, Document, Result};
+use crate::codec::{Decoder, Document, Result};
 use crate::schema::{Kind, Member, Operation, Service};
 use crate::{ByteStream, Error, text};
 use check::Report;
 
-/// Decodes a value, and refuses it if it violates a constraint or uses what is not implemented.
+/// Has a value decoded, and refuses it if it violates a constraint or uses what is not implemented.
 ///
 /// A body that cannot be read at all is refused first, with the protocol's own error.
-pub(crate) fn decode<T: Decode>(
+pub(crate) fn decode(
     service: &Service,
     operation: &Operation,
     inner: &mut dyn Decoder,
-) -> Result<T> {
+    take: &mut dyn FnMut(&mut dyn Decoder) -> Result<()>,
+) -> Result<()> {
     let mut report = Report::default();
-    let value = T::decode(&mut Checked { inner, report: &mut report, element: false });
-    if let Err(error) = &value
+    let taken = take(&mut Checked { inner, report: &mut report, element: false });
+    if let Err(error) = &taken
         && report.broken
     {
         return Err(error.clone());
     }
     report.finish(service, operation)?;
-    value
+    taken
 }
 
 /// A decoder that checks what passes through it.
