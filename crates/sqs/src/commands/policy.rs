@@ -55,7 +55,7 @@ impl Queue {
         let before = statements.len();
         statements.retain(|statement| !has_label(statement, label));
         if statements.len() == before {
-            let reason = "can't find label on existing policy.";
+            let reason = "can't find label.";
             return Err(limits::invalid_value(label, "Label", reason).into());
         }
         let policy = (!statements.is_empty()).then_some(policy);

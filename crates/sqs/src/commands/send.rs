@@ -33,8 +33,17 @@ struct Arrival {
 }
 
 impl Queue {
-    /// Stores messages, in order; each entry has its own answer.
+    /// Stores messages, in order; each entry has its own answer. One without a deduplication id, where there must be one,
+    /// is the whole batch's error: so AWS's answers were recorded by LocalStack's
+    /// `test_send_batch_missing_deduplication_id_for_fifo_queue`.
     pub async fn send(&mut self, tx: &mut Tx, send: Send) -> Result<Output, SqsError> {
+        let settings = &self.row.settings;
+        let needs_id = settings.fifo && !settings.content_dedup;
+        let lacks_id = |entry: &SendEntry| entry.group.is_some() && entry.dedup.is_none();
+        if needs_id && send.entries.iter().any(lacks_id) {
+            let why = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
+            return Err(limits::invalid_parameter(why).into());
+        }
         let mut arrivals = Arrivals::default();
         let mut answers = Vec::with_capacity(send.entries.len());
         for entry in send.entries {
@@ -137,12 +146,6 @@ impl Queue {
         if let Some(delay) = entry.delay.filter(|delay| *delay > 0) {
             return Err(wrong_kind(&delay.to_string(), "DelaySeconds"));
         }
-        if entry.dedup.is_none() && !settings.content_dedup {
-            return Err(limits::invalid_parameter(
-                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId \
-                 provided explicitly",
-            ));
-        }
         Ok(())
     }
 
@@ -199,6 +202,6 @@ fn wrong_kind(value: &str, parameter: &str) -> Error {
     limits::invalid_value(
         value,
         parameter,
-        "The request include parameter that is not valid for this queue type",
+        "The request include parameter that is not valid for this queue type.",
     )
 }

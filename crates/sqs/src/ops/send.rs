@@ -76,6 +76,11 @@ pub async fn send_batch(
     let arn = address::of_url(&input.queue_url, cx)?;
     let fifo = address::is_fifo(&arn);
     batch::check("SendMessageBatchRequestEntry", input.entries.iter().map(|entry| entry.id.as_str()))?;
+    // The whole batch's error, of another code than a single message's: so AWS's answers were recorded by LocalStack's
+    // `test_send_batch_missing_message_group_id_for_fifo_queue`.
+    if fifo && input.entries.iter().any(|entry| entry.message_group_id.is_none()) {
+        return Err(limits::invalid_parameter("The request must contain the parameter MessageGroupId."));
+    }
     let mut out = SendMessageBatchOutput::default();
     let (mut entries, mut waiting) = (Vec::new(), Vec::new());
     for entry in input.entries {
