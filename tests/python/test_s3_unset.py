@@ -1,8 +1,8 @@
 """Configurations of buckets that Ropeway does not have: a PUT is refused by name, a GET and a DELETE answer as S3 does for
 a bucket that has none, and lists are empty.
 
-API reference: the operations' own pages; `NoSuchConfiguration` is what the pages of the analytics, inventory, metrics
-and intelligent-tiering configurations say of an id that there is not.
+API reference: the operations' own pages, and the list of error codes, which has `NoSuchConfiguration` (404): "The specified
+configuration does not exist." The pages of the DELETEs do not say when it comes; here they answer as the GETs do.
 """
 
 import pytest

@@ -31,7 +31,10 @@ mod keys;
 mod log;
 mod model;
 mod ops;
+#[cfg(not(fuzzing))]
 mod prefix;
+#[cfg(fuzzing)]
+pub mod prefix;
 mod process;
 mod quota;
 mod records;

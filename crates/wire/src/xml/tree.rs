@@ -30,9 +30,12 @@ pub(crate) struct Element {
 
 impl Element {
     /// The root element of a document. A document type is refused, so that no entity beyond
-    /// XML's own five can be declared, and nothing from outside is ever read.
+    /// XML's own five can be declared, and nothing from outside is ever read; so is a control character.
     pub(crate) fn parse(input: &[u8]) -> Result<Element> {
         let text = std::str::from_utf8(input).map_err(|_| malformed("not UTF-8"))?;
+        if text.contains(is_forbidden) {
+            return Err(malformed("an invalid XML character"));
+        }
         let mut reader = Reader::from_str(text);
         let mut open: Vec<Element> = Vec::new();
         let mut root = None;
@@ -124,6 +127,11 @@ fn add_text(open: &mut [Element], text: &str) -> Result<()> {
         None => return Err(malformed("text outside of the root element")),
     }
     Ok(())
+}
+
+/// XML 1.0, 2.2 "Characters": there is no control character but tab and the ends of lines.
+fn is_forbidden(char: char) -> bool {
+    matches!(char, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f')
 }
 
 fn malformed(detail: impl Into<String>) -> crate::Error {

@@ -63,6 +63,9 @@ fn malformed_documents() {
         "<!DOCTYPE Delete [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><Delete><Object><Key>&x;</Key></Object></Delete>",
         "<Delete><Object><Key><b/></Key></Object></Delete>",
         "\u{1}",
+        "<Delete><Object><Key>a\0b</Key></Object></Delete>",
+        "<Delete><Object><Key>a\u{1f}b</Key></Object></Delete>",
+        "<Delete Type=\"\u{b}\"/>",
     ] {
         assert_eq!(keys(body), Err("MalformedXML".to_owned()), "{body}");
     }
