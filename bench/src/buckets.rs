@@ -11,7 +11,7 @@ use crate::All;
 use crate::client::Connection;
 use crate::load::{Measured, Plan, Work, cpu_of, drive};
 use crate::report::Row;
-use crate::scenario::{expect, hex, make_bucket};
+use crate::scenario::{expect, hex, in_parallel, make_bucket};
 use crate::server::Process;
 
 /// Keys of a full page, and of the small bucket.
@@ -97,28 +97,6 @@ async fn fill(server: &Process, bucket: &str, keys: usize) -> Result<(), String>
         server.memory_mib()
     );
     Ok(())
-}
-
-/// Runs `work` on so many connections at once, until each is done.
-async fn in_parallel<F, Fut>(endpoint: &str, connections: usize, work: F) -> Result<(), String>
-where
-    F: Fn(Connection, usize) -> Fut,
-    Fut: Future<Output = Result<(), String>> + 'static,
-{
-    let local = tokio::task::LocalSet::new();
-    let mut tasks = Vec::new();
-    for n in 0..connections {
-        let connection = Connection::open(endpoint).await?;
-        tasks.push(local.spawn_local(work(connection, n)));
-    }
-    local
-        .run_until(async {
-            for task in tasks {
-                task.await.map_err(|e| e.to_string())??;
-            }
-            Ok(())
-        })
-        .await
 }
 
 /// One connection's listing of the same page, which must have so many keys or folders.

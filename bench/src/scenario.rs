@@ -175,26 +175,39 @@ pub async fn make_queue(
     Ok(parsed["QueueUrl"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Fills a queue with messages of so many bytes, ten at a time on 16 connections.
+/// Connections that fill a queue.
+const FILLING: usize = 16;
+
+/// Fills a queue with messages of so many bytes, ten at a time.
 pub async fn fill(endpoint: &str, queue: &str, count: usize, bytes: usize) -> Result<(), String> {
-    let local = tokio::task::LocalSet::new();
     let batches = count.div_ceil(10);
-    let tasks: Vec<_> = (0..16)
-        .map(|n| {
-            let (endpoint, queue) = (endpoint.to_owned(), queue.to_owned());
-            local.spawn_local(async move {
-                let mut connection = Connection::open(&endpoint).await?;
-                let entries: Vec<Value> = (0..10)
-                    .map(|i| json!({ "Id": i.to_string(), "MessageBody": "m".repeat(bytes) }))
-                    .collect();
-                let body = Bytes::from(json!({ "QueueUrl": queue, "Entries": entries }).to_string());
-                for _ in (n..batches).step_by(16) {
-                    connection.json("AmazonSQS.SendMessageBatch", "sqs", body.clone()).await?;
-                }
-                Ok::<(), String>(())
-            })
-        })
-        .collect();
+    let entries: Vec<Value> =
+        (0..10).map(|i| json!({ "Id": i.to_string(), "MessageBody": "m".repeat(bytes) })).collect();
+    let body = Bytes::from(json!({ "QueueUrl": queue, "Entries": entries }).to_string());
+    in_parallel(endpoint, FILLING, move |mut connection, n| {
+        let body = body.clone();
+        async move {
+            for _ in (n..batches).step_by(FILLING) {
+                connection.json("AmazonSQS.SendMessageBatch", "sqs", body.clone()).await?;
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Runs `work` on so many connections at once, until each is done.
+pub async fn in_parallel<F, Fut>(endpoint: &str, connections: usize, work: F) -> Result<(), String>
+where
+    F: Fn(Connection, usize) -> Fut,
+    Fut: Future<Output = Result<(), String>> + 'static,
+{
+    let local = tokio::task::LocalSet::new();
+    let mut tasks = Vec::new();
+    for n in 0..connections {
+        let connection = Connection::open(endpoint).await?;
+        tasks.push(local.spawn_local(work(connection, n)));
+    }
     local
         .run_until(async {
             for task in tasks {

@@ -41,6 +41,16 @@ _session = boto3.session.Session()
 _making_clients = threading.Lock()
 
 
+def fetch(url, method="GET", data=None, headers=None):
+    """Status, headers and body by plain HTTP, without credentials of its own."""
+    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
 def eventually(look, what="", seconds=30):
     """What `look` gives, as soon as it is true; an answer that never comes fails the test."""
     end = time.monotonic() + seconds

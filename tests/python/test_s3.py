@@ -7,9 +7,7 @@ import http.client
 import io
 import json
 import re
-import urllib.error
 import urllib.parse
-import urllib.request
 import zlib
 from datetime import datetime, timedelta, timezone
 
@@ -21,7 +19,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from support import REGION, document, eventually, in_threads, refused
+from support import REGION, document, eventually, fetch, in_threads, refused
 
 MIB = 1024 * 1024
 PART = 5 * MIB
@@ -30,16 +28,6 @@ PART = 5 * MIB
 def noise(size, seed=1):
     """Bytes that do not repeat, the same for the same seed."""
     return hashlib.shake_128(str(seed).encode()).digest(size)
-
-
-def fetch(url, method="GET", data=None, headers=None):
-    """Status, headers and body by plain HTTP, without credentials of its own."""
-    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
 
 
 def code_of(body):

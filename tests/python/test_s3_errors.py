@@ -8,9 +8,7 @@ import base64
 import hashlib
 import html
 import re
-import urllib.error
 import urllib.parse
-import urllib.request
 import zlib
 from datetime import datetime, timedelta, timezone
 
@@ -20,21 +18,11 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from support import ACCOUNT, REGION, allow, document, refused
+from support import ACCOUNT, REGION, allow, document, fetch, refused
 
 STRANGER = "999999999999"
 MIB = 1024 * 1024
 BODY = b"123456789"
-
-
-def fetch(url, method="GET", data=None, headers=None):
-    """Status, headers and body."""
-    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
 
 
 def said(answer):
