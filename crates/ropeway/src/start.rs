@@ -1,6 +1,5 @@
 //! `ropeway start`: serve until told to stop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,28 +19,12 @@ const DRAIN: Duration = Duration::from_secs(8);
 pub(crate) fn run(arguments: StartArgs) -> Result<(), Failure> {
     let settings = Settings::from(arguments)?;
     let recent = log::begin();
-    make_directory(&settings.data_dir)?;
+    ropeway_store::make_dir(&settings.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Connections and shards share these threads, so that a request and its command seldom change theirs.
     let threads = Threads::start(settings.threads)?;
     let switch = Switch::new(settings, recent, threads.runtimes().to_vec());
     runtime.block_on(serve(switch, &threads))
-}
-
-/// Makes a directory and what leads to it, each with its entry on disk: a store in a directory that
-/// a loss of power takes away is lost too.
-fn make_directory(dir: &Path) -> std::io::Result<()> {
-    let parent = match dir.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    if !dir.is_dir() {
-        make_directory(parent)?;
-        std::fs::create_dir(dir)?;
-    }
-    // The entry may be of a start that was cut off before it synced.
-    std::fs::File::open(parent)?.sync_all()
 }
 
 async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {

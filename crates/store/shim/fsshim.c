@@ -4,7 +4,8 @@
  *   ROPEWAY_SHIM_DIR   the directory, absolute and without links, whose files are watched
  *   ROPEWAY_SHIM_LOG   a file outside of it that gets a record of every change, in order
  *   ROPEWAY_SHIM_FAIL  kind:n:errno - the nth call of that kind on a watched file fails
- *                      (open, write, sync, rename, unlink, truncate, mkdir, link; errno as a number)
+ *                      (open, write, sync, rename, unlink, truncate, mkdir, link; errno as a number);
+ *                      with 0 the process is killed instead, just before the call
  *
  * A record is kind (1 byte), length of what follows (4 bytes), then what src/crash/log.rs says;
  * integers are little-endian. Each is one write, so that the log survives a kill. One lock is held
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -136,9 +138,14 @@ static void record_entry(int kind, const char *path) {
     record(kind, &ino, sizeof ino, path, strlen(path));
 }
 
-/* Whether this call is the one that is to fail. Called with the lock held. */
+/* Whether this call is the one that is to fail. Called with the lock held: a kill comes between no call and
+ * its record. */
 static int fails(const char *kind) {
     if (!fail_nth || strcmp(kind, fail_kind) || --fail_nth) return 0;
+    if (!fail_errno) {
+        kill(getpid(), SIGKILL);
+        for (;;) pause();
+    }
     record_path(FAULT, kind);
     errno = fail_errno;
     return 1;

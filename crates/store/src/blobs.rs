@@ -93,6 +93,7 @@ impl BlobStore {
     pub fn open_local(dir: &Path) -> Result<BlobStore, BlobError> {
         let failed = |e| BlobError::Directory(dir.to_owned(), e);
         files::make_dir(dir).map_err(failed)?;
+        make_prefixes(dir).map_err(failed)?;
         remove_unfinished(dir).map_err(failed)?;
         let objects = LocalFileSystem::new_with_prefix(dir).map_err(BlobError::Store)?.with_fsync(true);
         Ok(BlobStore { objects: Arc::new(objects) })
@@ -287,6 +288,18 @@ fn read_piece(mut file: &fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
+}
+
+/// Makes the directories of all first digits, durable. Made when first needed, one could be used by a writer that
+/// finds it there before the writer that made it has synced its name.
+fn make_prefixes(dir: &Path) -> io::Result<()> {
+    for first in 0..=u8::MAX {
+        match fs::create_dir(dir.join(format!("{first:02x}"))) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+    }
+    files::sync_dir(dir)
 }
 
 /// Removes the files that `object_store` writes before it renames them: those with a `#`.

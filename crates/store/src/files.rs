@@ -4,16 +4,17 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Makes a directory with those above it, each synced into the one that holds it.
-pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_dir(above)?;
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
+/// Makes a directory with those above it, each synced into the one that holds it. One that is there already is
+/// synced too: who made it may have been killed before that.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    let Some(above) = dir.parent() else { return Ok(()) };
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    if !dir.is_dir() {
+        make_dir(above)?;
+        match fs::create_dir(dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
     }
     sync_dir(above)
 }

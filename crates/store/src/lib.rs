@@ -22,6 +22,7 @@ mod page;
 pub mod suite;
 
 pub use embedded::{EmbeddedStore, OpenError};
+pub use files::make_dir;
 pub use memory::MemoryStore;
 
 /// A future that a trait object returns.

@@ -203,20 +203,42 @@ fn a_second_loss_of_power_while_opening_loses_nothing() {
     }
 }
 
-/// After a kill the engine shows what only the log has on disk: that is still there when the log is emptied.
+/// After a kill the next process sees what is in the kernel's memory alone: it must not build on that before it
+/// has made it durable. Killed before each of its syncs in turn.
 #[test]
-fn a_loss_of_power_while_opening_after_a_kill_loses_nothing() {
+fn a_loss_of_power_after_a_kill_loses_nothing() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let kills = (1..).take_while(|nth| killed_before_a_sync(*nth, &mut rng)).count();
+    assert!(kills > 60, "{kills}");
+}
+
+/// Kills a process before its sync of that number, has a next one work, and checks crashes of that one. Says no if
+/// there was no such sync.
+fn killed_before_a_sync(nth: u32, rng: &mut StdRng) -> bool {
     let bench = Bench::new();
-    let status = bench.victim(60, 500).arg("abort").stdout(Stdio::null()).status().unwrap();
-    assert_eq!(status.signal(), Some(6));
+    let mut victim = bench.victim(60, 500);
+    bench.shim.kill(&mut victim, Call::Sync, nth);
+    let status = victim.stdout(Stdio::null()).status().unwrap();
+    if status.success() {
+        return false;
+    }
+    assert_eq!(status.signal(), Some(9));
     let begin = Log::read(&bench.log).unwrap().events().len();
-    let status = bench.victim(9, 500).stdout(Stdio::null()).status().unwrap();
-    assert!(status.success());
+    let status = bench.victim(6, 500).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "after a kill before sync {nth}");
     let log = Log::read(&bench.log).unwrap();
-    let renewed =
-        |event: &Event| matches!(event, Event::Unlink(path) if path.extension().is_some_and(|e| e == "wal"));
-    assert!(log.events()[begin..].iter().any(renewed), "the second opening empties the log");
-    crash_at(&bench, &log, begin..=log.events().len(), &mut StdRng::seed_from_u64(9));
+    let events = log.events();
+    let of_log = |path: &Path| path.extension().is_some_and(|extension| extension == "wal");
+    let emptied = events.iter().rposition(|event| matches!(event, Event::Unlink(path) if of_log(path)));
+    let mark = events.iter().find_map(|event| match event {
+        Event::Create { ino, path } if path.ends_with("durable") => Some(*ino),
+        _ => None,
+    });
+    let marks =
+        (begin..events.len()).filter(|at| matches!(events[*at], Event::Sync(ino) if Some(ino) == mark));
+    let points = marks.chain(emptied.filter(|at| *at >= begin)).chain([events.len()]);
+    crash_at(&bench, &log, points, rng);
+    true
 }
 
 #[test]
@@ -229,7 +251,8 @@ fn a_loss_of_power_loses_no_blob() {
     let log = Log::read(&bench.log).unwrap();
     let mut rng = StdRng::seed_from_u64(8);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for point in (0..=log.events().len()).step_by(3) {
+    let begin = log.events().iter().position(|event| matches!(event, Event::Output(_))).unwrap();
+    for point in (begin + 1..=log.events().len()).step_by(5) {
         let output = String::from_utf8(log.output_before(point)).unwrap();
         let dir = bench.crashed(&log, point, Unsynced::Lost, &mut rng);
         let store = BlobStore::open_local(&dir).unwrap();

@@ -108,6 +108,12 @@ impl Shim {
         process.env("ROPEWAY_SHIM_DIR", dir).env("ROPEWAY_SHIM_LOG", log);
     }
 
+    /// Kills a recorded process just before its call number `nth` of a kind, from 1. No other call is cut short by that,
+    /// so what a next process does can be recorded in the same log.
+    pub fn kill(&self, process: &mut Command, call: Call, nth: u32) {
+        self.fail(process, Fault { call, nth, errno: 0 });
+    }
+
     /// Makes one call of a recorded process fail; [`super::Log::faulted`] tells whether it came to that.
     pub fn fail(&self, process: &mut Command, fault: Fault) {
         let Fault { call, nth, errno } = fault;

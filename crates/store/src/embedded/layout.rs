@@ -27,6 +27,8 @@ pub(super) const FORMAT: u32 = 7;
 
 const INDEX: &str = "index";
 const BULK: &str = "bulk";
+/// fjall's directories of them; the first is of its own.
+const KEYSPACES: [&str; 3] = ["0", "1", "2"];
 
 /// What the `format` file says.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -74,6 +76,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         Some(db) => db,
         None => {
             check_keyspaces(&paths.db)?;
+            sync_entries(&paths.db)?;
             journal::check(&paths.db, |last| newest(&logged, last, durable).is_ok())?;
             open_db(&paths.db, options)?
         }
@@ -240,10 +243,22 @@ fn open_db(path: &Path, options: &Options) -> Result<Database, OpenError> {
     }
 }
 
+/// Makes the names in the engine's directories durable. The process before may have been killed between the rename
+/// of a list of tables and its sync: the engine would remove the journal whose commits those tables have, and a loss of
+/// power could take the list away. (The store's own directory and the log's are synced when the log is made anew.)
+fn sync_entries(db: &Path) -> Result<(), OpenError> {
+    let keyspaces = db.join("keyspaces");
+    let each = KEYSPACES.iter().map(|id| keyspaces.join(id));
+    let with_tables = each.flat_map(|keyspace| [keyspace.join("tables"), keyspace]);
+    with_tables
+        .chain([keyspaces.clone(), db.to_owned()])
+        .try_for_each(|dir| sync_dir(&dir).map_err(|e| OpenError::io(&dir, e)))
+}
+
 /// fjall removes the directory of a keyspace that has no `current` file, or that its list of
 /// keyspaces doesn't name; damage must not look like that to it.
 fn check_keyspaces(db: &Path) -> Result<(), OpenError> {
-    for id in ["0", "1", "2"] {
+    for id in KEYSPACES {
         let current = db.join("keyspaces").join(id).join("current");
         if !current.try_exists().map_err(|e| OpenError::io(&current, e))? {
             return Err(OpenError::Damaged(format!("{} is missing", current.display())));

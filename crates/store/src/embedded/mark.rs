@@ -31,9 +31,11 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Opens the file; `None` if neither slot is whole.
+    /// Opens the file; `None` if neither slot is whole. What it names is durable then: a process that was killed
+    /// may have written it without syncing it, and the next write goes to the other slot.
     pub(super) fn open(path: &Path) -> io::Result<Option<Mark>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
+        file.sync_all()?;
         let mut best: Option<(u64, usize)> = None;
         for (slot, offset) in SLOTS.iter().enumerate() {
             if let Some(commit) = read_slot(&file, *offset)?

@@ -1,11 +1,10 @@
 //! The victim of the crash tests: commits numbered batches, and says which ones are acknowledged.
 //!
-//! `crash_victim <dir> <batches> <value bytes> [never-sync | abort]`
+//! `crash_victim <dir> <batches> <value bytes> [never-sync]`
 //!
 //! Every batch of a shard, with its sequence number n, sets a low key `n` and a high key `0xFF n`,
 //! and removes the high key of the batch 20 before. Once it is durable, `<shard> <n>` is printed.
-//! Ends with 3 if the store fails, with 4 if it does not open; with `abort` as by a kill, once the engine
-//! shows all batches.
+//! Ends with 3 if the store fails, with 4 if it does not open.
 //!
 //! `crash_victim <dir> blobs <blobs>`
 //!
@@ -68,12 +67,6 @@ fn main() {
         })
         .collect();
     run(&shards, batches, bytes);
-    if args.get(4).is_some_and(|arg| arg == "abort") {
-        for shard in &shards {
-            runtime.block_on(shard.settle()).unwrap();
-        }
-        std::process::abort();
-    }
     if runtime.block_on(store.close()).is_err() {
         std::process::exit(3);
     }
