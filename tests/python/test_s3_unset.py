@@ -3,6 +3,13 @@ a bucket that has none, and lists are empty.
 
 API reference: the operations' own pages, and the list of error codes, which has `NoSuchConfiguration` (404): "The specified
 configuration does not exist." The pages of the DELETEs do not say when it comes; here they answer as the GETs do.
+
+Metadata configurations: the API reference names no error, and the code is the one that Terraform's provider for AWS takes for
+"not found", of its GET and its DELETE (`errCodeMetadataConfigurationNotFound` in internal/service/s3/errors.go of
+hashicorp/terraform-provider-aws). There is one configuration, whichever generation of operations reads it ("You can use the
+V2 GetBucketMetadataConfiguration API operation with V1 or V2 metadata configurations"), so the first answers with the same code;
+the message is our own. ABAC: user guide, "Enabling ABAC in general purpose buckets": "By default, ABAC is disabled for all
+Amazon S3 general purpose buckets."
 """
 
 import pytest
@@ -34,6 +41,8 @@ MISSING = [
     ("get_bucket_lifecycle_configuration", {}, "NoSuchLifecycleConfiguration"),
     ("get_bucket_tagging", {}, "NoSuchTagSet"),
     ("get_bucket_policy", {}, "NoSuchBucketPolicy"),
+    *[(f"{verb}_bucket_metadata{generation}_configuration", {}, "MetadataConfigurationNotFound")
+      for verb in ("get", "delete") for generation in ("", "_table")],
     *[(f"{verb}_bucket_{kind}_configuration", {"Id": "i"}, "NoSuchConfiguration")
       for verb in ("get", "delete") for kind in BY_ID]]
 
@@ -54,6 +63,7 @@ EMPTY = [
     ("get_bucket_request_payment", {"Payer": "BucketOwner"}),
     ("get_bucket_logging", {}),
     ("get_bucket_accelerate_configuration", {}),
+    ("get_bucket_abac", {"AbacStatus": {"Status": "Disabled"}}),
     ("get_bucket_versioning", {}),
     ("get_bucket_notification_configuration", {}),
     *[(f"list_bucket_{kind}_configurations", {"IsTruncated": False}) for kind in BY_ID],
@@ -79,6 +89,13 @@ REFUSED = [
         {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::b"}}]}}),
     ("create_bucket_metadata_table_configuration", {"MetadataTableConfiguration": {"S3TablesDestination": {
         "TableBucketArn": "arn:aws:s3tables:us-east-1:000000000000:bucket/b", "TableName": "t"}}}),
+    ("create_bucket_metadata_configuration", {"MetadataConfiguration": {
+        "JournalTableConfiguration": {"RecordExpiration": {"Expiration": "DISABLED"}}}}),
+    ("update_bucket_metadata_inventory_table_configuration", {
+        "InventoryTableConfiguration": {"ConfigurationState": "DISABLED"}}),
+    ("update_bucket_metadata_journal_table_configuration", {
+        "JournalTableConfiguration": {"RecordExpiration": {"Expiration": "DISABLED"}}}),
+    ("put_bucket_abac", {"AbacStatus": {"Status": "Enabled"}}),
     *[put_by_id(kind) for kind in BY_ID]]
 
 

@@ -38,32 +38,11 @@ pub static SERVICE: Service = Service {
         },
         RefusedOperation { name: "CreateSession", method: "GET", uri: "/{Bucket}?session" },
         RefusedOperation {
-            name: "DeleteBucketMetadataConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?metadataConfiguration",
-        },
-        RefusedOperation {
-            name: "DeleteBucketMetadataTableConfiguration",
-            method: "DELETE",
-            uri: "/{Bucket}?metadataTable",
-        },
-        RefusedOperation {
             name: "DeleteObjectAnnotation",
             method: "DELETE",
             uri: "/{Bucket}/{Key+}?annotation",
         },
-        RefusedOperation { name: "GetBucketAbac", method: "GET", uri: "/{Bucket}?abac" },
         RefusedOperation { name: "GetBucketLifecycle", method: "GET", uri: "/{Bucket}?lifecycle" },
-        RefusedOperation {
-            name: "GetBucketMetadataConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?metadataConfiguration",
-        },
-        RefusedOperation {
-            name: "GetBucketMetadataTableConfiguration",
-            method: "GET",
-            uri: "/{Bucket}?metadataTable",
-        },
         RefusedOperation { name: "GetBucketNotification", method: "GET", uri: "/{Bucket}?notification" },
         RefusedOperation { name: "GetObjectAnnotation", method: "GET", uri: "/{Bucket}/{Key+}?annotation" },
         RefusedOperation { name: "GetObjectTorrent", method: "GET", uri: "/{Bucket}/{Key+}?torrent" },
@@ -271,6 +250,34 @@ static OPERATIONS: &[Operation] = &[
         checksum_required: false,
     },
     Operation {
+        name: "DeleteBucketMetadataConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?metadataConfiguration",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketMetadataConfigurationRequest",
+            &schemas::DELETE_BUCKET_METADATA_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:DeleteBucketMetadataTableConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "DeleteBucketMetadataTableConfiguration",
+        method: "DELETE",
+        uri: "/{Bucket}?metadataTable",
+        status: 204,
+        input: Member::new(
+            "DeleteBucketMetadataTableConfigurationRequest",
+            &schemas::DELETE_BUCKET_METADATA_TABLE_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new("", &schema::EMPTY),
+        result_wrapper: None,
+        action: Some("s3:DeleteBucketMetadataTableConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
         name: "DeleteBucketMetricsConfiguration",
         method: "DELETE",
         uri: "/{Bucket}?metrics",
@@ -384,6 +391,17 @@ static OPERATIONS: &[Operation] = &[
         output: Member::new("", &schema::EMPTY),
         result_wrapper: None,
         action: Some("s3:PutBucketPublicAccessBlock"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketAbac",
+        method: "GET",
+        uri: "/{Bucket}?abac",
+        status: 200,
+        input: Member::new("GetBucketAbacRequest", &schemas::GET_BUCKET_ABAC_REQUEST),
+        output: Member::new("GetBucketAbacOutput", &schemas::GET_BUCKET_ABAC_OUTPUT),
+        result_wrapper: None,
+        action: Some("s3:GetBucketAbac"),
         checksum_required: false,
     },
     Operation {
@@ -527,6 +545,40 @@ static OPERATIONS: &[Operation] = &[
             .xml("BucketLoggingStatus"),
         result_wrapper: None,
         action: Some("s3:GetBucketLogging"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketMetadataConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?metadataConfiguration",
+        status: 200,
+        input: Member::new(
+            "GetBucketMetadataConfigurationRequest",
+            &schemas::GET_BUCKET_METADATA_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketMetadataConfigurationOutput",
+            &schemas::GET_BUCKET_METADATA_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetBucketMetadataTableConfiguration"),
+        checksum_required: false,
+    },
+    Operation {
+        name: "GetBucketMetadataTableConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?metadataTable",
+        status: 200,
+        input: Member::new(
+            "GetBucketMetadataTableConfigurationRequest",
+            &schemas::GET_BUCKET_METADATA_TABLE_CONFIGURATION_REQUEST,
+        ),
+        output: Member::new(
+            "GetBucketMetadataTableConfigurationOutput",
+            &schemas::GET_BUCKET_METADATA_TABLE_CONFIGURATION_OUTPUT,
+        ),
+        result_wrapper: None,
+        action: Some("s3:GetBucketMetadataTableConfiguration"),
         checksum_required: false,
     },
     Operation {
@@ -1228,6 +1280,16 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeleteBucketLifecycleInput,
     ) -> impl Future<Output = Result<DeleteBucketLifecycleOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_metadata_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketMetadataConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketMetadataConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn delete_bucket_metadata_table_configuration(
+        &self,
+        cx: &Cx,
+        input: DeleteBucketMetadataTableConfigurationInput,
+    ) -> impl Future<Output = Result<DeleteBucketMetadataTableConfigurationOutput, ropeway_wire::Error>> + Send;
     fn delete_bucket_metrics_configuration(
         &self,
         cx: &Cx,
@@ -1278,6 +1340,11 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: DeletePublicAccessBlockInput,
     ) -> impl Future<Output = Result<DeletePublicAccessBlockOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_abac(
+        &self,
+        cx: &Cx,
+        input: GetBucketAbacInput,
+    ) -> impl Future<Output = Result<GetBucketAbacOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_accelerate_configuration(
         &self,
         cx: &Cx,
@@ -1328,6 +1395,16 @@ pub trait S3: Send + Sync + 'static {
         cx: &Cx,
         input: GetBucketLoggingInput,
     ) -> impl Future<Output = Result<GetBucketLoggingOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_metadata_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketMetadataConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketMetadataConfigurationOutput, ropeway_wire::Error>> + Send;
+    fn get_bucket_metadata_table_configuration(
+        &self,
+        cx: &Cx,
+        input: GetBucketMetadataTableConfigurationInput,
+    ) -> impl Future<Output = Result<GetBucketMetadataTableConfigurationOutput, ropeway_wire::Error>> + Send;
     fn get_bucket_metrics_configuration(
         &self,
         cx: &Cx,
@@ -1661,6 +1738,18 @@ impl<S: S3> Operations for S3Dispatch<S> {
                     service.delete_bucket_lifecycle(&cx, input).await
                 }))
             }
+            "DeleteBucketMetadataConfiguration" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: DeleteBucketMetadataConfigurationInput| async move {
+                    service.delete_bucket_metadata_configuration(&cx, input).await
+                },
+            )),
+            "DeleteBucketMetadataTableConfiguration" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: DeleteBucketMetadataTableConfigurationInput| async move {
+                    service.delete_bucket_metadata_table_configuration(&cx, input).await
+                },
+            )),
             "DeleteBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
                 asked,
                 move |cx, input: DeleteBucketMetricsConfigurationInput| async move {
@@ -1715,6 +1804,11 @@ impl<S: S3> Operations for S3Dispatch<S> {
                     service.delete_public_access_block(&cx, input).await
                 },
             )),
+            "GetBucketAbac" => {
+                Box::pin(ropeway_wire::exec(asked, move |cx, input: GetBucketAbacInput| async move {
+                    service.get_bucket_abac(&cx, input).await
+                }))
+            }
             "GetBucketAccelerateConfiguration" => Box::pin(ropeway_wire::exec(
                 asked,
                 move |cx, input: GetBucketAccelerateConfigurationInput| async move {
@@ -1770,6 +1864,18 @@ impl<S: S3> Operations for S3Dispatch<S> {
                     service.get_bucket_logging(&cx, input).await
                 }))
             }
+            "GetBucketMetadataConfiguration" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: GetBucketMetadataConfigurationInput| async move {
+                    service.get_bucket_metadata_configuration(&cx, input).await
+                },
+            )),
+            "GetBucketMetadataTableConfiguration" => Box::pin(ropeway_wire::exec(
+                asked,
+                move |cx, input: GetBucketMetadataTableConfigurationInput| async move {
+                    service.get_bucket_metadata_table_configuration(&cx, input).await
+                },
+            )),
             "GetBucketMetricsConfiguration" => Box::pin(ropeway_wire::exec(
                 asked,
                 move |cx, input: GetBucketMetricsConfigurationInput| async move {
@@ -2088,6 +2194,31 @@ pub mod error {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct AbacStatus {
+    pub status: Option<String>,
+}
+
+impl Decode for AbacStatus {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AbacStatus {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.status.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct AbortIncompleteMultipartUpload {
     pub days_after_initiation: Option<i64>,
 }
@@ -2390,6 +2521,48 @@ impl Encode for AnalyticsS3BucketDestination {
             self.bucket_account_id.as_ref().map(|v| v as &dyn Encode),
             Some(&self.bucket),
             self.prefix.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnnotationTableConfigurationResult {
+    pub configuration_state: String,
+    pub table_status: Option<String>,
+    pub error: Option<ErrorDetails>,
+    pub table_name: Option<String>,
+    pub table_arn: Option<String>,
+    pub role: Option<String>,
+}
+
+impl Decode for AnnotationTableConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.configuration_state = Decode::decode(d)?,
+                1 => out.table_status = Some(Decode::decode(d)?),
+                2 => out.error = Some(Decode::decode(d)?),
+                3 => out.table_name = Some(Decode::decode(d)?),
+                4 => out.table_arn = Some(Decode::decode(d)?),
+                5 => out.role = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for AnnotationTableConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.configuration_state),
+            self.table_status.as_ref().map(|v| v as &dyn Encode),
+            self.error.as_ref().map(|v| v as &dyn Encode),
+            self.table_name.as_ref().map(|v| v as &dyn Encode),
+            self.table_arn.as_ref().map(|v| v as &dyn Encode),
+            self.role.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -3806,6 +3979,60 @@ impl Encode for DeleteBucketLifecycleInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetadataConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketMetadataConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketMetadataConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetadataTableConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for DeleteBucketMetadataTableConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DeleteBucketMetadataTableConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketMetricsConfigurationInput {
     pub bucket: String,
     pub id: String,
@@ -4391,6 +4618,39 @@ impl Encode for Destination {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DestinationResult {
+    pub table_bucket_type: Option<String>,
+    pub table_bucket_arn: Option<String>,
+    pub table_namespace: Option<String>,
+}
+
+impl Decode for DestinationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.table_bucket_type = Some(Decode::decode(d)?),
+                1 => out.table_bucket_arn = Some(Decode::decode(d)?),
+                2 => out.table_namespace = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for DestinationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.table_bucket_type.as_ref().map(|v| v as &dyn Encode),
+            self.table_bucket_arn.as_ref().map(|v| v as &dyn Encode),
+            self.table_namespace.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct EncryptionConfiguration {
     pub replica_kms_key_id: Option<String>,
 }
@@ -4447,6 +4707,36 @@ impl Encode for Error {
             self.version_id.as_ref().map(|v| v as &dyn Encode),
             self.code.as_ref().map(|v| v as &dyn Encode),
             self.message.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ErrorDetails {
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+}
+
+impl Decode for ErrorDetails {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.error_code = Some(Decode::decode(d)?),
+                1 => out.error_message = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for ErrorDetails {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            self.error_code.as_ref().map(|v| v as &dyn Encode),
+            self.error_message.as_ref().map(|v| v as &dyn Encode),
         ]);
     }
 }
@@ -4528,6 +4818,58 @@ impl Encode for FilterRule {
             self.name.as_ref().map(|v| v as &dyn Encode),
             self.value.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAbacOutput {
+    pub abac_status: Option<AbacStatus>,
+}
+
+impl Decode for GetBucketAbacOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.abac_status = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAbacOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.abac_status.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketAbacInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketAbacInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketAbacInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
     }
 }
 
@@ -5087,6 +5429,171 @@ impl Decode for GetBucketLoggingInput {
 impl Encode for GetBucketLoggingInput {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataConfigurationOutput {
+    pub get_bucket_metadata_configuration_result: Option<GetBucketMetadataConfigurationResult>,
+}
+
+impl Decode for GetBucketMetadataConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.get_bucket_metadata_configuration_result = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self.get_bucket_metadata_configuration_result.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketMetadataConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataConfigurationResult {
+    pub metadata_configuration_result: MetadataConfigurationResult,
+}
+
+impl Decode for GetBucketMetadataConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.metadata_configuration_result = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.metadata_configuration_result)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataTableConfigurationOutput {
+    pub get_bucket_metadata_table_configuration_result: Option<GetBucketMetadataTableConfigurationResult>,
+}
+
+impl Decode for GetBucketMetadataTableConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.get_bucket_metadata_table_configuration_result = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataTableConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[self
+            .get_bucket_metadata_table_configuration_result
+            .as_ref()
+            .map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataTableConfigurationInput {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+
+impl Decode for GetBucketMetadataTableConfigurationInput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.bucket = Decode::decode(d)?,
+                1 => out.expected_bucket_owner = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataTableConfigurationInput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.bucket), self.expected_bucket_owner.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GetBucketMetadataTableConfigurationResult {
+    pub metadata_table_configuration_result: MetadataTableConfigurationResult,
+    pub status: String,
+    pub error: Option<ErrorDetails>,
+}
+
+impl Decode for GetBucketMetadataTableConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.metadata_table_configuration_result = Decode::decode(d)?,
+                1 => out.status = Decode::decode(d)?,
+                2 => out.error = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for GetBucketMetadataTableConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.metadata_table_configuration_result),
+            Some(&self.status),
+            self.error.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -7107,6 +7614,84 @@ impl Encode for InventorySchedule {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct InventoryTableConfigurationResult {
+    pub configuration_state: String,
+    pub table_status: Option<String>,
+    pub error: Option<ErrorDetails>,
+    pub table_name: Option<String>,
+    pub table_arn: Option<String>,
+}
+
+impl Decode for InventoryTableConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.configuration_state = Decode::decode(d)?,
+                1 => out.table_status = Some(Decode::decode(d)?),
+                2 => out.error = Some(Decode::decode(d)?),
+                3 => out.table_name = Some(Decode::decode(d)?),
+                4 => out.table_arn = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for InventoryTableConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.configuration_state),
+            self.table_status.as_ref().map(|v| v as &dyn Encode),
+            self.error.as_ref().map(|v| v as &dyn Encode),
+            self.table_name.as_ref().map(|v| v as &dyn Encode),
+            self.table_arn.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct JournalTableConfigurationResult {
+    pub table_status: String,
+    pub error: Option<ErrorDetails>,
+    pub table_name: String,
+    pub table_arn: Option<String>,
+    pub record_expiration: RecordExpiration,
+}
+
+impl Decode for JournalTableConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.table_status = Decode::decode(d)?,
+                1 => out.error = Some(Decode::decode(d)?),
+                2 => out.table_name = Decode::decode(d)?,
+                3 => out.table_arn = Some(Decode::decode(d)?),
+                4 => out.record_expiration = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for JournalTableConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.table_status),
+            self.error.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.table_name),
+            self.table_arn.as_ref().map(|v| v as &dyn Encode),
+            Some(&self.record_expiration),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct LambdaFunctionConfiguration {
     pub id: Option<String>,
     pub lambda_function_arn: String,
@@ -8261,6 +8846,67 @@ impl Encode for LoggingEnabled {
             Some(&self.target_prefix),
             self.target_object_key_format.as_ref().map(|v| v as &dyn Encode),
         ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetadataConfigurationResult {
+    pub destination_result: DestinationResult,
+    pub journal_table_configuration_result: Option<JournalTableConfigurationResult>,
+    pub inventory_table_configuration_result: Option<InventoryTableConfigurationResult>,
+    pub annotation_table_configuration_result: Option<AnnotationTableConfigurationResult>,
+}
+
+impl Decode for MetadataConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.destination_result = Decode::decode(d)?,
+                1 => out.journal_table_configuration_result = Some(Decode::decode(d)?),
+                2 => out.inventory_table_configuration_result = Some(Decode::decode(d)?),
+                3 => out.annotation_table_configuration_result = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MetadataConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.destination_result),
+            self.journal_table_configuration_result.as_ref().map(|v| v as &dyn Encode),
+            self.inventory_table_configuration_result.as_ref().map(|v| v as &dyn Encode),
+            self.annotation_table_configuration_result.as_ref().map(|v| v as &dyn Encode),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetadataTableConfigurationResult {
+    pub s3_tables_destination_result: S3TablesDestinationResult,
+}
+
+impl Decode for MetadataTableConfigurationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.s3_tables_destination_result = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for MetadataTableConfigurationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.s3_tables_destination_result)]);
     }
 }
 
@@ -10282,6 +10928,33 @@ impl Encode for QueueConfiguration {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct RecordExpiration {
+    pub expiration: String,
+    pub days: Option<i64>,
+}
+
+impl Decode for RecordExpiration {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.expiration = Decode::decode(d)?,
+                1 => out.days = Some(Decode::decode(d)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for RecordExpiration {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[Some(&self.expiration), self.days.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Redirect {
     pub host_name: Option<String>,
     pub http_redirect_code: Option<String>,
@@ -10669,6 +11342,42 @@ impl Decode for S3KeyFilter {
 impl Encode for S3KeyFilter {
     fn encode(&self, e: &mut dyn Encoder) {
         e.structure(&[self.filter_rules.as_ref().map(|v| v as &dyn Encode)]);
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct S3TablesDestinationResult {
+    pub table_bucket_arn: String,
+    pub table_name: String,
+    pub table_arn: String,
+    pub table_namespace: String,
+}
+
+impl Decode for S3TablesDestinationResult {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        let mut out = Self::default();
+        d.structure(&mut |index, d| {
+            match index {
+                0 => out.table_bucket_arn = Decode::decode(d)?,
+                1 => out.table_name = Decode::decode(d)?,
+                2 => out.table_arn = Decode::decode(d)?,
+                3 => out.table_namespace = Decode::decode(d)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+impl Encode for S3TablesDestinationResult {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[
+            Some(&self.table_bucket_arn),
+            Some(&self.table_name),
+            Some(&self.table_arn),
+            Some(&self.table_namespace),
+        ]);
     }
 }
 
@@ -11723,6 +12432,60 @@ impl Input for DeleteBucketLifecycleInput {
 }
 
 #[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetadataConfigurationOutput {}
+impl Decode for DeleteBucketMetadataConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketMetadataConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketMetadataConfigurationInput {
+    type Output = DeleteBucketMetadataConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketMetadataConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteBucketMetadataTableConfigurationOutput {}
+impl Decode for DeleteBucketMetadataTableConfigurationOutput {
+    fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
+        d.structure(&mut |_, _| Ok(()))?;
+        Ok(Self {})
+    }
+}
+
+impl Encode for DeleteBucketMetadataTableConfigurationOutput {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.structure(&[]);
+    }
+}
+
+impl Input for DeleteBucketMetadataTableConfigurationInput {
+    type Output = DeleteBucketMetadataTableConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "DeleteBucketMetadataTableConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DeleteBucketMetricsConfigurationOutput {}
 impl Decode for DeleteBucketMetricsConfigurationOutput {
     fn decode(d: &mut dyn Decoder) -> Result<Self, ropeway_wire::Error> {
@@ -11966,6 +12729,18 @@ impl Input for DeletePublicAccessBlockInput {
     fn keys(&self, _keys: &mut Keys) {}
 }
 
+impl Input for GetBucketAbacInput {
+    type Output = GetBucketAbacOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketAbac";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
 impl Input for GetBucketAccelerateConfigurationInput {
     type Output = GetBucketAccelerateConfigurationOutput;
     const SERVICE: &'static Service = &SERVICE;
@@ -12078,6 +12853,30 @@ impl Input for GetBucketLoggingInput {
     type Output = GetBucketLoggingOutput;
     const SERVICE: &'static Service = &SERVICE;
     const OPERATION: &'static str = "GetBucketLogging";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketMetadataConfigurationInput {
+    type Output = GetBucketMetadataConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketMetadataConfiguration";
+
+    fn resources(&self, _cx: &Cx) -> Vec<String> {
+        vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
+    }
+
+    fn keys(&self, _keys: &mut Keys) {}
+}
+
+impl Input for GetBucketMetadataTableConfigurationInput {
+    type Output = GetBucketMetadataTableConfigurationOutput;
+    const SERVICE: &'static Service = &SERVICE;
+    const OPERATION: &'static str = "GetBucketMetadataTableConfiguration";
 
     fn resources(&self, _cx: &Cx) -> Vec<String> {
         vec![format!("arn:aws:s3:::{}", self.bucket.as_str())]
@@ -13004,6 +13803,12 @@ impl Input for UploadPartCopyInput {
 pub mod schemas {
     use super::*;
 
+    pub static ABAC_STATUS: Schema = Schema {
+        name: "AbacStatus",
+        kind: Kind::Structure { members: &[Member::new("Status", &schema::STRING)], payload: None },
+        constraints: Constraints::NONE,
+    };
+
     pub static ABORT_INCOMPLETE_MULTIPART_UPLOAD: Schema = Schema {
         name: "AbortIncompleteMultipartUpload",
         kind: Kind::Structure {
@@ -13143,6 +13948,22 @@ pub mod schemas {
                 Member::new("BucketAccountId", &schema::STRING),
                 Member::new("Bucket", &schema::STRING).required(),
                 Member::new("Prefix", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ANNOTATION_TABLE_CONFIGURATION_RESULT: Schema = Schema {
+        name: "AnnotationTableConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ConfigurationState", &schema::STRING).required(),
+                Member::new("TableStatus", &schema::STRING),
+                Member::new("Error", &schemas::ERROR_DETAILS),
+                Member::new("TableName", &schema::STRING),
+                Member::new("TableArn", &schema::STRING),
+                Member::new("Role", &schema::STRING),
             ],
             payload: None,
         },
@@ -13862,6 +14683,32 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DELETE_BUCKET_METADATA_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketMetadataConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static DELETE_BUCKET_METADATA_TABLE_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "DeleteBucketMetadataTableConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema {
         name: "DeleteBucketMetricsConfigurationRequest",
         kind: Kind::Structure {
@@ -14130,6 +14977,19 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static DESTINATION_RESULT: Schema = Schema {
+        name: "DestinationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TableBucketType", &schema::STRING),
+                Member::new("TableBucketArn", &schema::STRING),
+                Member::new("TableNamespace", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static ENCRYPTION_CONFIGURATION: Schema = Schema {
         name: "EncryptionConfiguration",
         kind: Kind::Structure { members: &[Member::new("ReplicaKmsKeyID", &schema::STRING)], payload: None },
@@ -14155,6 +15015,18 @@ pub mod schemas {
                 Member::new("VersionId", &schema::STRING),
                 Member::new("Code", &schema::STRING),
                 Member::new("Message", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static ERROR_DETAILS: Schema = Schema {
+        name: "ErrorDetails",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ErrorCode", &schema::STRING),
+                Member::new("ErrorMessage", &schema::STRING),
             ],
             payload: None,
         },
@@ -14209,6 +15081,28 @@ pub mod schemas {
     pub static FILTER_RULE_LIST: Schema = Schema {
         name: "FilterRuleList",
         kind: Kind::List { element: Member::new("member", &schemas::FILTER_RULE) },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ABAC_OUTPUT: Schema = Schema {
+        name: "GetBucketAbacOutput",
+        kind: Kind::Structure {
+            members: &[Member::new("AbacStatus", &schemas::ABAC_STATUS)],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_ABAC_REQUEST: Schema = Schema {
+        name: "GetBucketAbacRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
         constraints: Constraints::NONE,
     };
 
@@ -14449,6 +15343,83 @@ pub mod schemas {
                 Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
                 Member::new("ExpectedBucketOwner", &schema::STRING)
                     .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketMetadataConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new(
+                "GetBucketMetadataConfigurationResult",
+                &schemas::GET_BUCKET_METADATA_CONFIGURATION_RESULT,
+            )],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketMetadataConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_CONFIGURATION_RESULT: Schema = Schema {
+        name: "GetBucketMetadataConfigurationResult",
+        kind: Kind::Structure {
+            members: &[Member::new("MetadataConfigurationResult", &schemas::METADATA_CONFIGURATION_RESULT)
+                .required()],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_TABLE_CONFIGURATION_OUTPUT: Schema = Schema {
+        name: "GetBucketMetadataTableConfigurationOutput",
+        kind: Kind::Structure {
+            members: &[Member::new(
+                "GetBucketMetadataTableConfigurationResult",
+                &schemas::GET_BUCKET_METADATA_TABLE_CONFIGURATION_RESULT,
+            )],
+            payload: Some(0),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_TABLE_CONFIGURATION_REQUEST: Schema = Schema {
+        name: "GetBucketMetadataTableConfigurationRequest",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Bucket", &schema::STRING).required().at(Location::Label("Bucket")),
+                Member::new("ExpectedBucketOwner", &schema::STRING)
+                    .at(Location::Header("x-amz-expected-bucket-owner")),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static GET_BUCKET_METADATA_TABLE_CONFIGURATION_RESULT: Schema = Schema {
+        name: "GetBucketMetadataTableConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new(
+                    "MetadataTableConfigurationResult",
+                    &schemas::METADATA_TABLE_CONFIGURATION_RESULT,
+                )
+                .required(),
+                Member::new("Status", &schema::STRING).required(),
+                Member::new("Error", &schemas::ERROR_DETAILS),
             ],
             payload: None,
         },
@@ -15347,6 +16318,36 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static INVENTORY_TABLE_CONFIGURATION_RESULT: Schema = Schema {
+        name: "InventoryTableConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("ConfigurationState", &schema::STRING).required(),
+                Member::new("TableStatus", &schema::STRING),
+                Member::new("Error", &schemas::ERROR_DETAILS),
+                Member::new("TableName", &schema::STRING),
+                Member::new("TableArn", &schema::STRING),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static JOURNAL_TABLE_CONFIGURATION_RESULT: Schema = Schema {
+        name: "JournalTableConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TableStatus", &schema::STRING).required(),
+                Member::new("Error", &schemas::ERROR_DETAILS),
+                Member::new("TableName", &schema::STRING).required(),
+                Member::new("TableArn", &schema::STRING),
+                Member::new("RecordExpiration", &schemas::RECORD_EXPIRATION).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static LAMBDA_FUNCTION_CONFIGURATION: Schema = Schema {
         name: "LambdaFunctionConfiguration",
         kind: Kind::Structure {
@@ -15860,6 +16861,37 @@ pub mod schemas {
         kind: Kind::Map {
             key: Member::new("key", &schema::STRING),
             value: Member::new("value", &schema::STRING),
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METADATA_CONFIGURATION_RESULT: Schema = Schema {
+        name: "MetadataConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("DestinationResult", &schemas::DESTINATION_RESULT).required(),
+                Member::new("JournalTableConfigurationResult", &schemas::JOURNAL_TABLE_CONFIGURATION_RESULT),
+                Member::new(
+                    "InventoryTableConfigurationResult",
+                    &schemas::INVENTORY_TABLE_CONFIGURATION_RESULT,
+                ),
+                Member::new(
+                    "AnnotationTableConfigurationResult",
+                    &schemas::ANNOTATION_TABLE_CONFIGURATION_RESULT,
+                ),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
+    pub static METADATA_TABLE_CONFIGURATION_RESULT: Schema = Schema {
+        name: "MetadataTableConfigurationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("S3TablesDestinationResult", &schemas::S3_TABLES_DESTINATION_RESULT).required()
+            ],
+            payload: None,
         },
         constraints: Constraints::NONE,
     };
@@ -16853,6 +17885,18 @@ pub mod schemas {
         constraints: Constraints::NONE,
     };
 
+    pub static RECORD_EXPIRATION: Schema = Schema {
+        name: "RecordExpiration",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("Expiration", &schema::STRING).required(),
+                Member::new("Days", &schema::INTEGER),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
+    };
+
     pub static REDIRECT: Schema = Schema {
         name: "Redirect",
         kind: Kind::Structure {
@@ -17041,6 +18085,20 @@ pub mod schemas {
             pattern: Some("arn:[^:]+:(s3|s3express):.*"),
             values: &[],
         },
+    };
+
+    pub static S3_TABLES_DESTINATION_RESULT: Schema = Schema {
+        name: "S3TablesDestinationResult",
+        kind: Kind::Structure {
+            members: &[
+                Member::new("TableBucketArn", &schema::STRING).required(),
+                Member::new("TableName", &schema::STRING).required(),
+                Member::new("TableArn", &schema::STRING).required(),
+                Member::new("TableNamespace", &schema::STRING).required(),
+            ],
+            payload: None,
+        },
+        constraints: Constraints::NONE,
     };
 
     pub static SSEKMS: Schema = Schema {

@@ -14,6 +14,11 @@ fn no_configuration() -> Error {
     missing("NoSuchConfiguration", "The specified configuration does not exist.")
 }
 
+/// The same for both generations of the metadata configuration: there is one at most.
+fn no_metadata() -> Error {
+    missing("MetadataConfigurationNotFound", "The metadata configuration does not exist.")
+}
+
 /// Operations that look whether the bucket is there, and answer always the same.
 macro_rules! unset {
     ($($operation:ident: $input:ident -> $output:ident = $answer:expr;)*) => {
@@ -36,10 +41,17 @@ unset! {
         -> DeleteBucketIntelligentTieringConfigurationOutput = Err(no_configuration());
     delete_bucket_inventory_configuration: DeleteBucketInventoryConfigurationInput
         -> DeleteBucketInventoryConfigurationOutput = Err(no_configuration());
+    delete_bucket_metadata_configuration: DeleteBucketMetadataConfigurationInput
+        -> DeleteBucketMetadataConfigurationOutput = Err(no_metadata());
+    delete_bucket_metadata_table_configuration: DeleteBucketMetadataTableConfigurationInput
+        -> DeleteBucketMetadataTableConfigurationOutput = Err(no_metadata());
     delete_bucket_metrics_configuration: DeleteBucketMetricsConfigurationInput
         -> DeleteBucketMetricsConfigurationOutput = Err(no_configuration());
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput
         = Ok(DeleteBucketReplicationOutput::default());
+    get_bucket_abac: GetBucketAbacInput -> GetBucketAbacOutput = Ok(GetBucketAbacOutput {
+        abac_status: Some(AbacStatus { status: Some("Disabled".to_owned()) }),
+    });
     get_bucket_accelerate_configuration: GetBucketAccelerateConfigurationInput
         -> GetBucketAccelerateConfigurationOutput = Ok(GetBucketAccelerateConfigurationOutput::default());
     get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput
@@ -48,6 +60,10 @@ unset! {
         -> GetBucketIntelligentTieringConfigurationOutput = Err(no_configuration());
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput
         -> GetBucketInventoryConfigurationOutput = Err(no_configuration());
+    get_bucket_metadata_configuration: GetBucketMetadataConfigurationInput
+        -> GetBucketMetadataConfigurationOutput = Err(no_metadata());
+    get_bucket_metadata_table_configuration: GetBucketMetadataTableConfigurationInput
+        -> GetBucketMetadataTableConfigurationOutput = Err(no_metadata());
     get_bucket_metrics_configuration: GetBucketMetricsConfigurationInput
         -> GetBucketMetricsConfigurationOutput = Err(no_configuration());
     get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput
