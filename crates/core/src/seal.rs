@@ -24,9 +24,13 @@ impl MasterKey {
     /// A file that cannot be read or written or is not 32 bytes long; a missing one if it may not be made.
     pub fn load(path: &Path, ids: &Ids, may_create: bool) -> std::io::Result<Self> {
         match std::fs::read(path) {
-            Ok(bytes) => <[u8; 32]>::try_from(bytes)
-                .map(MasterKey)
-                .map_err(|_| std::io::Error::other("the master key's file is not 32 bytes long")),
+            Ok(bytes) => {
+                let key = <[u8; 32]>::try_from(bytes)
+                    .map_err(|_| std::io::Error::other("the master key's file is not 32 bytes long"))?;
+                // Who made it may have been killed before its name was on disk.
+                sync_parent(path)?;
+                Ok(MasterKey(key))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
                 Self::create(path, ids)
             }
@@ -51,8 +55,7 @@ impl MasterKey {
         // Fails where there is a key by now, whereas a rename would replace it.
         std::fs::hard_link(&fresh, path)?;
         std::fs::remove_file(&fresh)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        sync_parent(path)?;
         Ok(MasterKey(key))
     }
 
@@ -69,6 +72,11 @@ impl MasterKey {
         mac.update(purpose.as_bytes());
         SealKey::from_bytes(mac.finalize().into_bytes().into())
     }
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// A key that seals: encrypts, and vouches for what it encrypted.

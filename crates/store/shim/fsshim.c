@@ -142,11 +142,11 @@ static void record_entry(int kind, const char *path) {
  * its record. */
 static int fails(const char *kind) {
     if (!fail_nth || strcmp(kind, fail_kind) || --fail_nth) return 0;
+    record_path(FAULT, kind);
     if (!fail_errno) {
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }
-    record_path(FAULT, kind);
     errno = fail_errno;
     return 1;
 }

@@ -217,7 +217,7 @@ fn a_loss_of_power_after_a_kill_loses_nothing() {
 fn killed_before_a_sync(nth: u32, rng: &mut StdRng) -> bool {
     let bench = Bench::new();
     let mut victim = bench.victim(60, 500);
-    bench.shim.kill(&mut victim, Call::Sync, nth);
+    bench.shim.fail(&mut victim, Fault { call: Call::Sync, nth, errno: 0 });
     let status = victim.stdout(Stdio::null()).status().unwrap();
     if status.success() {
         return false;

@@ -156,6 +156,47 @@ fn rebuilt(ground: &Ground, log: &Log, point: usize, unsynced: Unsynced, rng: &m
     into
 }
 
+/// A server is killed before each so-manieth of its syncs, from its first start on; the next one acknowledges more, and
+/// then the power is lost: what the first had left in the kernel's memory must not have been built upon.
+#[test]
+fn nothing_acknowledged_after_a_kill_is_lost_with_the_power() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let (mut nth, mut kills) = (1, 0);
+    loop {
+        let ground = Ground::new();
+        let mut acknowledged = Acknowledged::default();
+        if let Ok(mut server) = ground.recorded(Some(Fault { call: Call::Sync, nth, errno: KILL })) {
+            use_for_a_while(&server, &ground, &mut acknowledged, "first");
+            server.kill();
+        }
+        if !Log::read(&ground.log).unwrap().faulted() {
+            assert!(kills > 10 && acknowledged.messages.len() == 6, "{kills}");
+            return;
+        }
+        kills += 1;
+        let mut server = ground.recorded(None).unwrap();
+        use_for_a_while(&server, &ground, &mut acknowledged, "second");
+        server.kill();
+        let log = Log::read(&ground.log).unwrap();
+        let into = rebuilt(&ground, &log, log.events().len(), Unsynced::Lost, &mut rng);
+        let server = Server::start(&into.join("data"));
+        let missing = acknowledged.missing_at(&server.endpoint, |_| true);
+        assert_eq!(missing, Vec::<String>::new(), "killed before sync {nth}");
+        // Every one at first, then in growing steps.
+        nth += 1 + nth / 8;
+    }
+}
+
+fn use_for_a_while(server: &Server, ground: &Ground, acknowledged: &mut Acknowledged, name: &str) {
+    let client = Client::new(&server.endpoint);
+    if prepare(&client) {
+        for n in 0..6 {
+            acknowledged.add_message(&client, ground, &format!("{name}{n}"));
+        }
+        acknowledged.add_object(&client, ground, name, 100_000);
+    }
+}
+
 /// The same check, with every sync taken out of the record: it must notice.
 #[test]
 fn the_check_notices_when_nothing_is_synced() {
@@ -214,6 +255,8 @@ fn fail_in_turn(call: Call, errno: i32) {
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+/// Instead of an error's number.
+const KILL: i32 = 0;
 
 #[test]
 fn a_failed_sync_loses_nothing() {

@@ -118,8 +118,8 @@ impl Changes {
                     changes.entry(at, path, Some(path), None, &mut names)
                 }
                 Event::Rename(from, to) => match names.get(from).copied() {
-                    Some(node @ Node::File(_)) => changes.entry(at, to, Some(from), Some(node), &mut names),
-                    _ => return Err(unknown(at, event)),
+                    Some(node) => changes.entry(at, to, Some(from), Some(node), &mut names),
+                    None => return Err(unknown(at, event)),
                 },
                 Event::SyncDir(path) => {
                     changes.dir_syncs.insert(path.clone(), at);
@@ -197,11 +197,24 @@ impl Changes {
 
 impl EntryChange {
     fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
+        if let (Some(from), Some((to, Node::Dir))) = (&self.remove, &self.insert) {
+            move_below(from, to, names);
+        }
         if let Some(path) = &self.remove {
             names.remove(path);
         }
         if let Some((path, node)) = &self.insert {
             names.insert(path.clone(), *node);
+        }
+    }
+}
+
+/// What is in a directory goes with it.
+fn move_below(from: &Path, to: &Path, names: &mut BTreeMap<PathBuf, Node>) {
+    let below: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+    for path in below {
+        if let (Ok(rest), Some(node)) = (path.strip_prefix(from), names.remove(&path)) {
+            names.insert(to.join(rest), node);
         }
     }
 }
@@ -322,6 +335,19 @@ mod tests {
             assert_eq!(rebuilt(&log, point, Unsynced::Lost), lost, "{point}");
             assert_eq!(rebuilt(&log, point, Unsynced::Kept), kept, "{point}");
         }
+    }
+
+    #[test]
+    fn what_is_in_a_directory_goes_with_it() {
+        let log = log(&[
+            (7, b"/d/in".to_vec()),
+            (1, numbered(&[5], b"/d/in/a")),
+            (2, numbered(&[5, 0], b"one")),
+            (5, b"/d/in\0/d/out".to_vec()),
+            (5, b"/d/out/a\0/d/b".to_vec()),
+            (8, b"/d/out".to_vec()),
+        ]);
+        assert_eq!(rebuilt(&log, 6, Unsynced::Kept), [("b".to_owned(), b"one".to_vec())]);
     }
 
     #[test]

@@ -71,7 +71,8 @@ pub struct Fault {
     pub call: Call,
     /// Which one of that kind, from 1.
     pub nth: u32,
-    /// With what, as a number: 5 is `EIO`, 28 is `ENOSPC`.
+    /// With what, as a number: 5 is `EIO`, 28 is `ENOSPC`. With 0 the process is killed just before the call; no other
+    /// call is cut short by that, so what a next process does can be recorded in the same log.
     pub errno: i32,
 }
 
@@ -106,12 +107,6 @@ impl Shim {
     pub fn record(&self, process: &mut Command, dir: &Path, log: &Path) {
         process.env("LD_PRELOAD", &self.library);
         process.env("ROPEWAY_SHIM_DIR", dir).env("ROPEWAY_SHIM_LOG", log);
-    }
-
-    /// Kills a recorded process just before its call number `nth` of a kind, from 1. No other call is cut short by that,
-    /// so what a next process does can be recorded in the same log.
-    pub fn kill(&self, process: &mut Command, call: Call, nth: u32) {
-        self.fail(process, Fault { call, nth, errno: 0 });
     }
 
     /// Makes one call of a recorded process fail; [`super::Log::faulted`] tells whether it came to that.
