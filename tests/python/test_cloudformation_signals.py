@@ -117,3 +117,49 @@ def test_policies_that_are_refused(cfn, change, why):
         begin(cfn, name, template)
     with refused("ValidationError", 400, "does not exist"):
         stack_of(cfn, name)
+
+
+def cancelled(cfn, name, what):
+    """The end of an update that is given up, with why a resource of it failed."""
+    cfn.cancel_update_stack(StackName=name)
+    settled(cfn, name, "UPDATE_ROLLBACK_COMPLETE")
+    told = [(e["LogicalResourceId"], e["ResourceStatus"], e.get("ResourceStatusReason"))
+            for e in cfn.describe_stack_events(StackName=name)["StackEvents"]]
+    assert what in told, told
+    assert any("User Initiated Cancel" in (why or "") for id_, status, why in told
+               if (id_, status) == (name, "UPDATE_ROLLBACK_IN_PROGRESS")), told
+    return told
+
+
+# Cancelling an update: the API reference, `CancelUpdateStack`; the reasons are those of events as users report them.
+def test_a_cancelled_update_waits_for_no_signal(cfn):
+    name, first = unique(), {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    create(cfn, name, first)
+    begin(cfn, name, {"Resources": {**first["Resources"], **waiting(timeout="PT12H")["Resources"]}}, "update_stack")
+    eventually(lambda: "Ready" in resources(cfn, name))
+    told = cancelled(cfn, name, ("Ready", "CREATE_FAILED", "Resource creation cancelled"))
+    assert not [one for one in told if one[0] == "After"] and set(resources(cfn, name)) == {"Queue"}
+    with refused("ValidationError", 400, "CancelUpdateStack cannot be called from current stack status UPDATE_ROLLBACK_COMPLETE"):
+        cfn.cancel_update_stack(StackName=name)
+    delete(cfn, name)
+
+
+def test_a_cancelled_update_waits_for_no_handle(cfn):
+    name, queue = unique(), {"Type": "AWS::SQS::Queue"}
+    create(cfn, name, {"Resources": {"Queue": queue}})
+    waits = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+             "Wait": {"Type": CONDITION, "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "43200"}}}
+    begin(cfn, name, {"Resources": {"Queue": queue, **waits}}, "update_stack")
+    eventually(lambda: "Wait" in resources(cfn, name))
+    cancelled(cfn, name, ("Wait", "CREATE_FAILED", "Resource creation cancelled"))
+    delete(cfn, name)
+
+
+def test_a_cancellation_outlives_a_kill(own):
+    cfn, name, queue = own.client("cloudformation"), unique(), {"Type": "AWS::SQS::Queue"}
+    create(cfn, name, {"Resources": {"Queue": queue}})
+    begin(cfn, name, {"Resources": {"Queue": queue, **waiting(timeout="PT12H")["Resources"]}}, "update_stack")
+    eventually(lambda: "Ready" in resources(cfn, name))
+    cfn.cancel_update_stack(StackName=name)
+    own.restart_after_kill()
+    settled(cfn, name, "UPDATE_ROLLBACK_COMPLETE")

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use percent_encoding::percent_decode_str;
 use ropeway_wire::Error;
+use ropeway_wire::tags::{counted, is_system};
 
 use crate::error;
 use crate::model::{NULL, Tag, VersionId, Which};
@@ -15,8 +16,9 @@ pub const OBJECT_TAGS: usize = 10;
 /// Bytes of all tags together at most, so that they fit a row. S3 has no such limit; letters of four
 /// bytes alone reach it.
 const MAX_TAG_BYTES: usize = 48 * 1024;
-/// Tags of a bucket at most.
+/// Tags of a bucket at most, the system's own apart.
 pub const BUCKET_TAGS: usize = 50;
+const SYSTEM_TAG_SET: &str = "System tags cannot be added/updated by requester";
 
 /// Checks a new bucket's name: S3 user guide, "General purpose bucket naming rules".
 ///
@@ -126,9 +128,10 @@ pub fn tags_of_header(header: &str) -> Result<Vec<Tag>, Error> {
 }
 
 /// # Errors
-/// 400 `BadRequest` for too many tags; `InvalidTag` for a bad one.
+/// 400 `BadRequest` for too many tags; `InvalidTag` for a bad one. An object has none of the system's own; of a bucket's
+/// [`check_system_tags`] says more.
 pub fn check_tags(tags: &[Tag], most: usize) -> Result<(), Error> {
-    if tags.len() > most {
+    if counted(tags.iter().map(|tag| &tag.key)) > most {
         let message = if most == OBJECT_TAGS {
             "Object tags cannot be greater than 10"
         } else {
@@ -139,9 +142,7 @@ pub fn check_tags(tags: &[Tag], most: usize) -> Result<(), Error> {
     if tags.iter().map(|tag| tag.key.len() + tag.value.len()).sum::<usize>() > MAX_TAG_BYTES {
         return Err(Error::new(400, "BadRequest", "The tags are larger than 48 KiB together"));
     }
-    let invalid = |tag: &Tag, message: &str| {
-        Err(Error::new(400, "InvalidTag", message).with_member("TagKey", &tag.key))
-    };
+    let invalid = |tag: &Tag, message: &str| Err(invalid_tag(&tag.key, message));
     for (index, tag) in tags.iter().enumerate() {
         if !(1..=128).contains(&tag.key.chars().count()) || !tag.key.chars().all(is_tag_char) {
             return invalid(tag, "The TagKey you have provided is invalid");
@@ -149,14 +150,36 @@ pub fn check_tags(tags: &[Tag], most: usize) -> Result<(), Error> {
         if tag.value.chars().count() > 256 || !tag.value.chars().all(is_tag_char) {
             return invalid(tag, "The TagValue you have provided is invalid");
         }
-        if tag.key.starts_with("aws:") {
-            return invalid(tag, "System tags cannot be added/updated by requester");
+        if most == OBJECT_TAGS && is_system(&tag.key) {
+            return invalid(tag, SYSTEM_TAG_SET);
         }
         if tags.iter().take(index).any(|earlier| earlier.key == tag.key) {
             return invalid(tag, "Cannot provide multiple Tags with the same key");
         }
     }
     Ok(())
+}
+
+fn invalid_tag(key: &str, message: &str) -> Error {
+    Error::new(400, "InvalidTag", message).with_member("TagKey", key)
+}
+
+/// A bucket's tags of the system's own stay as they are: whoever replaces its tags names those among them.
+///
+/// Source: reports of both messages, cloud-custodian issues 370 and 2834, terraform-provider-aws issue 7323.
+///
+/// # Errors
+/// 400 `InvalidTag`.
+pub fn check_system_tags(before: &[Tag], after: &[Tag]) -> Result<(), Error> {
+    let system = |tags: &'_ [Tag]| tags.iter().filter(|tag| is_system(&tag.key)).cloned().collect::<Vec<_>>();
+    let (before, after) = (system(before), system(after));
+    if let Some(added) = after.iter().find(|tag| !before.contains(tag)) {
+        return Err(invalid_tag(&added.key, SYSTEM_TAG_SET));
+    }
+    match before.iter().find(|tag| !after.contains(tag)) {
+        Some(gone) => Err(invalid_tag(&gone.key, "System tags cannot be removed by requester")),
+        None => Ok(()),
+    }
 }
 
 /// Letters, digits, white space and `_ . : / = + - @`.

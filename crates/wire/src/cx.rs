@@ -241,6 +241,8 @@ pub struct Cx {
     pub gate: Arc<dyn Gate>,
     /// Of a service's call: ARN of the resource that it acts for, `aws:SourceArn`.
     pub source: Option<Arc<str>>,
+    /// The caller may set and remove tags whose keys begin with `aws:`: CloudFormation does so for its users.
+    pub system_tags: bool,
 }
 
 impl Cx {
@@ -303,6 +305,7 @@ impl Cx {
             now,
             gate,
             source: None,
+            system_tags: false,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod server;
 pub mod sigv4;
 mod stream;
+pub mod tags;
 mod text;
 pub mod validate;
 mod xml;

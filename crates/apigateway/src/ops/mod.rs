@@ -29,6 +29,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ropeway_api::apigateway::{self as api, error};
 use ropeway_core::keys::Scope;
 use ropeway_core::{Core, Fault, Trace, directory};
+use ropeway_wire::tags::counted;
 use ropeway_wire::{Cx, Error};
 
 use crate::commands::{AccountChange, AccountOutput, Change, Command, GatewayMachine, Output, Target};
@@ -212,17 +213,22 @@ fn checked(patches: Option<Vec<api::PatchOperation>>) -> Result<Vec<Patch>, Erro
     patches.unwrap_or_default().into_iter().map(one).collect()
 }
 
-/// Names that begin with `aws:` are AWS's own: only what runs within the server, such as a stack, sets them.
+/// Names that begin with `aws:` are AWS's own: of all callers CloudFormation alone sets them.
 pub(crate) fn check_tags(cx: &Cx, tags: &BTreeMap<String, String>) -> Result<(), Error> {
-    let from_outside = cx.source_ip.is_some();
-    if from_outside && tags.keys().any(|key| key.starts_with("aws:")) {
-        return Err(bad("Invalid tag key: aws: prefixed tag key names are not allowed for external use"));
-    }
+    check_reserved(cx, tags.keys())?;
     let sound = |key: &String, value: &String| !key.is_empty() && key.len() <= 128 && value.len() <= 256;
-    if tags.len() > 50 || !tags.iter().all(|(key, value)| sound(key, value)) {
+    if counted(tags.keys()) > 50 || !tags.iter().all(|(key, value)| sound(key, value)) {
         return Err(bad("Tags must be at most 50, of keys of 1 to 128 and values of up to 256 characters"));
     }
     Ok(())
+}
+
+/// Keys of tags that a request sets or removes.
+pub(crate) fn check_reserved<'a>(cx: &Cx, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    match cx.reserved_tag(keys) {
+        Some(_) => Err(bad("Invalid tag key: aws: prefixed tag key names are not allowed for external use")),
+        None => Ok(()),
+    }
 }
 
 /// A page: names behind `position`, at most `limit` of them, and where the next begins.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ropeway_api::apigateway as api;
 use ropeway_wire::{Cx, Error};
 
-use super::{ApiGateway, check_tags, domains, page, scope, unexpected};
+use super::{ApiGateway, check_reserved, check_tags, domains, page, scope, unexpected};
 use crate::commands::{AccountChange, AccountOutput, Change, DomainChange};
 use crate::errors::{bad, no_stage};
 
@@ -72,6 +72,7 @@ pub async fn untag_resource(
     cx: &Cx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, Error> {
+    check_reserved(cx, &input.tag_keys)?;
     change(gateway, cx, &input.resource_arn, BTreeMap::new(), input.tag_keys).await?;
     Ok(api::UntagResourceOutput {})
 }

@@ -213,6 +213,8 @@ pub async fn cancel(tx: &mut Tx, key: &StackKey, token: Option<String>) -> Resul
             operation.cancelled = true;
             operation.token = token.or(operation.token);
             rows::write(tx, &key.operation(), &operation).await?;
+            // What waits for somebody outside waits no longer.
+            tx.wake(&key.wake_up(), 1);
             Ok(Output::Done)
         }
         _ => Err(error::not_cancellable(&stack)),

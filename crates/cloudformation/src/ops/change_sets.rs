@@ -10,6 +10,7 @@ use super::changes::{read_changes, write_changes};
 use super::describe::{shown, shown_tags};
 use super::imports;
 use super::page::cut;
+use super::plan::additions;
 use super::request::{Asked, Defined, check_name, define, on_failure, operation};
 use super::stacks::{blank, disables_rollback, enlist, next_template};
 use super::{CloudFormation, scope};
@@ -145,18 +146,7 @@ async fn changes(
         let parsed = template::Template::parse(&definition.template)?;
         let environment = crate::runner::environment(&base.key, definition);
         let evaluation = template::Evaluation::new(&parsed, environment, &definition.values())?;
-        let added = evaluation.creation_order().iter().filter_map(|id| {
-            let resource_type = evaluation.resource(id)?.resource_type.clone();
-            Some(template::ResourceChange {
-                action: template::Action::Add,
-                logical_id: id.clone(),
-                resource_type,
-                replacement: None,
-                policy: None,
-                details: Vec::new(),
-            })
-        });
-        return Ok((write_changes(&added.collect::<Vec<_>>(), &Default::default()), false));
+        return Ok((write_changes(&additions(&evaluation), &Default::default()), false));
     }
     let plan = service.plan(cx, &base.key, &base.before, definition).await?;
     Ok((write_changes(&plan.changes, &plan.resources), plan.is_empty))

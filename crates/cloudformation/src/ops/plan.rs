@@ -36,9 +36,14 @@ impl CloudFormation {
         else {
             return Err(error::unexpected());
         };
-        let (old, new) = (Template::parse(&deployed.template)?, Template::parse(&planned.template)?);
-        let old = Evaluation::new(&old, environment(key, deployed), &deployed.values())?;
+        let new = Template::parse(&planned.template)?;
         let new = Evaluation::new(&new, environment(key, planned), &planned.values())?;
+        if deployed.template.is_empty() {
+            // The import that should have made the stack has failed.
+            return Ok(Plan { changes: additions(&new), is_empty: false, resources });
+        }
+        let old = Template::parse(&deployed.template)?;
+        let old = Evaluation::new(&old, environment(key, deployed), &deployed.values())?;
         let changes =
             self.with_imports(cx, key, &resources, |lookup| diff(&old, &new, &Registry, lookup)).await?;
         let is_empty = changes.is_empty()
@@ -77,6 +82,22 @@ impl CloudFormation {
             }
         }
     }
+}
+
+/// The changes that make a stack of nothing.
+pub fn additions(evaluation: &Evaluation<'_>) -> Vec<ResourceChange> {
+    let added = evaluation.creation_order().iter().filter_map(|id| {
+        let resource_type = evaluation.resource(id)?.resource_type.clone();
+        Some(ResourceChange {
+            action: template::Action::Add,
+            logical_id: id.clone(),
+            resource_type,
+            replacement: None,
+            policy: None,
+            details: Vec::new(),
+        })
+    });
+    added.collect()
 }
 
 fn outputs(outputs: Vec<template::Output>) -> Vec<model::Output> {

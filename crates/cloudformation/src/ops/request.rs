@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ropeway_api::cloudformation::{Parameter, SERVICE, Tag};
 use ropeway_api::sns;
+use ropeway_wire::tags::is_system;
 use ropeway_wire::{Cx, Error, Keys};
 
 use super::CloudFormation;
@@ -127,10 +128,7 @@ pub async fn define(
         let value = values.get(name).or(declared.default.as_ref())?.clone();
         Some(ParameterValue { key: name.clone(), value, no_echo: declared.no_echo })
     });
-    let tags = match asked.tags {
-        Some(tags) => tags_of(tags)?,
-        None => asked.before.map(|before| before.tags.clone()).unwrap_or_default(),
-    };
+    let tags = next_tags(asked.tags, asked.before)?;
     Ok(Defined::Whole(Box::new(Definition {
         parameters: parameters.collect(),
         description: template.description.clone(),
@@ -196,6 +194,20 @@ fn values(given: Vec<Parameter>, before: Option<&Definition>) -> Result<BTreeMap
     Ok(values)
 }
 
+/// The tags that a stack shall have: those asked for, or those from before. A nested stack keeps the system's own.
+fn next_tags(asked: Option<Vec<Tag>>, before: Option<&Definition>) -> Result<Vec<(String, String)>, Error> {
+    let before = before.map(|before| before.tags.clone()).unwrap_or_default();
+    let Some(asked) = asked else { return Ok(before) };
+    let mut tags = tags_of(asked)?;
+    tags.extend(before.into_iter().filter(|(key, _)| is_system(key)));
+    Ok(tags)
+}
+
+/// Why a tag of this key is refused.
+pub fn reserved_tag(key: &str) -> String {
+    format!("Tag key {key} begins with aws:, which is reserved")
+}
+
 fn tags_of(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Error> {
     if tags.len() > MAX_TAGS {
         return Err(error::validation(format!(
@@ -205,11 +217,8 @@ fn tags_of(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Error> {
     }
     let mut seen = BTreeSet::new();
     for tag in &tags {
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(error::validation(format!(
-                "Tag key {} begins with aws:, which is reserved",
-                tag.key
-            )));
+        if is_system(&tag.key) {
+            return Err(error::validation(reserved_tag(&tag.key)));
         }
         if !seen.insert(tag.key.clone()) {
             return Err(error::validation(format!("Duplicate tag keys found: {}", tag.key)));

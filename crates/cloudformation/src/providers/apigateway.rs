@@ -58,7 +58,8 @@ static REST_API: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["RestApiId", "RootResourceId"])
-.naming(Naming::new(255));
+.naming(Naming::new(255))
+.system_tags();
 
 static RESOURCE: ResourceType = ResourceType::new(
     "AWS::ApiGateway::Resource",
@@ -115,7 +116,8 @@ static STAGE: ResourceType = ResourceType::new(
         Property::new("Variables", TEXTS),
     ],
 )
-.naming(Naming::new(128));
+.naming(Naming::new(128))
+.system_tags();
 
 static ACCOUNT: ResourceType =
     ResourceType::new("AWS::ApiGateway::Account", &[Property::new("CloudWatchRoleArn", STRING)])

@@ -37,7 +37,8 @@ static DOMAIN: ResourceType = ResourceType::new(
         TAGS,
     ],
 )
-.attributes(&["DistributionDomainName", "RegionalDomainName"]);
+.attributes(&["DistributionDomainName", "RegionalDomainName"])
+.system_tags();
 
 static MAPPING: ResourceType = ResourceType::new(
     "AWS::ApiGateway::BasePathMapping",

@@ -31,7 +31,8 @@ static KEY: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["APIKeyId"])
-.naming(Naming::new(255));
+.naming(Naming::new(255))
+.system_tags();
 
 static PLAN: ResourceType = ResourceType::new(
     "AWS::ApiGateway::UsagePlan",
@@ -59,7 +60,8 @@ static PLAN: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Id"])
-.naming(Naming::new(255));
+.naming(Naming::new(255))
+.system_tags();
 
 static PLAN_KEY: ResourceType = ResourceType::new(
     "AWS::ApiGateway::UsagePlanKey",

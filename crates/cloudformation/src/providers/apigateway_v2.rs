@@ -52,7 +52,8 @@ static API: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["ApiEndpoint", "ApiId"])
-.naming(Naming::new(128));
+.naming(Naming::new(128))
+.system_tags();
 
 const CORS: &[Property] = &[
     Property::new("AllowCredentials", Kind::Boolean),

@@ -36,7 +36,8 @@ static DOMAIN: ResourceType = ResourceType::new(
         Property::new("Tags", Kind::Map(&STRING)),
     ],
 )
-.attributes(&["DomainNameArn", "RegionalDomainName"]);
+.attributes(&["DomainNameArn", "RegionalDomainName"])
+.system_tags();
 
 static MAPPING: ResourceType = ResourceType::new(
     "AWS::ApiGatewayV2::ApiMapping",

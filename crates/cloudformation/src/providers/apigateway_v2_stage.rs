@@ -39,7 +39,8 @@ static STAGE: ResourceType = ResourceType::new(
         Property::new("Tags", Kind::Map(&STRING)),
     ],
 )
-.naming(Naming::new(128));
+.naming(Naming::new(128))
+.system_tags();
 
 /// `AWS::ApiGatewayV2::Stage`
 pub struct Stage;

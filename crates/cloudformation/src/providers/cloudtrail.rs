@@ -59,7 +59,8 @@ static TRAIL: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Arn", "SnsTopicArn"])
-.naming(Naming::new(128));
+.naming(Naming::new(128))
+.system_tags();
 
 /// Properties that `CreateTrail` and `UpdateTrail` take as they are, and what they are without them.
 const SETTINGS: &[&str] = &[

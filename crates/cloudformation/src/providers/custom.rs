@@ -11,7 +11,7 @@ use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Map, Value as Json, json};
 use sha1::{Digest, Sha1};
 
-use super::{Failure, Made, Provider, Subject, property, text};
+use super::{CREATION_CANCELLED, Failure, Made, Provider, Subject, UPDATE_CANCELLED, property, text};
 use crate::commands::{Command, Output};
 use crate::model::{Answer, Ask};
 use crate::template::{CUSTOM, Kind, Naming, Property, ResourceType};
@@ -107,6 +107,12 @@ async fn exchange(subject: &Subject<'_>, request: Request<'_>) -> Result<Made, F
             ask.request_id
         );
         return Err(said(Some(request.physical_id.unwrap_or(subject.name)), reason));
+    }
+    if subject.is_cancelled() {
+        // Who was asked may have made something, or may still: it is asked to undo that.
+        let there = request.physical_id.or(ask.sent.then_some(subject.name));
+        let why = if request.physical_id.is_some() { UPDATE_CANCELLED } else { CREATION_CANCELLED };
+        return Err(said(there, why));
     }
     if !ask.sent {
         send(subject, &request, &ask, &to).await?;

@@ -70,7 +70,8 @@ static FUNCTION: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Arn"])
-.naming(Naming::new(64));
+.naming(Naming::new(64))
+.system_tags();
 
 /// Properties of the configuration, and what they are without a value.
 fn configuration(properties: &Json, old: Option<&Json>) -> Json {

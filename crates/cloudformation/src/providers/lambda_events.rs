@@ -39,7 +39,8 @@ static MAPPING: ResourceType = ResourceType::new(
         TAGS,
     ],
 )
-.attributes(&["EventSourceMappingArn", "Id"]);
+.attributes(&["EventSourceMappingArn", "Id"])
+.system_tags();
 
 /// Properties that an update changes, and what a mapping is without them.
 fn settings(properties: &Json, update: bool) -> Json {

@@ -31,7 +31,8 @@ static GROUP: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Arn"])
-.naming(Naming::new(512));
+.naming(Naming::new(512))
+.system_tags();
 
 static STREAM: ResourceType = ResourceType::new(
     "AWS::Logs::LogStream",

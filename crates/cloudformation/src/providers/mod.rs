@@ -47,6 +47,7 @@ use serde_json::Value as Json;
 
 use crate::commands::{Command, Output, Snapshot, Stacks};
 use crate::keys::StackKey;
+use crate::model::Phase;
 use crate::responses::Addresses;
 use crate::template::{Awaited, CUSTOM, Kind, Property, ResourceType, Types, is_custom};
 
@@ -92,7 +93,9 @@ impl Subject<'_> {
         let operation =
             operation.ok_or_else(|| Error::internal(format!("{} is not listed", I::OPERATION)))?;
         let input: I = protocol::from_json(input.to_string().as_bytes(), &operation.input)?;
-        self.services.call(Cx { region: region.to_owned(), ..self.cx.clone() }, input).await
+        // Tags that the template or the stack give are looked at before they come here.
+        let cx = Cx { region: region.to_owned(), system_tags: true, ..self.cx.clone() };
+        self.services.call(cx, input).await
     }
 
     /// Applies a command to the stack's rows.
@@ -101,11 +104,22 @@ impl Subject<'_> {
         self.core.submit::<Stacks>(shard, &self.cx.trace, command).await
     }
 
+    /// Whether the update that the call belongs to shall be given up: it waits for nobody.
+    pub fn is_cancelled(&self) -> bool {
+        let operation = &self.whole.operation;
+        operation.cancelled && operation.phase == Phase::Forward
+    }
+
     /// A property; null if it is not there.
     pub fn property(&self, name: &str) -> &Json {
         property(self.properties, name)
     }
 }
+
+/// Why a creation fails whose update is given up. Source: events, as users report them.
+const CREATION_CANCELLED: &str = "Resource creation cancelled";
+/// The same of an update.
+const UPDATE_CANCELLED: &str = "Resource update cancelled";
 
 /// What a creation or an update leaves.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use ropeway_api::cloudformation::{Parameter, SERVICE, Tag};
 use ropeway_core::Time;
+use ropeway_wire::tags::is_system;
 use ropeway_wire::{BoxFuture, Error, Keys};
 use serde_json::Value as Json;
 
-use super::{Failure, Made, Provider, Subject, TAGS, tags, text};
+use super::{CREATION_CANCELLED, Failure, Made, Provider, Subject, TAGS, UPDATE_CANCELLED, tags, text};
 use crate::commands::{Command, Output, is_updatable};
 use crate::error;
 use crate::keys::StackKey;
@@ -41,7 +42,8 @@ static STACK: ResourceType = ResourceType::new(
 )
 .attributes(&["Outputs.*"])
 .naming(Naming::new(MAX_NAME))
-.revisited();
+.revisited()
+.system_tags();
 
 /// `AWS::CloudFormation::Stack`
 pub struct Stack;
@@ -145,11 +147,13 @@ async fn defined(
         parameter_value: Some(text(value)),
         ..Parameter::default()
     });
-    let tags = tags(subject.properties).into_iter().map(|(key, value)| Tag { key, value });
+    let (system, own): (Vec<_>, Vec<_>) =
+        tags(subject.properties).into_iter().partition(|(key, _)| is_system(key));
+    let own = own.into_iter().map(|(key, value)| Tag { key, value });
     let asked = Asked {
         body,
         parameters: Some(parameters.collect()),
-        tags: Some(tags.collect()),
+        tags: Some(own.collect()),
         // What was acknowledged for the outermost stack is for its parts, too.
         capabilities: subject.whole.planned.capabilities.clone(),
         before,
@@ -157,7 +161,10 @@ async fn defined(
         types: None,
         expands: true,
     };
-    define(&service(subject), subject.cx, key, asked).await?.whole()
+    let mut definition = define(&service(subject), subject.cx, key, asked).await?.whole()?;
+    definition.tags.retain(|(key, _)| !is_system(key));
+    definition.tags.extend(system);
+    Ok(definition)
 }
 
 /// The operation of a nested stack, in the name of its parent's.
@@ -257,6 +264,15 @@ async fn restore(subject: &Subject<'_>) -> Result<Made, Failure> {
     }
 }
 
+/// Gives the update of a nested stack up, unless it has just ended.
+async fn cancel(subject: &Subject<'_>, nested: &Nested) -> Result<(), Error> {
+    let key = &nested.row.key;
+    match submit(subject, key, Command::CancelUpdate(key.clone(), None)).await {
+        Err(error) if error.status >= 500 => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the parent goes on with a rollback that has failed before.
 fn is_continued(subject: &Subject<'_>) -> bool {
     subject.whole.operation.kind == OperationKind::ContinueRollback
@@ -297,6 +313,10 @@ impl Provider for Stack {
                 // A deletion does not wait for it to be made.
                 _ if subject.whole.operation.phase == Phase::Delete => Err(nested.failed("created")),
                 _ if nested.is_settled() => Err(nested.failed("created")),
+                // What there is of it is deleted.
+                _ if subject.is_cancelled() => {
+                    Err(Failure::Said(Some(nested.row.key.arn()), CREATION_CANCELLED.to_owned()))
+                }
                 _ => Err(later(subject)),
             }
         })
@@ -306,6 +326,9 @@ impl Provider for Stack {
         Box::pin(async move {
             let nested = there(subject).await?;
             if !nested.is_begun(subject, OperationKind::Update) {
+                if subject.is_cancelled() {
+                    return Err(Failure::Said(None, UPDATE_CANCELLED.to_owned()));
+                }
                 let begun = begin_update(subject, &nested).await;
                 return match begun {
                     Ok(true) => Err(later(subject)),
@@ -319,6 +342,10 @@ impl Provider for Stack {
             match nested.row.status.as_str() {
                 "UPDATE_COMPLETE" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => Ok(nested.made()),
                 _ if nested.is_settled() => Err(nested.failed("updated")),
+                "UPDATE_IN_PROGRESS" if subject.is_cancelled() => {
+                    cancel(subject, &nested).await?;
+                    Err(later(subject))
+                }
                 _ => Err(later(subject)),
             }
         })

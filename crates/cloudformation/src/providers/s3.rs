@@ -2,21 +2,24 @@
 //!
 //! Source of the tables: the CloudFormation template reference, Amazon S3.
 
+use std::collections::BTreeMap;
+
 use ropeway_api::s3::{
     CreateBucketInput, DeleteBucketCorsInput, DeleteBucketEncryptionInput, DeleteBucketInput,
     DeleteBucketLifecycleInput, DeleteBucketOwnershipControlsInput, DeleteBucketPolicyInput,
-    DeleteBucketTaggingInput, DeleteBucketWebsiteInput, DeletePublicAccessBlockInput, HeadBucketInput,
-    PutBucketAclInput, PutBucketCorsInput, PutBucketEncryptionInput, PutBucketLifecycleConfigurationInput,
-    PutBucketLoggingInput, PutBucketNotificationConfigurationInput, PutBucketOwnershipControlsInput,
-    PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput, PutBucketWebsiteInput,
-    PutObjectLockConfigurationInput, PutPublicAccessBlockInput,
+    DeleteBucketTaggingInput, DeleteBucketWebsiteInput, DeletePublicAccessBlockInput, GetBucketTaggingInput,
+    HeadBucketInput, PutBucketAclInput, PutBucketCorsInput, PutBucketEncryptionInput,
+    PutBucketLifecycleConfigurationInput, PutBucketLoggingInput, PutBucketNotificationConfigurationInput,
+    PutBucketOwnershipControlsInput, PutBucketPolicyInput, PutBucketTaggingInput, PutBucketVersioningInput,
+    PutBucketWebsiteInput, PutObjectLockConfigurationInput, PutPublicAccessBlockInput,
 };
+use ropeway_wire::tags::is_system;
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Failure, Made, Provider, Subject, TAGS, after_creation, property, s3_lifecycle, s3_serving, tag_list,
-    tags, text, unless,
+    Failure, Made, Provider, Subject, TAGS, after_creation, property, s3_lifecycle, s3_serving, tag_changes,
+    tag_list, tags, text, unless,
 };
 use crate::template::{Kind, Naming, Property, ResourceType};
 
@@ -106,7 +109,8 @@ static BUCKET: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"])
-.naming(Naming::new(63).lower_case());
+.naming(Naming::new(63).lower_case())
+.system_tags();
 
 static BUCKET_POLICY: ResourceType = ResourceType::new(
     "AWS::S3::BucketPolicy",
@@ -313,8 +317,14 @@ impl Bucket {
         subject.call::<PutBucketAclInput>(input).await.map(drop)
     }
 
-    async fn tag(subject: &Subject<'_>, bucket: &str) -> Result<(), Error> {
-        let tags = tags(subject.properties);
+    /// Changes the tags as the properties change; others, which the bucket has from elsewhere, stay.
+    async fn tag(subject: &Subject<'_>, bucket: &str, old: &Json) -> Result<(), Error> {
+        let there = subject.call::<GetBucketTaggingInput>(json!({ "Bucket": bucket })).await;
+        let there = unless(there, &["NoSuchTagSet"])?.map(|found| found.tag_set).unwrap_or_default();
+        let mut tags: BTreeMap<String, String> = there.into_iter().map(|tag| (tag.key, tag.value)).collect();
+        let (set, gone) = tag_changes(old, subject.properties);
+        tags.retain(|key, _| !gone.contains(key));
+        tags.extend(set);
         if tags.is_empty() {
             let input = json!({ "Bucket": bucket });
             return subject.call::<DeleteBucketTaggingInput>(input).await.map(drop);
@@ -374,17 +384,21 @@ impl Provider for Bucket {
     fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
             let (name, region) = (subject.name, &subject.stack.scope.region);
-            let place =
-                if region == "us-east-1" { Json::Null } else { json!({ "LocationConstraint": region }) };
+            let (system, own): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                tags(subject.properties).into_iter().partition(|(key, _)| is_system(key));
+            let place = if region == "us-east-1" { Json::Null } else { json!(region) };
+            let tags = if system.is_empty() { Json::Null } else { tag_list(&system) };
+            let configuration = super::object([("LocationConstraint", place), ("Tags", tags)]);
             let locks = json!(is_true(subject.property(LOCK_ENABLED)));
             let input = super::object([
                 ("Bucket", json!(name)),
-                ("CreateBucketConfiguration", place),
+                ("CreateBucketConfiguration", configuration),
                 ("ObjectLockEnabledForBucket", locks),
             ]);
             unless(subject.call::<CreateBucketInput>(input).await, &["BucketAlreadyOwnedByYou"])?;
-            if !tags(subject.properties).is_empty() {
-                after_creation(name, Self::tag(subject, name).await)?;
+            // The system's own tags come with the bucket: they need no permission to tag.
+            if !own.is_empty() {
+                after_creation(name, Self::tag(subject, name, &Json::Null).await)?;
             }
             for setting in SETTINGS {
                 if !subject.property(setting).is_null() {
@@ -400,7 +414,7 @@ impl Provider for Bucket {
             let name = subject.physical_id;
             Self::check_lock(subject, old)?;
             if tags(old) != tags(subject.properties) {
-                Self::tag(subject, name).await?;
+                Self::tag(subject, name, old).await?;
             }
             let changed = |setting: &str| match setting {
                 LOCK_CONFIGURATION => Self::changes_lock(subject, old),

@@ -52,7 +52,8 @@ static TOPIC: ResourceType = ResourceType::new(
     ],
 )
 .attributes(&["TopicArn", "TopicName"])
-.naming(Naming::new(256));
+.naming(Naming::new(256))
+.system_tags();
 
 static SUBSCRIPTION: ResourceType = ResourceType::new(
     "AWS::SNS::Subscription",

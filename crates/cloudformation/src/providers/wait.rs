@@ -6,7 +6,7 @@
 use ropeway_wire::{BoxFuture, Error};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Failure, Made, Provider, Subject, text};
+use super::{CREATION_CANCELLED, Failure, Made, Provider, Subject, text};
 use crate::commands::{Command, Output, signalled};
 use crate::model::{Ask, Phase, Signals};
 use crate::responses::handle_of;
@@ -122,8 +122,8 @@ impl Provider for WaitCondition {
     fn create<'a>(&'a self, subject: &'a Subject<'a>) -> BoxFuture<'a, Result<Made, Failure>> {
         Box::pin(async move {
             // A deletion does not wait for what it deletes to be made: nothing has been.
-            if subject.whole.operation.phase != Phase::Forward {
-                return Err(Failure::Said(None, "Resource creation cancelled".to_owned()));
+            if subject.is_cancelled() || subject.whole.operation.phase != Phase::Forward {
+                return Err(Failure::Said(None, CREATION_CANCELLED.to_owned()));
             }
             if let Some(awaited) = subject.awaits {
                 return be_signalled(subject, awaited).await;

@@ -8,6 +8,7 @@ use super::step::{Broken, event, properties, provider, turned};
 use super::{Failed, Run, Stop};
 use crate::commands::{Change, Command};
 use crate::model::{Baseline, OnFailure, OperationKind, Output, Phase, Resource, State};
+use crate::ops::request::reserved_tag;
 use crate::policy::{Action, StackPolicy};
 use crate::providers::Made;
 use crate::template::{Awaited, Evaluation, RANDOM_LENGTH, Recreation, Template, Value, coerce, recreation};
@@ -18,6 +19,8 @@ const MAX_NAME: usize = 255;
 const REPLACING: &str =
     "Requested update requires the creation of a new physical resource; hence creating one.";
 
+/// Why an update that is given up is rolled back.
+const CANCELLED: &str = "User Initiated Cancel";
 const PROVIDER_REPLACES: &str = "Requested update required the provider to create a new physical resource";
 
 /// What a resource shall be.
@@ -51,6 +54,12 @@ impl Run<'_> {
         let template = Template::parse(&self.snapshot.planned.template)?;
         let values = self.snapshot.planned.values();
         let evaluation = Evaluation::new(&template, self.environment(), &values)?;
+        // What is under way comes first: what ends the operation ends that, too.
+        for id in evaluation.creation_order() {
+            if let Some(found) = self.under_way(id) {
+                self.resume(found).await?;
+            }
+        }
         for id in evaluation.creation_order() {
             self.place(&evaluation, id).await?;
         }
@@ -66,16 +75,9 @@ impl Run<'_> {
     async fn place(&mut self, evaluation: &Evaluation<'_>, id: &str) -> Result<(), Stop> {
         if let Some(found) = self.resource(id).cloned()
             && found.operation == self.snapshot.operation.id
+            && found.status.ends_with("_COMPLETE")
         {
-            if found.status == "IMPORT_IN_PROGRESS" {
-                return self.finish_import(found).await;
-            }
-            if found.status.ends_with("_IN_PROGRESS") {
-                return self.resume(found).await;
-            }
-            if found.status.ends_with("_COMPLETE") {
-                return Ok(());
-            }
+            return Ok(());
         }
         self.check_limits()?;
         let wanted = self.wanted(evaluation, id).await?;
@@ -108,9 +110,16 @@ impl Run<'_> {
         self.begin_creation(resource, false, None).await
     }
 
+    /// A resource with which the last run of the operation had begun.
+    fn under_way(&self, id: &str) -> Option<Resource> {
+        let found = self.resource(id).filter(|found| found.operation == self.snapshot.operation.id);
+        found.filter(|found| found.status.ends_with("_IN_PROGRESS")).cloned()
+    }
+
     /// Goes on with what was under way when the last run ended.
     async fn resume(&mut self, found: Resource) -> Result<(), Stop> {
         match found.state.physical_id {
+            _ if found.status == "IMPORT_IN_PROGRESS" => self.finish_import(found).await,
             None => self.finish_creation(found).await,
             Some(_) => self.finish_update(found).await,
         }
@@ -121,7 +130,7 @@ impl Run<'_> {
             return Err(Stop::Failed(Failed::because(why)));
         }
         if self.snapshot.operation.cancelled {
-            return Err(Stop::Failed(Failed::because("User Initiated Cancel")));
+            return Err(Stop::Failed(Failed::because(CANCELLED)));
         }
         let now = self.deployer.core.clock().now();
         if self.snapshot.operation.deadline.is_some_and(|deadline| now >= deadline) {
@@ -148,8 +157,9 @@ impl Run<'_> {
             }
             Err(stop) => return Err(stop),
         };
-        if provider.resource_type().property("Tags").is_some() {
-            add_tags(&mut properties, &self.snapshot.planned.tags);
+        if let Some(key) = self.add_tags(provider.resource_type(), id, &mut properties) {
+            let failed = Failed::because(reserved_tag(&key));
+            return Err(self.invalid(id, &resource.resource_type, failed).await?);
         }
         let given = provider.name_property().and_then(|name| properties.get(name)?.as_str());
         let named = given.is_some();
@@ -432,6 +442,7 @@ impl Run<'_> {
         }
         let verb = if self.creates() { "create" } else { "update" };
         let what = match failed.resources.join(", ") {
+            _ if self.snapshot.operation.cancelled => format!("{CANCELLED}. "),
             resources if resources.is_empty() => format!("{}. ", failed.reason.trim_end_matches('.')),
             resources => format!("The following resource(s) failed to {verb}: [{resources}]. "),
         };
@@ -517,16 +528,4 @@ fn recreated(resource_type: &str, old: &Json, new: &Json) -> Result<Option<bool>
         Recreation::Conditionally => provider.replaces(old, new),
         Recreation::Always => true,
     }))
-}
-
-/// Adds the stack's tags, where the resource has none of the same key.
-fn add_tags(properties: &mut Json, stack: &[(String, String)]) {
-    let own = crate::providers::tags(properties);
-    let added = stack.iter().filter(|(key, _)| !own.contains_key(key));
-    let added: Vec<Json> = added.map(|(k, v)| serde_json::json!({ "Key": k, "Value": v })).collect();
-    let Some(properties) = properties.as_object_mut().filter(|_| !added.is_empty()) else { return };
-    let tags = properties.entry("Tags").or_insert_with(|| Json::Array(Vec::new()));
-    if let Some(tags) = tags.as_array_mut() {
-        tags.extend(added);
-    }
 }

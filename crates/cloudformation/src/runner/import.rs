@@ -5,6 +5,7 @@
 
 use super::forward::{Wanted, with};
 use super::step::{event, turned};
+use super::tags::without_system;
 use super::{Failed, Run, Stop};
 use crate::commands::Change;
 use crate::model::{Baseline, Phase, Resource, State};
@@ -16,6 +17,8 @@ impl Run<'_> {
         let name = name_of(&wanted.resource_type, identity).to_owned();
         let state = State { name, physical_id: Some(identity.to_owned()), ..wanted.state };
         let resource = Resource {
+            // What it has already, as far as its making goes: only the system's own tags are new to it.
+            in_effect: vec![without_system(&state.properties)],
             state,
             status: "IMPORT_IN_PROGRESS".to_owned(),
             operation: self.snapshot.operation.id.clone(),
@@ -61,11 +64,28 @@ impl Run<'_> {
         Ok(false)
     }
 
+    /// Takes the system's own tags from what was imported. What cannot be changed (any more) is let go of as it is.
+    async fn untag(&mut self, resource: &Resource) -> Result<(), Stop> {
+        let properties = without_system(&resource.state.properties);
+        if resource.state.exists && properties != resource.state.properties {
+            let before = State { properties, ..resource.state.clone() };
+            if let Err(broken) = self.call_update(resource, &before).await? {
+                tracing::warn!(
+                    reason = broken.reason,
+                    resource = resource.logical_id,
+                    "tags of an import stay"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Lets go of what an import has taken.
     pub(super) async fn let_go(&mut self) -> Result<bool, Stop> {
         for id in self.order() {
             let Some(resource) = self.resource(&id).cloned() else { continue };
             if resource.baseline == Baseline::Absent {
+                self.untag(&resource).await?;
                 let physical_id = resource.state.physical_id.clone().unwrap_or_default();
                 let gone = event(&resource, &physical_id, "IMPORT_ROLLBACK_COMPLETE", None);
                 self.record(vec![gone, Change::Remove(id)]).await?;

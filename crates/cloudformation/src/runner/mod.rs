@@ -13,6 +13,7 @@ mod lookup;
 mod rollback;
 mod secrets;
 mod step;
+mod tags;
 
 pub(crate) use lookup::Deployed;
 

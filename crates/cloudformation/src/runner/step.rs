@@ -6,6 +6,7 @@ use ropeway_wire::Error;
 use serde_json::Value as Json;
 
 use super::forward::in_effect;
+use super::tags::without_system;
 use super::{PAUSE, Run, Stop};
 use crate::commands::Change;
 use crate::model::{Event, Resource, State};
@@ -32,9 +33,8 @@ pub(super) fn properties(state: &State) -> Json {
 
 /// A resource's event.
 pub(super) fn event(resource: &Resource, physical_id: &str, status: &str, reason: Option<&str>) -> Change {
-    let properties = &resource.state.properties;
-    let shown =
-        (properties.len() <= MAX_EVENT_PROPERTIES && !properties.is_empty()).then(|| properties.clone());
+    let properties = without_system(&resource.state.properties);
+    let shown = Some(properties).filter(|text| (1..=MAX_EVENT_PROPERTIES).contains(&text.len()));
     Change::Event(Box::new(Event {
         id: String::new(),
         time: resource.updated,

@@ -19,6 +19,9 @@ pub struct ResourceType {
     pub open: bool,
     /// An update looks at it even where its properties do not change: what they name may have.
     pub revisited: bool,
+    /// CloudFormation puts tags of the system's own on it. Source: `cloudFormationSystemTags` of the resource schemas
+    /// that CloudFormation publishes.
+    pub system_tags: bool,
 }
 
 impl ResourceType {
@@ -32,6 +35,7 @@ impl ResourceType {
             naming: None,
             open: false,
             revisited: false,
+            system_tags: false,
         }
     }
 
@@ -53,6 +57,11 @@ impl ResourceType {
     /// Taking and giving whatever there is besides.
     pub const fn open(self) -> Self {
         Self { open: true, ..self }
+    }
+
+    /// With tags of the system's own.
+    pub const fn system_tags(self) -> Self {
+        Self { system_tags: true, ..self }
     }
 
     /// Looked at by every update.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ropeway_api::cloudtrail::error;
 use ropeway_core::Tx;
 use ropeway_wire::Error;
+use ropeway_wire::tags::counted;
 
 use super::{Change, CloudTrailMachine, Output};
 use crate::keys;
@@ -87,7 +88,7 @@ impl CloudTrailMachine {
 }
 
 fn check_tags(trail: &Trail) -> Result<(), Error> {
-    if trail.tags.len() > MAX_TAGS {
+    if counted(trail.tags.keys()) > MAX_TAGS {
         let why = format!("A trail has {MAX_TAGS} tags at most.");
         return Err(error::tags_limit_exceeded_exception(why));
     }

@@ -15,21 +15,32 @@ use crate::commands::Change;
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListTags.html>.
 const MAX_LISTED: usize = 20;
 
-/// Tags by key; a key that comes twice is refused.
-pub fn unique(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
+/// Tags by key; a key that comes twice is refused, and one that is the system's own.
+pub fn unique(cx: &Cx, tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
     let count = tags.len();
     let out: BTreeMap<String, String> =
         tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect();
     if out.len() < count {
         return Err(error::invalid_tag_parameter_exception("Duplicate tag keys are not allowed"));
     }
+    check_reserved(cx, out.keys())?;
     Ok(out)
+}
+
+fn check_reserved<'a>(cx: &Cx, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    match cx.reserved_tag(keys) {
+        Some(key) => {
+            let why = format!("Tag keys that begin with aws: are reserved: {key}");
+            Err(error::invalid_tag_parameter_exception(why))
+        }
+        None => Ok(()),
+    }
 }
 
 pub async fn add_tags(service: &CloudTrail, cx: &Cx, input: AddTagsInput) -> Result<AddTagsOutput, Error> {
     parse(&input.resource_id)?;
     let trail = service.find_at_home(cx, &input.resource_id)?;
-    service.change(cx, &trail, Change::Tag(unique(input.tags_list)?)).await?;
+    service.change(cx, &trail, Change::Tag(unique(cx, input.tags_list)?)).await?;
     Ok(AddTagsOutput {})
 }
 
@@ -40,7 +51,8 @@ pub async fn remove_tags(
 ) -> Result<RemoveTagsOutput, Error> {
     parse(&input.resource_id)?;
     let trail = service.find_at_home(cx, &input.resource_id)?;
-    let keys = input.tags_list.into_iter().map(|tag| tag.key).collect();
+    let keys: Vec<String> = input.tags_list.into_iter().map(|tag| tag.key).collect();
+    check_reserved(cx, &keys)?;
     service.change(cx, &trail, Change::Untag(keys)).await?;
     Ok(RemoveTagsOutput {})
 }

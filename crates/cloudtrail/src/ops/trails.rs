@@ -41,7 +41,7 @@ pub async fn create_trail(
         id: 0,
         settings,
         selectors: selectors::default(),
-        tags: tags::unique(input.tags_list.unwrap_or_default())?,
+        tags: tags::unique(cx, input.tags_list.unwrap_or_default())?,
         logging: false,
         started: None,
         stopped: None,

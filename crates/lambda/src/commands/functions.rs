@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ropeway_core::keys::Space;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
+use ropeway_wire::tags::counted;
 
 use super::{Command, Found, LambdaMachine, Output, PAGE, check_revision, code, function};
 use crate::keys::{self, FunctionName, is_number};
@@ -421,9 +422,9 @@ pub async fn tag(
     Ok(Output::Nothing)
 }
 
-/// A resource has at most 50 tags.
+/// A resource has at most 50 tags of its users.
 pub fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Error> {
-    if tags.len() > limits::TAGS {
+    if counted(tags.keys()) > limits::TAGS {
         return Err(errors::invalid(format!("A resource may have at most {} tags.", limits::TAGS)));
     }
     Ok(())

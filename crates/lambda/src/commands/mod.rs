@@ -31,7 +31,7 @@ use crate::model::{
 pub use aliases::AliasChange;
 pub use events::NewEvent;
 use events::Queue;
-pub use functions::Kind;
+pub use functions::{Kind, check_tags};
 pub use mappings::{MappingChange, Passing, signal as mapping_signal};
 pub use settings::UrlChange;
 pub use states::{check_active, signal as active_signal};

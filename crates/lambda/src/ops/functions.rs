@@ -6,7 +6,7 @@ use ropeway_wire::{Cx, Error};
 
 use super::code::Source;
 use super::config::{Given, complete, described, whole};
-use super::{Lambda, named, page, unqualified};
+use super::{Lambda, named, page, tags, unqualified};
 use crate::commands::{Command, Found, LambdaMachine, Output};
 use crate::engine::unexpected;
 use crate::errors::{self, invalid};
@@ -63,10 +63,7 @@ pub async fn create_function(
     let config = complete(change, architecture)?;
     lambda.check_runtime(&config.runtime, &config.architecture)?;
     let fetch = !lambda.engine.parts.functions.is_ready(&config.runtime);
-    let tags = input.tags.unwrap_or_default();
-    if tags.len() > limits::TAGS {
-        return Err(invalid(format!("A resource may have at most {} tags.", limits::TAGS)));
-    }
+    let tags = tags::of_new(cx, input.tags)?;
     if lambda.read(cx, &name, None).await.is_ok() {
         return Err(errors::conflict(format!("Function already exist: {}", name.name)));
     }

@@ -5,12 +5,11 @@ use ropeway_api::sqs;
 use ropeway_core::directory;
 use ropeway_wire::{Cx, Error, Keys};
 
-use super::{Lambda, named, page};
+use super::{Lambda, named, page, tags};
 use crate::commands::{Command, MappingChange, Output};
 use crate::engine::unexpected;
 use crate::errors::{self, invalid};
 use crate::keys::{self, FunctionName};
-use crate::limits;
 use crate::model::{Mapping, MappingState, Version};
 use crate::pattern::Pattern;
 use crate::poller::queue_url;
@@ -192,10 +191,7 @@ pub async fn create_event_source_mapping(
     let window = input.maximum_batching_window_in_seconds.unwrap_or(0);
     check_batch(batch, window, &source)?;
     let filters = filters(input.filter_criteria)?.unwrap_or_default();
-    let tags = input.tags.unwrap_or_default();
-    if tags.len() > limits::TAGS {
-        return Err(invalid(format!("A resource may have at most {} tags.", limits::TAGS)));
-    }
+    let tags = tags::of_new(cx, input.tags)?;
     let found = lambda.read(cx, &name, qualifier.as_deref()).await?;
     lambda.check_source(cx, &name, &found.version, &source).await?;
     let enabled = input.enabled.unwrap_or(true);

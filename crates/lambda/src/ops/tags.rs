@@ -6,7 +6,7 @@ use ropeway_api::lambda as api;
 use ropeway_wire::{Cx, Error};
 
 use super::{Lambda, mappings};
-use crate::commands::{Command, Output};
+use crate::commands::{Command, Output, check_tags};
 use crate::engine::unexpected;
 use crate::errors::{self, invalid};
 use crate::keys::FunctionName;
@@ -45,14 +45,30 @@ async fn change(
     super::nothing(lambda.submit(cx, &name, command).await?)
 }
 
+fn check_reserved<'a>(cx: &Cx, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    match cx.reserved_tag(keys) {
+        Some(key) => Err(invalid(format!("Tag keys that begin with aws: are reserved: {key}"))),
+        None => Ok(()),
+    }
+}
+
+/// The tags of what is about to be made.
+pub(super) fn of_new(
+    cx: &Cx,
+    tags: Option<BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let tags = tags.unwrap_or_default();
+    check_reserved(cx, tags.keys())?;
+    check_tags(&tags)?;
+    Ok(tags)
+}
+
 pub async fn tag_resource(
     lambda: &Lambda,
     cx: &Cx,
     input: api::TagResourceInput,
 ) -> Result<api::TagResourceOutput, Error> {
-    if let Some(key) = input.tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        return Err(invalid(format!("Tag keys that begin with aws: are reserved: {key}")));
-    }
+    check_reserved(cx, input.tags.keys())?;
     change(lambda, cx, &input.resource, input.tags, Vec::new()).await?;
     Ok(api::TagResourceOutput {})
 }
@@ -62,6 +78,7 @@ pub async fn untag_resource(
     cx: &Cx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, Error> {
+    check_reserved(cx, &input.tag_keys)?;
     change(lambda, cx, &input.resource, BTreeMap::new(), input.tag_keys).await?;
     Ok(api::UntagResourceOutput {})
 }

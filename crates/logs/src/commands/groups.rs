@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ropeway_api::logs::error;
 use ropeway_core::{Tx, directory};
 use ropeway_wire::Error;
+use ropeway_wire::tags::counted;
 
 use super::{Change, LogsMachine, Output, clean, filters, group, stats};
 use crate::keys::{self, GroupName};
@@ -18,7 +19,7 @@ const MAX_TAG_BYTES: usize = 48 * 1024;
 
 fn check_tags(group: &Group) -> Result<(), Error> {
     let bytes: usize = group.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if group.tags.len() > MAX_TAGS || bytes > MAX_TAG_BYTES {
+    if counted(group.tags.keys()) > MAX_TAGS || bytes > MAX_TAG_BYTES {
         let why = format!("A resource can have at most {MAX_TAGS} tags, of {MAX_TAG_BYTES} bytes.");
         return Err(error::too_many_tags_exception(why).with_member("resourceName", group.name.arn()));
     }

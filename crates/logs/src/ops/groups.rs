@@ -40,9 +40,11 @@ pub async fn create_log_group(
         return Err(invalid("Log groups starting with AWS/ are reserved for AWS."));
     }
     let group = named(cx, &input.log_group_name);
+    let tags = input.tags.unwrap_or_default();
+    super::tags::check_reserved(cx, tags.keys())?;
     let command = Command::CreateGroup {
         group: group.clone(),
-        tags: input.tags.unwrap_or_default(),
+        tags,
         protected: input.deletion_protection_enabled.unwrap_or(false),
     };
     logs.submit(cx, &group, command).await?;

@@ -20,8 +20,16 @@ async fn change(
     add: BTreeMap<String, String>,
     remove: Vec<String>,
 ) -> Result<(), Error> {
+    check_reserved(cx, add.keys().chain(&remove))?;
     let command = Command::SetGroup { group: group.clone(), change: Change::Tags(add, remove) };
     logs.submit(cx, &group, command).await.map(drop)
+}
+
+pub(super) fn check_reserved<'a>(cx: &Cx, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    match cx.reserved_tag(keys) {
+        Some(key) => Err(invalid(format!("Tag keys that begin with aws: are reserved: {key}"))),
+        None => Ok(()),
+    }
 }
 
 /// The group of an ARN. Of the resources that AWS tags by ARN, destinations are not implemented.

@@ -8,6 +8,7 @@ use ropeway_wire::Error;
 use super::{Output, S3Machine, Setting, Target, ToMake, lifecycle, list, multipart, notify};
 use crate::error::{self, S3Error};
 use crate::model::{Bucket, Ownership, Tag, Versioning};
+use crate::names::check_system_tags;
 use crate::{keys, policy};
 
 /// Rows that are read in one step at start.
@@ -242,9 +243,18 @@ pub(super) async fn get_policy(tx: &Tx, target: &Target) -> Result<Output, S3Err
     Ok(Output::Policy(read_policy(tx, &target.bucket).await?))
 }
 
-pub(super) async fn set_tags(tx: &mut Tx, target: &Target, tags: &[Tag]) -> Result<Output, S3Error> {
+pub(super) async fn set_tags(
+    tx: &mut Tx,
+    target: &Target,
+    tags: &[Tag],
+    system: bool,
+) -> Result<Output, S3Error> {
     find(tx, target).await?;
     let key = keys::tags(&target.bucket);
+    if !system {
+        let before: Vec<Tag> = tx.read(&key).await?.unwrap_or_default();
+        check_system_tags(&before, tags)?;
+    }
     if tags.is_empty() {
         tx.delete(key);
     } else {

@@ -144,8 +144,8 @@ pub enum Command {
     SetPolicy(Target, Option<String>),
     /// Reads the policy.
     GetPolicy(Target),
-    /// Sets the tags; none removes them.
-    SetTags(Target, Vec<Tag>),
+    /// Sets the tags; none removes them. True: the system's own, too.
+    SetTags(Target, Vec<Tag>, bool),
     /// Reads the tags.
     GetTags(Target),
     /// Writes an object; its body is in the blob store already, or comes along.
@@ -335,7 +335,7 @@ impl Machine for S3Machine {
             C::HeadBucket(target) => bucket::find(tx, &target).await.map(Output::Bucket),
             C::SetPolicy(target, policy) => self.set_policy(tx, &target, policy).await,
             C::GetPolicy(target) => bucket::get_policy(tx, &target).await,
-            C::SetTags(target, tags) => bucket::set_tags(tx, &target, &tags).await,
+            C::SetTags(target, tags, system) => bucket::set_tags(tx, &target, &tags, system).await,
             C::GetTags(target) => bucket::get_tags(tx, &target).await,
             C::Put { target, key, object, inline, only_if, event, cause, sse, acl } => {
                 let how = object::Placing { only_if: &only_if, event, cause: &cause };

@@ -6,6 +6,7 @@ use ropeway_api::s3::{
     ListBucketsOutput, Owner,
 };
 use ropeway_core::directory::{self, Command as Directory};
+use ropeway_wire::tags::is_system;
 use ropeway_wire::{Cx, Error, canonical_id};
 
 use super::access::ownership;
@@ -13,7 +14,7 @@ use super::tagging::tags_of;
 use crate::acl::{Acl, Asked, Of};
 use crate::commands::{Command, Output, ToMake, bucket_arn, list_of};
 use crate::model::{Block, Bucket, Ownership};
-use crate::names::{BUCKET_TAGS, check_new_bucket, check_tags};
+use crate::names::{BUCKET_TAGS, check_new_bucket, check_system_tags, check_tags};
 use crate::{S3Service, error, target};
 
 /// The region that has no location constraint.
@@ -92,7 +93,11 @@ pub(super) async fn create_bucket(
     let region = location(cx, configuration.location_constraint.as_deref())?;
     let tags = tags_of(configuration.tags.unwrap_or_default());
     check_tags(&tags, BUCKET_TAGS)?;
-    if !tags.is_empty() {
+    if !cx.system_tags {
+        check_system_tags(&[], &tags)?;
+    }
+    // The system's own need no permission.
+    if !tags.iter().all(|tag| is_system(&tag.key)) {
         super::authorize(cx, "s3:TagResource", &bucket_arn(&input.bucket))?;
     }
     let name = &input.bucket;

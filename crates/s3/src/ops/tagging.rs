@@ -46,7 +46,7 @@ pub(super) async fn put_bucket_tagging(
     let tags = tags_of(input.tagging.tag_set);
     check_tags(&tags, BUCKET_TAGS)?;
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::SetTags(target, tags)).await?;
+    service.submit(cx, &input.bucket, Command::SetTags(target, tags, cx.system_tags)).await?;
     Ok(PutBucketTaggingOutput::default())
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn delete_bucket_tagging(
     input: DeleteBucketTaggingInput,
 ) -> Result<DeleteBucketTaggingOutput, Error> {
     let target = target(cx, &input.bucket, input.expected_bucket_owner.as_ref());
-    service.submit(cx, &input.bucket, Command::SetTags(target, Vec::new())).await?;
+    service.submit(cx, &input.bucket, Command::SetTags(target, Vec::new(), cx.system_tags)).await?;
     Ok(DeleteBucketTaggingOutput::default())
 }
 

@@ -3,6 +3,7 @@
 use ropeway_api::sns::error;
 use ropeway_core::{Fault, Tx, directory};
 use ropeway_wire::Error;
+use ropeway_wire::tags::counted;
 
 use super::{Output, SnsMachine, TopicChange, WantedTopic, Work, archived, steps};
 use crate::keys::{self, TopicName};
@@ -153,7 +154,7 @@ fn alter(topic: &mut Topic, name: &TopicName, change: TopicChange) -> Result<(),
 
 fn check_tags(topic: &Topic) -> Result<(), Error> {
     let bytes: usize = topic.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if topic.tags.len() > MAX_TAGS || bytes > MAX_TAG_BYTES {
+    if counted(topic.tags.keys()) > MAX_TAGS || bytes > MAX_TAG_BYTES {
         let why = "Could not complete request: tag quota of per resource exceeded";
         return Err(error::tag_limit_exceeded_exception(why));
     }

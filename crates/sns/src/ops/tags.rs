@@ -12,19 +12,24 @@ use super::{Sns, topic_of, unexpected};
 use crate::commands::{Command, Output, TopicChange};
 use crate::settings::invalid;
 
-/// Tags by key; a key that comes twice is refused.
-pub fn unique(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
+/// Tags by key; a key that comes twice is refused, and one that is the system's own.
+pub fn unique(cx: &Cx, tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
     let count = tags.len();
     let out: BTreeMap<String, String> = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-    if out.keys().any(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        return Err(invalid("Tags Reason: Keys beginning with aws: are reserved for system use"));
-    }
+    check_reserved(cx, out.keys())?;
     if out.len() < count { Err(invalid("Duplicated keys are not allowed.")) } else { Ok(out) }
+}
+
+fn check_reserved<'a>(cx: &Cx, keys: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    match cx.reserved_tag(keys) {
+        Some(_) => Err(invalid("Tags Reason: Keys beginning with aws: are reserved for system use")),
+        None => Ok(()),
+    }
 }
 
 pub async fn tag_resource(sns: &Sns, cx: &Cx, input: TagResourceInput) -> Result<TagResourceOutput, Error> {
     let topic = topic_of(cx, "ResourceArn", &input.resource_arn)?;
-    let change = TopicChange::Tag(unique(input.tags)?);
+    let change = TopicChange::Tag(unique(cx, input.tags)?);
     sns.submit(cx, &topic, Command::ChangeTopic { topic: topic.clone(), change }).await?;
     Ok(TagResourceOutput {})
 }
@@ -35,6 +40,7 @@ pub async fn untag_resource(
     input: UntagResourceInput,
 ) -> Result<UntagResourceOutput, Error> {
     let topic = topic_of(cx, "ResourceArn", &input.resource_arn)?;
+    check_reserved(cx, &input.tag_keys)?;
     let change = TopicChange::Untag(input.tag_keys);
     sns.submit(cx, &topic, Command::ChangeTopic { topic: topic.clone(), change }).await?;
     Ok(UntagResourceOutput {})

@@ -42,8 +42,8 @@ pub async fn create_topic(sns: &Sns, cx: &Cx, input: CreateTopicInput) -> Result
     let in_order = in_order.map_err(in_attributes)?.unwrap_or(false);
     check_name(&input.name, in_order)?;
     let topic = TopicName { scope: Scope::new(&*cx.account, &*cx.region), name: input.name };
-    let mut wanted =
-        WantedTopic { tags: input.tags.map(super::tags::unique).transpose()?, ..Default::default() };
+    let tags = input.tags.map(|tags| super::tags::unique(cx, tags)).transpose()?;
+    let mut wanted = WantedTopic { tags, ..Default::default() };
     wanted.fifo = in_order.then(FifoChange::default);
     for (name, value) in attributes {
         match change(&name, value).map_err(in_attributes)? {

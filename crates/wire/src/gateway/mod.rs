@@ -288,6 +288,7 @@ impl Gateway {
             now: self.clock.now(),
             gate: Arc::clone(&self.gate),
             source: None,
+            system_tags: false,
         }
     }
 }

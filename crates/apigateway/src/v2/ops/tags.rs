@@ -7,7 +7,7 @@ use super::domains::read;
 use super::{ApiGateway, said};
 use crate::commands::DomainChange;
 use crate::model::Texts;
-use crate::ops::{check_tags, domains as names};
+use crate::ops::{check_reserved, check_tags, domains as names};
 use crate::v2::changes::Change;
 use crate::v2::errors::{bad, no_stage};
 
@@ -64,6 +64,7 @@ pub async fn untag_resource(
     cx: &Cx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, Error> {
+    check_reserved(cx, &input.tag_keys)?;
     change(gateway, cx, &input.resource_arn, Texts::new(), input.tag_keys).await?;
     Ok(api::UntagResourceOutput {})
 }
