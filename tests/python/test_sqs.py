@@ -1,10 +1,17 @@
 """SQS through boto3: queues, messages, receiving, time, promises; the errors as boto3 sees them."""
 
+import contextlib
 import hashlib
+import http.client
 import json
+import resource
+import socket
 import threading
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from support import (ACCOUNT, REGION, attributes, bodies, counts, document, eventually, in_threads,
@@ -320,6 +327,12 @@ def test_a_long_poll_ends_when_a_message_comes(sqs, queue):
     assert sorted(b for messages in results[:3] for b in bodies(messages)) == ["0", "1", "2"]
 
 
+def read_answer(connection):
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, json.loads(answer.read())
+
+
 def test_a_long_poll_ends_empty_by_the_clock(own):
     sqs = own.client("sqs")
     url = sqs.create_queue(QueueName="idle", Attributes={"ReceiveMessageWaitTimeSeconds": "20"})["QueueUrl"]
@@ -329,6 +342,34 @@ def test_a_long_poll_ends_empty_by_the_clock(own):
     eventually(lambda: own.advance(20) and answers, "the poll's end")
     poll.join()
     assert "Messages" not in answers[0]
+
+
+def test_thousands_of_idle_polls_hold_nobody_up(own):
+    """One of them gets the message, and all others end empty by the clock: none is refused for their number."""
+    polls = 6000
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    sqs = own.client("sqs")
+    url = sqs.create_queue(QueueName="idle")["QueueUrl"]
+    body = json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20})
+    request = AWSRequest("POST", own.endpoint + "/", data=body, headers={
+        "Host": own.listen, "X-Amz-Target": "AmazonSQS.ReceiveMessage", "Content-Type": "application/x-amz-json-1.0"})
+    SigV4Auth(Credentials(*own.key), "sqs", REGION).add_auth(request)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    asked = f"POST / HTTP/1.1\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    host, port = own.listen.split(":")
+    with contextlib.ExitStack() as open_ones:
+        connections = [open_ones.enter_context(socket.create_connection((host, int(port)))) for _ in range(polls)]
+        for n, connection in enumerate(connections):
+            connection.sendall(asked)
+            if n % 500 == 0:
+                counts(sqs, url)  # Behind those before: at most so many wait for the queue at a time.
+        sqs.send_message(QueueUrl=url, MessageBody="for one")
+        eventually(lambda: counts(sqs, url) == (0, 1, 0), "the one that gets it")
+        own.advance(20)
+        answers = [read_answer(connection) for connection in connections]
+    assert {status for status, _ in answers} == {200}
+    assert [bodies(answer["Messages"]) for _, answer in answers if "Messages" in answer] == [["for one"]]
 
 
 @pytest.mark.parametrize("arguments", [

@@ -1,6 +1,7 @@
 //! The command line: one definition for flags, environment and help.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -94,6 +95,10 @@ pub(crate) struct StartArgs {
     /// Threads that serve [default: one for each core].
     #[arg(long, env = "ROPEWAY_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Connections at once; one more is answered 503 and closed [default: what the system's limit of open files leaves
+    /// beside 4,096 for all else, at most 16,384].
+    #[arg(long, env = "ROPEWAY_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<NonZeroUsize>,
     /// Where interpreters and SDKs for functions are kept; data directories may share it [default:
     /// DIR/runtimes].
     #[arg(long, env = "ROPEWAY_RUNTIMES_DIR", value_name = "DIR")]

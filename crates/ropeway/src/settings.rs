@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use ropeway_runtime::{Url, runtimes};
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     /// Where clients find the server; `None`: at localhost.
     pub public_url: Option<String>,
     pub threads: usize,
+    /// Connections at once; by default as many as the limit of open files allows.
+    pub max_connections: Option<NonZeroUsize>,
     pub reserve_bytes: u64,
     pub api_limits: ropeway_apigateway::Limits,
     /// What delivery streams take in a second.
@@ -69,6 +72,7 @@ struct File {
     tls_key: Option<PathBuf>,
     public_url: Option<String>,
     threads: Option<usize>,
+    max_connections: Option<NonZeroUsize>,
     reserve_mib: Option<u64>,
     api_requests_per_second: Option<u32>,
     firehose_mib_per_second: Option<u32>,
@@ -112,6 +116,7 @@ impl Settings {
             )?,
             public_url: arguments.public_url.or(file.public_url),
             threads: arguments.threads.or(file.threads).unwrap_or(0),
+            max_connections: arguments.max_connections.or(file.max_connections),
             reserve_bytes: arguments
                 .reserve_mib
                 .or(file.reserve_mib)

@@ -1,10 +1,12 @@
 //! `ropeway start`: serve until told to stop.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ropeway_core::Clock;
 use ropeway_wire::server::{Options, Server, Threads, Tls};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::StartArgs;
@@ -31,7 +33,12 @@ async fn serve(switch: Arc<Switch>, threads: &Threads) -> Result<(), Failure> {
     let settings = switch.settings().clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let options = Options { tls: tls(&settings)?, vouched: switch.vouched().clone(), ..Options::default() };
+    let options = Options {
+        max_connections: connections(&settings, raise_open_files()),
+        tls: tls(&settings)?,
+        vouched: switch.vouched().clone(),
+        ..Options::default()
+    };
     let server = Server::bind(settings.listen, options)
         .map_err(|e| Failure::Failed(format!("{}: {e}", settings.listen)))?;
     // Functions are told where they find the server.
@@ -83,6 +90,29 @@ async fn tell_of_sandbox(running: &Running) {
         Ok(missing) => tracing::warn!(missing = missing.join("; "), "functions' sandboxes are not whole"),
         Err(why) => tracing::warn!(why, "functions cannot run here"),
     }
+}
+
+/// Lets the server open as many files as the system admits, and says how many: a connection takes one, a process of a
+/// function about ten.
+fn raise_open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = setrlimit(Resource::Nofile, most);
+    let files = match raised {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            limit.current
+        }
+    };
+    files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
+/// How many connections there may be: as many as is said, or as go with a limit of open files, of which the store and
+/// the functions need some, too.
+fn connections(settings: &Settings, files: usize) -> usize {
+    let left = files.saturating_sub(4096).max(files / 2).min(16_384);
+    settings.max_connections.map_or(left, NonZeroUsize::get)
 }
 
 fn tls(settings: &Settings) -> Result<Option<Tls>, Failure> {

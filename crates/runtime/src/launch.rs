@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ropeway_core::functions::{FunctionHost, FunctionSpec, NotRun};
 use ropeway_core::{Clock, Ids};
-use rustix::process::{Resource, Rlimit};
 
 use crate::api::{self, About, Session};
 use crate::network::{self, OUTSIDE_PORTS, Own, ServerAt, Trust, Url, Way, loopback};
@@ -80,7 +79,6 @@ impl Launcher {
         ids: Ids,
         runtimes: Runtimes,
     ) -> std::io::Result<Self> {
-        raise_open_files();
         // A sandbox binds from a directory of its own.
         settings.directory = std::path::absolute(settings.directory)?;
         let packages = Packages::open(settings.directory.join("packages"))?;
@@ -385,16 +383,6 @@ fn files() -> Vec<(PathBuf, String)> {
         ("/etc/resolv.conf", "nameserver 127.0.0.1\n".to_owned()),
     ];
     files.map(|(path, contents)| (PathBuf::from(path), contents)).into()
-}
-
-/// Lets the server open as many files as the system admits: each process of a function takes about ten.
-fn raise_open_files() {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // With fewer, fewer functions run: the one that finds none left says so.
-    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, most) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }
 
 /// Users of the host that functions run as, one for each process where the server may choose.
