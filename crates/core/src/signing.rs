@@ -1,14 +1,18 @@
 //! RSA signatures, by which receivers outside tell that something comes from here: digests of the audit log,
 //! notifications.
 //!
-//! Signing blinds the key's arithmetic with randomness, so that its timing tells nothing of the key.
+//! No signature's timing tells of the key: `ring` calculates in constant time, and `rsa`, which is several times slower and
+//! has SHA-1, blinds its arithmetic with randomness.
 
+use std::sync::Arc;
+
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use rsa::rand_core::{CryptoRng, RngCore};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha1::{Digest as _, Sha1};
 
 use crate::{Fault, Ids};
 
@@ -17,11 +21,6 @@ const BITS: usize = 2048;
 /// What stands before a SHA-1 in a signature: RFC 8017, section 9.2.
 const SHA1: &[u8] =
     &[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14];
-/// What stands before a SHA-256 in a signature: RFC 8017, section 9.2.
-const SHA256: &[u8] = &[
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
 
 /// The sum that is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +33,11 @@ pub enum Sum {
 
 /// A private key of 2048 bits that signs by RSASSA-PKCS1-v1_5.
 #[derive(Clone)]
-pub struct SigningKey(RsaPrivateKey);
+pub struct SigningKey {
+    key: RsaPrivateKey,
+    /// The same key, for SHA-256.
+    fast: Arc<RsaKeyPair>,
+}
 
 /// The core's randomness in the form that the cryptography takes.
 struct Randomness<'a>(&'a Ids);
@@ -74,7 +77,7 @@ impl SigningKey {
     /// # Errors
     /// [`Fault::Damaged`] if no key was found.
     pub fn generate(ids: &Ids) -> Result<Self, Fault> {
-        RsaPrivateKey::new(&mut Randomness(ids), BITS).map(SigningKey).map_err(broken)
+        Self::of(RsaPrivateKey::new(&mut Randomness(ids), BITS).map_err(broken)?)
     }
 
     /// A key from its PKCS #8 form.
@@ -82,7 +85,13 @@ impl SigningKey {
     /// # Errors
     /// [`Fault::Damaged`] for other bytes.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, Fault> {
-        RsaPrivateKey::from_pkcs8_der(der).map(SigningKey).map_err(broken)
+        Self::of(RsaPrivateKey::from_pkcs8_der(der).map_err(broken)?)
+    }
+
+    fn of(key: RsaPrivateKey) -> Result<Self, Fault> {
+        let der = key.to_pkcs8_der().map_err(broken)?;
+        let fast = RsaKeyPair::from_pkcs8(der.as_bytes()).map_err(broken)?;
+        Ok(SigningKey { key, fast: Arc::new(fast) })
     }
 
     /// The key in its PKCS #8 form (DER): to be sealed before it is stored.
@@ -90,7 +99,7 @@ impl SigningKey {
     /// # Errors
     /// [`Fault::Damaged`] if it has none.
     pub fn to_pkcs8(&self) -> Result<Vec<u8>, Fault> {
-        self.0.to_pkcs8_der().map(|der| der.as_bytes().to_vec()).map_err(broken)
+        self.key.to_pkcs8_der().map(|der| der.as_bytes().to_vec()).map_err(broken)
     }
 
     /// The public key in its PKCS #1 form (DER).
@@ -98,7 +107,7 @@ impl SigningKey {
     /// # Errors
     /// [`Fault::Damaged`] if it has none.
     pub fn public_pkcs1(&self) -> Result<Vec<u8>, Fault> {
-        self.0.to_public_key().to_pkcs1_der().map(|der| der.as_bytes().to_vec()).map_err(broken)
+        self.key.to_public_key().to_pkcs1_der().map(|der| der.as_bytes().to_vec()).map_err(broken)
     }
 
     /// Signs a message: 256 bytes.
@@ -106,19 +115,35 @@ impl SigningKey {
     /// # Errors
     /// [`Fault::Damaged`] for a key that cannot sign.
     pub fn sign(&self, ids: &Ids, sum: Sum, message: &[u8]) -> Result<Vec<u8>, Fault> {
-        let (prefix, hash) = match sum {
-            Sum::Sha1 => (SHA1, Sha1::digest(message).to_vec()),
-            Sum::Sha256 => (SHA256, Sha256::digest(message).to_vec()),
-        };
-        let scheme = Pkcs1v15Sign { hash_len: Some(hash.len()), prefix: prefix.into() };
-        self.0.sign_with_rng(&mut Randomness(ids), scheme, &hash).map_err(broken)
+        match sum {
+            Sum::Sha1 => {
+                let scheme = Pkcs1v15Sign { hash_len: Some(Sha1::output_size()), prefix: SHA1.into() };
+                let hash = Sha1::digest(message);
+                self.key.sign_with_rng(&mut Randomness(ids), scheme, &hash).map_err(broken)
+            }
+            Sum::Sha256 => {
+                let mut signature = vec![0; self.fast.public().modulus_len()];
+                // This padding takes nothing from the randomness.
+                let signed = self.fast.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature);
+                signed.map(|()| signature).map_err(broken)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sha2::Sha256;
+
     use super::*;
 
+    /// What stands before a SHA-256 in a signature: RFC 8017, section 9.2.
+    const SHA256: &[u8] = &[
+        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+        0x04, 0x20,
+    ];
+
+    /// Checked by the crate `rsa`, whichever has signed.
     #[test]
     fn signatures_are_those_of_the_key() {
         let ids = Ids::seeded(1);
@@ -135,7 +160,7 @@ mod tests {
                     Sum::Sha256 => Sha256::digest(message).to_vec(),
                 };
                 let scheme = Pkcs1v15Sign { hash_len: Some(hash.len()), prefix: prefix.into() };
-                key.0.to_public_key().verify(scheme, &hash, &signature).is_ok()
+                key.key.to_public_key().verify(scheme, &hash, &signature).is_ok()
             };
             assert!(check(b"message"));
             assert!(!check(b"massage"));
