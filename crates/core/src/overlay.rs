@@ -111,6 +111,9 @@ pub(crate) fn merge(
     reverse: bool,
     horizon: Option<&Bytes>,
 ) -> Vec<(Bytes, Bytes)> {
+    if writes.is_empty() {
+        return rows;
+    }
     let mut merged: BTreeMap<Bytes, Bytes> = rows.into_iter().collect();
     for (key, value) in writes {
         let beyond = horizon.is_some_and(|h| if reverse { key < h } else { key > h });

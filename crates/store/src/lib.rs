@@ -23,7 +23,7 @@ pub mod suite;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use files::make_dir;
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, Scanned};
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -21,6 +21,15 @@ pub struct MemoryStore {
     world: Arc<Mutex<World>>,
 }
 
+/// What scans have read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scanned {
+    /// Number of scans.
+    pub scans: usize,
+    /// Rows that they gave.
+    pub rows: usize,
+}
+
 struct World {
     shards: Vec<Rows>,
     /// Batches that were handed over and aren't durable.
@@ -29,6 +38,7 @@ struct World {
     /// By number of the commit, counted over all shards.
     faults: BTreeMap<u64, Fault>,
     commits: u64,
+    scanned: Scanned,
     room: Room,
     busy: bool,
     failed: Option<CommitError>,
@@ -68,6 +78,7 @@ impl MemoryStore {
             held: false,
             faults: BTreeMap::new(),
             commits: 0,
+            scanned: Scanned::default(),
             room: Room::Enough,
             busy: false,
             failed: None,
@@ -112,6 +123,11 @@ impl MemoryStore {
     /// Number of batches that wait.
     pub fn waiting(&self) -> usize {
         self.lock().waiting.len()
+    }
+
+    /// What all scans so far have read.
+    pub fn scanned(&self) -> Scanned {
+        self.lock().scanned
     }
 
     /// The process ends, and another one finds what was durable: the oldest `keep` of the waiting
@@ -319,7 +335,13 @@ impl Shard for MemoryShard {
             };
             page.finish()
         };
-        Box::pin(std::future::ready(self.rows(read)))
+        let page = self.rows(read);
+        if let Ok(page) = &page {
+            let mut world = self.store.lock();
+            world.scanned.scans += 1;
+            world.scanned.rows += page.rows.len();
+        }
+        Box::pin(std::future::ready(page))
     }
 
     fn last_seq(&self) -> Seq {

@@ -15,8 +15,10 @@ use crate::model::{Object, Upload, Version};
 
 /// Rows of the first scan of a listing that may have to jump.
 const FIRST_STEP: usize = 64;
-/// Rows of a scan behind a jump.
-const AFTER_JUMP: usize = 8;
+/// Rows of a scan behind a jump, where folders are large.
+const AFTER_JUMP: usize = 4;
+/// Rows that take about as long to read as a jump over them: a folder of so many is as well read.
+const WORTH_A_JUMP: usize = 16;
 /// Bytes of a position that matter.
 const MAX_POSITION: usize = 1500;
 /// Rows of a scan at most.
@@ -112,11 +114,14 @@ fn start_of(base: &[u8], query: &Query) -> Bound<Bytes> {
     }
 }
 
-/// Rows in order, a few at a time.
+/// Rows in order, some at a time: more and more, as long as reading on is worth it.
 pub(super) struct Rows {
     range: Range,
     read: VecDeque<(Bytes, Bytes)>,
+    /// Rows of the next scan.
     step: usize,
+    /// Rows of the last scan, and entries that they have made so far.
+    page: (usize, usize),
     more: bool,
 }
 
@@ -126,15 +131,21 @@ impl Rows {
         let to = core_keys::after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded);
         let whole = query.limit as usize + 1;
         let step = if query.delimiter.is_some() { FIRST_STEP.min(whole) } else { whole };
-        Rows { range: Range { from, to, reverse: false }, read: VecDeque::new(), step, more: true }
+        Rows {
+            range: Range { from, to, reverse: false },
+            read: VecDeque::new(),
+            step,
+            page: (0, 0),
+            more: true,
+        }
     }
 
     /// The row that is next.
     pub async fn peek(&mut self, tx: &Tx) -> Result<Option<&(Bytes, Bytes)>, Fault> {
         if self.read.is_empty() && self.more {
             let page = tx.scan(self.range.clone(), self.step).await?;
-            self.step = (self.step * 4).min(MAX_STEP);
             self.more = page.more;
+            self.page = (page.rows.len(), 0);
             if let Some((last, _)) = page.rows.last() {
                 self.range.from = Bound::Excluded(last.clone());
             }
@@ -145,16 +156,31 @@ impl Rows {
 
     /// Takes the row that is next.
     pub fn take(&mut self) -> Option<(Bytes, Bytes)> {
-        self.read.pop_front()
+        let taken = self.read.pop_front();
+        self.count();
+        taken
+    }
+
+    /// Counts an entry. Behind a page's last one, it is known how many rows folders have here: the next scan reads
+    /// more where they have few, and next to nothing where a jump is the shorter way.
+    fn count(&mut self) {
+        self.page.1 += 1;
+        let (rows, entries) = self.page;
+        if self.read.is_empty() {
+            let small = entries > 1 && entries * WORTH_A_JUMP >= rows;
+            self.step = if small { (rows * 4).min(MAX_STEP) } else { AFTER_JUMP };
+        }
     }
 
     /// Passes every row whose key begins so.
     pub fn skip(&mut self, prefix: &[u8]) {
-        while self.read.front().is_some_and(|(row, _)| row.starts_with(prefix)) {
-            self.read.pop_front();
+        let passed = self.read.iter().take_while(|(row, _)| row.starts_with(prefix)).count();
+        if passed == 0 {
+            return;
         }
+        self.read.drain(..passed);
+        self.count();
         if self.read.is_empty() && self.more {
-            self.step = AFTER_JUMP;
             match core_keys::after_prefix(prefix) {
                 Some(behind) => self.range.from = Bound::Included(behind),
                 None => self.more = false,
