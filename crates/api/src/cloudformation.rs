@@ -875,6 +875,7 @@ pub struct CreateChangeSetInput {
     pub description: Option<String>,
     pub change_set_type: Option<String>,
     pub resources_to_import: Option<Vec<ResourceToImport>>,
+    pub include_nested_stacks: Option<bool>,
     pub on_stack_failure: Option<String>,
     pub deployment_config: Option<DeploymentConfig>,
 }
@@ -899,6 +900,7 @@ impl Decode for CreateChangeSetInput {
                 13 => out.description = Some(Decode::decode(d)?),
                 14 => out.change_set_type = Some(Decode::decode(d)?),
                 15 => out.resources_to_import = Some(Decode::decode(d)?),
+                16 => out.include_nested_stacks = Some(Decode::decode(d)?),
                 17 => out.on_stack_failure = Some(Decode::decode(d)?),
                 20 => out.deployment_config = Some(Decode::decode(d)?),
                 _ => {}
@@ -928,7 +930,7 @@ impl Encode for CreateChangeSetInput {
             self.description.as_ref().map(|v| v as &dyn Encode),
             self.change_set_type.as_ref().map(|v| v as &dyn Encode),
             self.resources_to_import.as_ref().map(|v| v as &dyn Encode),
-            None,
+            self.include_nested_stacks.as_ref().map(|v| v as &dyn Encode),
             self.on_stack_failure.as_ref().map(|v| v as &dyn Encode),
             None,
             None,
@@ -4251,7 +4253,7 @@ pub mod schemas {
                 Member::new("Description", &schemas::DESCRIPTION),
                 Member::new("ChangeSetType", &schemas::CHANGE_SET_TYPE),
                 Member::new("ResourcesToImport", &schemas::RESOURCES_TO_IMPORT),
-                Member::new("IncludeNestedStacks", &schema::STRING).refused(),
+                Member::new("IncludeNestedStacks", &schema::BOOLEAN),
                 Member::new("OnStackFailure", &schemas::ON_STACK_FAILURE),
                 Member::new("ImportExistingResources", &schema::STRING).refused(),
                 Member::new("DeploymentMode", &schema::STRING).refused(),

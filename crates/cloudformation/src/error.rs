@@ -100,6 +100,20 @@ pub fn change_set_unavailable(arn: &str, status: &str, execution: &str) -> Error
     ))
 }
 
+/// The change set is a nested stack's.
+pub fn change_set_nested(arn: &str, root: &str) -> Error {
+    api::invalid_change_set_status_exception(format!(
+        "ChangeSet [{arn}] belongs to a nested stack: it is executed and deleted from its root change set [{root}]"
+    ))
+}
+
+/// The change set is being made.
+pub fn change_set_in_progress(arn: &str) -> Error {
+    api::invalid_change_set_status_exception(format!(
+        "ChangeSet [{arn}] cannot be deleted while its status is [CREATE_IN_PROGRESS]"
+    ))
+}
+
 /// Too many change sets.
 pub fn too_many_change_sets() -> Error {
     api::limit_exceeded_exception("Limit for change sets of the stack has been exceeded")

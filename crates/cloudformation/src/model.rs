@@ -18,6 +18,9 @@ pub const PLANNED: &str = "planned";
 /// The slot of what a stack was made of before an update that its parent has not yet confirmed.
 pub const HELD: &str = "held";
 
+/// What the actor's work names as its operation: the making of a change set's nested ones.
+pub const NESTING: &str = "change-set/";
+
 /// Name of a change set's slot.
 pub fn change_set_slot(id: &str) -> String {
     format!("change-set/{id}")
@@ -234,6 +237,9 @@ pub struct Operation {
     /// A deletion leaves what cannot be deleted.
     #[serde(deserialize_with = "or_default")]
     pub forces: bool,
+    /// The change sets of the nested stacks that it goes by, by logical id.
+    #[serde(deserialize_with = "or_default")]
+    pub nested: BTreeMap<String, Child>,
 }
 
 /// Who started an operation: a principal at rest.
@@ -414,6 +420,39 @@ pub struct ChangeSet {
     /// The resources that it takes into the stack: by logical id, what identifies each. (Rows from before imports end here.)
     #[serde(deserialize_with = "or_default")]
     pub imports: BTreeMap<String, String>,
+    /// Its place among those of nested stacks, if it includes them.
+    #[serde(deserialize_with = "or_default")]
+    pub nesting: Option<Nesting>,
+}
+
+/// A change set's place among those that were made with it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Nesting {
+    /// ARN of the change set of the stack that this one's stack is a part of.
+    pub parent: Option<String>,
+    /// ARN of the one that all were made with; none: this one.
+    pub root: Option<String>,
+    /// Those of the stack's own nested stacks, by logical id.
+    pub children: BTreeMap<String, Child>,
+    /// Whether it is settled what its children are.
+    pub chosen: bool,
+    /// Nothing changes but resources.
+    pub same: bool,
+    /// Who makes it.
+    pub caller: Option<Caller>,
+    /// The address that the caller used.
+    pub endpoint: String,
+}
+
+/// A nested change set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// Whose it is.
+    pub stack: StackKey,
+    /// Its name.
+    pub set: String,
+    /// The random end of its ARN.
+    pub id: String,
 }
 
 impl ChangeSet {

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::StackKey;
 use crate::model::{
-    Answer, Ask, ChangeSet, Definition, Event, Export, Operation, Output as StackOutput, Phase, Resource,
-    Signal, Signals, Stack,
+    Answer, Ask, ChangeSet, Definition, Event, Export, Nesting, Operation, Output as StackOutput, Phase,
+    Resource, Signal, Signals, Stack,
 };
 
 /// The machine of a shard.
@@ -112,6 +112,12 @@ pub enum Command {
     Macro(Scope, String),
     /// A signal to a resource (logical id): its unique id, and whether it tells of a success.
     SignalResource(StackKey, String, String, bool),
+    /// Notes what the nested ones of a change set (name) are.
+    NestChangeSet(StackKey, String, Box<Nesting>),
+    /// A change set whose nested ones are made, or have failed.
+    SettleChangeSet(StackKey, Box<ChangeSet>),
+    /// Begins what the change set (name) of a nested stack says, of which more is known by now.
+    ExecuteNested(StackKey, String, Box<Definition>, Box<Operation>),
 }
 
 /// Something that an operation did.
@@ -229,6 +235,11 @@ impl Machine for Stacks {
             }
             Command::Execute(key, name, operation, disable) => {
                 change_sets::execute(tx, &key, &name, *operation, disable).await
+            }
+            Command::NestChangeSet(key, name, nesting) => change_sets::nest(tx, &key, &name, *nesting).await,
+            Command::SettleChangeSet(key, set) => change_sets::settle(tx, &key, *set).await,
+            Command::ExecuteNested(key, name, definition, operation) => {
+                change_sets::execute_nested(tx, &key, &name, &definition, *operation).await
             }
             Command::RemoveChangeSet(key, name) => change_sets::remove(tx, &key, &name).await,
             Command::Record(key, operation, changes) => {

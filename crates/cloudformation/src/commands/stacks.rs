@@ -45,7 +45,7 @@ pub async fn release(tx: &mut Tx, key: &StackKey, stays: bool) -> Result<Output,
 }
 
 /// Whether the same request came before: its token is known, for an operation of the same kind.
-fn repeated(stack: &Stack, operation: &Operation) -> Result<bool, Error> {
+pub fn repeated(stack: &Stack, operation: &Operation) -> Result<bool, Error> {
     match (&stack.token, &operation.token) {
         (Some((before, kind)), Some(now)) if before == now => {
             if *kind == operation.kind {

@@ -6,9 +6,10 @@ use ropeway_api::cloudformation::*;
 use ropeway_core::{Time, directory};
 use ropeway_wire::{Cx, Error};
 
-use super::changes::{read_changes, write_changes};
+use super::changes::{read_changes, shown_changes, write_changes};
 use super::describe::{shown, shown_tags};
 use super::imports;
+use super::nested_sets::{discard, discard_others, is_nested};
 use super::page::cut;
 use super::plan::additions;
 use super::request::{Asked, Defined, check_name, define, on_failure, operation};
@@ -16,7 +17,7 @@ use super::stacks::{blank, disables_rollback, enlist, next_template};
 use super::{CloudFormation, scope};
 use crate::commands::{Command, Output as Answered, is_updatable};
 use crate::keys::{self, StackKey};
-use crate::model::{ChangeSet, Definition, OnFailure, OperationKind, Stack as StackRow};
+use crate::model::{Caller, ChangeSet, Definition, Nesting, OnFailure, OperationKind, Stack as StackRow};
 use crate::{error, template};
 
 const NO_CHANGES: &str =
@@ -26,12 +27,53 @@ const NO_CHANGES: &str =
 const NO_UPDATES: &str = "No updates are to be performed.";
 
 /// What a change set starts from.
-struct Base {
-    key: StackKey,
+pub(super) struct Base {
+    pub key: StackKey,
+    /// The stack.
+    pub stack: StackRow,
     /// The stack that it would make.
-    new: Option<StackRow>,
-    before: Definition,
-    creates: bool,
+    pub new: Option<StackRow>,
+    pub before: Definition,
+    pub creates: bool,
+}
+
+impl Base {
+    /// A stack that the change set makes.
+    pub fn new(stack: StackRow) -> Self {
+        let (key, new) = (stack.key.clone(), Some(stack.clone()));
+        Self { key, stack, new, before: Definition::default(), creates: true }
+    }
+
+    /// A stack that there is.
+    pub fn of(stack: StackRow, before: Definition) -> Self {
+        Self { key: stack.key.clone(), stack, new: None, before, creates: false }
+    }
+}
+
+/// What a change set would make of a stack.
+pub(super) struct Drawn {
+    pub definition: Definition,
+    pub changes: Vec<Change>,
+    /// Nothing changes but resources.
+    pub same: bool,
+    /// Why the change set fails.
+    pub reason: Option<String>,
+}
+
+impl Drawn {
+    pub fn failed(definition: Definition, reason: String) -> Self {
+        Self { definition, changes: Vec::new(), same: false, reason: Some(reason) }
+    }
+
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.same
+    }
+}
+
+/// Why a change set fails that would change nothing.
+pub(super) fn no_changes(definition: &Definition) -> &'static str {
+    if definition.original.is_some() { NO_UPDATES } else { NO_CHANGES }
 }
 
 async fn base(service: &CloudFormation, cx: &Cx, input: &CreateChangeSetInput) -> Result<Base, Error> {
@@ -50,15 +92,11 @@ async fn base(service: &CloudFormation, cx: &Cx, input: &CreateChangeSetInput) -
             Err(error::stack_exists_with_status(&stack))
         }
         Some((stack, _)) if !creates && !is_updatable(&stack.status) => Err(error::not_updatable(&stack)),
-        Some((stack, before)) => {
-            let before = if creates { Definition::default() } else { before };
-            let new = creates.then(|| stack.clone());
-            Ok(Base { key: stack.key, new, before, creates })
-        }
+        Some((stack, _)) if creates => Ok(Base::new(stack)),
+        Some((stack, before)) => Ok(Base::of(stack, before)),
         None if creates => {
             check_name(&input.stack_name)?;
-            let stack = blank(service, cx, &input.stack_name);
-            Ok(Base { key: stack.key.clone(), new: Some(stack), before: Definition::default(), creates })
+            Ok(Base::new(blank(service, cx, &input.stack_name)))
         }
         None => Err(error::stack_missing(&input.stack_name)),
     }
@@ -73,6 +111,7 @@ pub async fn create_change_set(
     if let Some(role) = &input.role_arn {
         cx.pass_role(&SERVICE, role, crate::runner::HOST)?;
     }
+    let nesting = nesting(cx, &input)?;
     let imports = imports::identities(&input)?;
     let previous = input.use_previous_template.unwrap_or(false);
     let (body, url) = (input.template_body, input.template_url.as_deref());
@@ -86,16 +125,18 @@ pub async fn create_change_set(
         types: input.resource_types,
         before: (!base.creates).then_some(&base.before),
         expands: false,
+        foresees: false,
     };
-    let (definition, changes, reason) = match define(service, cx, &base.key, asked).await? {
-        Defined::Whole(definition) => {
-            let (changes, is_empty) = changes(service, cx, &base, &definition, &imports).await?;
-            let none = if definition.original.is_some() { NO_UPDATES } else { NO_CHANGES };
-            (*definition, changes, is_empty.then(|| none.to_owned()))
-        }
-        Defined::Failed(definition, reason) => {
-            (*definition, write_changes(&[], &BTreeMap::new()), Some(reason))
-        }
+    let drawn = match define(service, cx, &base.key, asked).await? {
+        Defined::Whole(definition) => draw(service, cx, &base, *definition, &imports).await?,
+        Defined::Failed(definition, reason) => Drawn::failed(*definition, reason),
+    };
+    let Drawn { definition, changes, same, reason } = drawn;
+    let nests = nesting.is_some() && reason.is_none() && changes.iter().any(is_nested);
+    let (status, execution) = match (&reason, nests) {
+        (Some(_), _) => ("FAILED", "UNAVAILABLE"),
+        (None, true) => ("CREATE_IN_PROGRESS", "UNAVAILABLE"),
+        (None, false) => ("CREATE_COMPLETE", "AVAILABLE"),
     };
     let set = ChangeSet {
         name: input.change_set_name,
@@ -103,10 +144,10 @@ pub async fn create_change_set(
         creates: base.creates,
         description: input.description,
         created: Time::default(),
-        status: if reason.is_some() { "FAILED" } else { "CREATE_COMPLETE" }.to_owned(),
-        execution: if reason.is_some() { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
+        status: status.to_owned(),
+        execution: execution.to_owned(),
         reason,
-        changes,
+        changes: write_changes(changes),
         role_arn: input.role_arn,
         on_failure: on_failure(input.on_stack_failure.as_deref()).or_else(|| {
             let disabled = disables_rollback(None, input.deployment_config.as_ref()).unwrap_or(false);
@@ -114,6 +155,7 @@ pub async fn create_change_set(
         }),
         token: input.client_token,
         imports: imports::values(&imports),
+        nesting: nesting.map(|nesting| Nesting { same, ..nesting }),
     };
     let name = set.name.clone();
     let command =
@@ -123,36 +165,67 @@ pub async fn create_change_set(
     };
     enlist(service, cx, &key).await?;
     let set = named(service, cx, &key, &name).await?;
-    let list = keys::change_sets_list(&key.scope);
-    let place = format!("{}/{}/{}", key.name, key.id, set.name).into_bytes();
-    service.list(cx, directory::Command::Add { list, name: set.id.clone(), value: place }).await?;
+    enlist_set(service, cx, &key, &set).await?;
     Ok(CreateChangeSetOutput { id: Some(set.arn(&key)), stack_id: Some(key.arn()) })
 }
 
-/// The changes as they are kept, and whether there are none.
-async fn changes(
+/// Makes a change set known by its ARN at once; the outbox does so too.
+pub(super) async fn enlist_set(
+    service: &CloudFormation,
+    cx: &Cx,
+    key: &StackKey,
+    set: &ChangeSet,
+) -> Result<(), Error> {
+    let list = keys::change_sets_list(&key.scope);
+    let value = format!("{}/{}/{}", key.name, key.id, set.name).into_bytes();
+    service.list(cx, directory::Command::Add { list, name: set.id.clone(), value }).await.map(drop)
+}
+
+/// The root of the change sets of nested stacks, if the request includes them.
+fn nesting(cx: &Cx, input: &CreateChangeSetInput) -> Result<Option<Nesting>, Error> {
+    if !input.include_nested_stacks.unwrap_or(false) {
+        return Ok(None);
+    }
+    if input.change_set_type.as_deref() == Some("IMPORT") {
+        return Err(error::validation("IncludeNestedStacks is not supported for change sets of type IMPORT"));
+    }
+    let (caller, endpoint) = (Some(Caller::from(&*cx.principal)), cx.endpoint.clone());
+    Ok(Some(Nesting { caller, endpoint, ..Nesting::default() }))
+}
+
+/// What a change set would make of a stack.
+pub(super) async fn draw(
     service: &CloudFormation,
     cx: &Cx,
     base: &Base,
-    definition: &Definition,
+    definition: Definition,
     imported: &[imports::Identity],
-) -> Result<(String, bool), Error> {
+) -> Result<Drawn, Error> {
+    let drawn = |definition, changes| Drawn { definition, changes, same: false, reason: None };
     if !imported.is_empty() {
         let before = if base.creates { None } else { Some(&base.before) };
-        let changes = imports::changes(service, cx, &base.key, before, definition, imported).await?;
-        return Ok((write_changes(&changes, &Default::default()), false));
+        let changes = imports::changes(service, cx, &base.key, before, &definition, imported).await?;
+        return Ok(drawn(definition, shown_changes(&changes, &BTreeMap::new())));
     }
     if base.creates {
         let parsed = template::Template::parse(&definition.template)?;
-        let environment = crate::runner::environment(&base.key, definition);
+        let environment = crate::runner::environment(&base.key, &definition);
         let evaluation = template::Evaluation::new(&parsed, environment, &definition.values())?;
-        return Ok((write_changes(&additions(&evaluation), &Default::default()), false));
+        let changes = shown_changes(&additions(&evaluation), &BTreeMap::new());
+        return Ok(drawn(definition, changes));
     }
-    let plan = service.plan(cx, &base.key, &base.before, definition).await?;
-    Ok((write_changes(&plan.changes, &plan.resources), plan.is_empty))
+    let plan = service.plan(cx, &base.key, &base.before, &definition).await?;
+    let reason = plan.is_empty().then(|| no_changes(&definition).to_owned());
+    let changes = shown_changes(&plan.changes, &plan.resources);
+    Ok(Drawn { definition, changes, same: plan.same, reason })
 }
 
-async fn named(service: &CloudFormation, cx: &Cx, key: &StackKey, name: &str) -> Result<ChangeSet, Error> {
+pub(super) async fn named(
+    service: &CloudFormation,
+    cx: &Cx,
+    key: &StackKey,
+    name: &str,
+) -> Result<ChangeSet, Error> {
     let found = service.on_stack(cx, key, Command::ChangeSets(key.clone())).await?;
     let Answered::ChangeSets(mut sets) = found else { return Err(error::unexpected()) };
     sets.remove(name).ok_or_else(|| error::change_set_missing(name))
@@ -228,7 +301,9 @@ pub async fn describe_change_set(
         tags: Some(shown_tags(&definition.tags)),
         changes: Some(changes),
         next_token,
-        include_nested_stacks: Some(false),
+        include_nested_stacks: Some(set.nesting.is_some()),
+        parent_change_set_id: set.nesting.as_ref().and_then(|nesting| nesting.parent.clone()),
+        root_change_set_id: set.nesting.and_then(|nesting| nesting.root),
         on_stack_failure: set.on_failure.map(|on_failure| word(on_failure).to_owned()),
         ..DescribeChangeSetOutput::default()
     })
@@ -254,6 +329,7 @@ pub async fn execute_change_set(
     if again && set.execution == "EXECUTE_COMPLETE" {
         return Ok(ExecuteChangeSetOutput {});
     }
+    refuse_nested(&key, &set)?;
     let disable = input.disable_rollback.unwrap_or(false);
     if disable && set.on_failure.is_some() {
         return Err(error::validation(
@@ -269,9 +345,21 @@ pub async fn execute_change_set(
     if disable {
         operation.on_failure = OnFailure::DoNothing;
     }
+    if set.execution == "AVAILABLE" {
+        discard_others(service, cx, &key, Some(&set.name)).await?;
+    }
     let command = Command::Execute(key.clone(), set.name, Box::new(operation), disable);
     service.on_stack(cx, &key, command).await?;
     Ok(ExecuteChangeSetOutput {})
+}
+
+/// Those of nested stacks are executed and deleted with their root. Source: the user guide, "Change sets for nested
+/// stacks".
+fn refuse_nested(key: &StackKey, set: &ChangeSet) -> Result<(), Error> {
+    match set.nesting.as_ref().and_then(|nesting| nesting.root.as_ref()) {
+        Some(root) => Err(error::change_set_nested(&set.arn(key), root)),
+        None => Ok(()),
+    }
 }
 
 pub async fn delete_change_set(
@@ -281,6 +369,12 @@ pub async fn delete_change_set(
 ) -> Result<DeleteChangeSetOutput, Error> {
     match find_set(service, cx, &input.change_set_name, input.stack_name.as_deref()).await {
         Ok((key, set)) => {
+            refuse_nested(&key, &set)?;
+            if set.status == "CREATE_IN_PROGRESS" {
+                return Err(error::change_set_in_progress(&set.arn(&key)));
+            }
+            let children = set.nesting.unwrap_or_default().children.into_values();
+            discard(service, cx, children.collect()).await?;
             service.on_stack(cx, &key, Command::RemoveChangeSet(key.clone(), set.name)).await?;
             Ok(DeleteChangeSetOutput {})
         }
@@ -309,7 +403,9 @@ pub async fn list_change_sets(
         status_reason: set.reason,
         creation_time: Some(set.created),
         description: set.description,
-        include_nested_stacks: Some(false),
+        include_nested_stacks: Some(set.nesting.is_some()),
+        parent_change_set_id: set.nesting.as_ref().and_then(|nesting| nesting.parent.clone()),
+        root_change_set_id: set.nesting.and_then(|nesting| nesting.root),
         ..ChangeSetSummary::default()
     };
     Ok(ListChangeSetsOutput { summaries: Some(page.into_iter().map(summary).collect()), next_token })

@@ -18,14 +18,22 @@ fn root() -> Result<&'static Member, Error> {
     found.map(|operation| &operation.output).ok_or_else(crate::error::unexpected)
 }
 
-/// Changes as a row holds them.
-pub fn write_changes(changes: &[template::ResourceChange], resources: &BTreeMap<String, Resource>) -> String {
+/// Changes as the API shows them.
+pub fn shown_changes(
+    changes: &[template::ResourceChange],
+    resources: &BTreeMap<String, Resource>,
+) -> Vec<Change> {
     let changes = changes.iter().map(|change| Change {
         type_: Some("Resource".to_owned()),
         resource_change: Some(shape(change, resources.get(&change.logical_id))),
         ..Change::default()
     });
-    let output = DescribeChangeSetOutput { changes: Some(changes.collect()), ..Default::default() };
+    changes.collect()
+}
+
+/// Changes as a row holds them.
+pub fn write_changes(changes: Vec<Change>) -> String {
+    let output = DescribeChangeSetOutput { changes: Some(changes), ..Default::default() };
     let bytes = root().map(|root| protocol::to_json(&output, root)).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ mod describe;
 mod exports;
 mod imports;
 mod macros;
+pub(crate) mod nested_sets;
 mod page;
 mod plan;
 mod policies;

@@ -1,6 +1,6 @@
 //! What an update would change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropeway_wire::{Cx, Error};
 
@@ -17,10 +17,17 @@ use crate::template::{self, Evaluation, Lookup, ResourceChange, Template, Templa
 pub struct Plan {
     /// The changes.
     pub changes: Vec<ResourceChange>,
-    /// Nothing would change: no resource, output or tag.
-    pub is_empty: bool,
+    /// Nothing would change but resources: no output or tag.
+    pub same: bool,
     /// The resources as they are deployed.
     pub resources: BTreeMap<String, Resource>,
+}
+
+impl Plan {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.same
+    }
 }
 
 impl CloudFormation {
@@ -40,18 +47,36 @@ impl CloudFormation {
         let new = Evaluation::new(&new, environment(key, planned), &planned.values())?;
         if deployed.template.is_empty() {
             // The import that should have made the stack has failed.
-            return Ok(Plan { changes: additions(&new), is_empty: false, resources });
+            return Ok(Plan { changes: additions(&new), same: false, resources });
         }
         let old = Template::parse(&deployed.template)?;
         let old = Evaluation::new(&old, environment(key, deployed), &deployed.values())?;
         let changes =
             self.with_imports(cx, key, &resources, |lookup| diff(&old, &new, &Registry, lookup)).await?;
-        let is_empty = changes.is_empty()
-            && deployed.tags == planned.tags
+        let made = match self.with_imports(cx, key, &resources, |lookup| new.outputs(lookup)).await {
+            // They may be of resources that are not there yet.
+            Err(error) if error.status < 500 && !changes.is_empty() => None,
+            made => Some(outputs(made?)),
+        };
+        let same = deployed.tags == planned.tags
             && deployed.notifications == planned.notifications
-            && self.with_imports(cx, key, &resources, |lookup| new.outputs(lookup)).await.map(outputs)?
-                == deployed.outputs;
-        Ok(Plan { changes, is_empty, resources })
+            && made.is_some_and(|made| made == deployed.outputs);
+        Ok(Plan { changes, same, resources })
+    }
+
+    /// The properties that a resource will have, as far as they are known before an update that changes others.
+    pub(crate) async fn forecast(
+        &self,
+        cx: &Cx,
+        key: &StackKey,
+        resources: &BTreeMap<String, Resource>,
+        planned: &Definition,
+        id: &str,
+        unknown: &BTreeSet<String>,
+    ) -> Result<template::Map, Error> {
+        let new = Template::parse(&planned.template)?;
+        let new = Evaluation::new(&new, environment(key, planned), &planned.values())?;
+        self.with_imports(cx, key, resources, |lookup| template::forecast(&new, id, lookup, unknown)).await
     }
 
     /// Evaluates something, reading the exports that it imports without holding them.

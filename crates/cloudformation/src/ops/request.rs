@@ -14,7 +14,7 @@ use crate::keys::StackKey;
 use crate::model::{Caller, Definition, OnFailure, Operation, OperationKind, ParameterValue, Phase};
 use crate::providers::Registry;
 use crate::runner::{HOST, environment};
-use crate::template::{Evaluation, Resource, Template, Types, check};
+use crate::template::{Evaluation, KNOWN_AFTER_APPLY, Resource, Template, Types, check};
 use crate::transforms::{AUTO_EXPAND, is_transformed, unexpanded};
 
 /// Tags of a stack at most. Source: CloudFormation's quotas.
@@ -59,6 +59,8 @@ pub struct Asked<'a> {
     /// Whether the caller must acknowledge that transforms expand the template. A change set shows what they make of
     /// it, and asks for nothing.
     pub expands: bool,
+    /// Whether values may be unknown until something has been made: a change set shows what it would come to.
+    pub foresees: bool,
 }
 
 /// What a request comes to.
@@ -91,6 +93,11 @@ pub async fn define(
     asked: Asked<'_>,
 ) -> Result<Defined, Error> {
     let values = values(asked.parameters.unwrap_or_default(), asked.before)?;
+    let unknown = values.iter().find(|(_, value)| value.contains(KNOWN_AFTER_APPLY)).map(|(name, _)| name);
+    if let Some(name) = unknown.filter(|_| !asked.foresees) {
+        let why = format!("Invalid input for parameter key {name}. {KNOWN_AFTER_APPLY} is reserved");
+        return Err(error::validation(why));
+    }
     let is_expanded = is_transformed(&asked.body)?;
     let acknowledged = asked.capabilities.iter().any(|given| given == AUTO_EXPAND);
     if is_expanded && asked.expands && !acknowledged {
@@ -121,7 +128,10 @@ pub async fn define(
         Err(error) if is_expanded => return Ok(failed(asked.body, template.body, error.message())),
         checked => checked?,
     }
-    Evaluation::new(&template, environment, &values)?.check_rules()?;
+    let evaluation = Evaluation::new(&template, environment, &values)?;
+    if unknown.is_none() {
+        evaluation.check_rules()?;
+    }
     check_types(&template, asked.types.as_deref())?;
     check_capabilities(&template, &asked.capabilities)?;
     let parameters = template.parameters.iter().filter_map(|(name, declared)| {
@@ -327,6 +337,7 @@ pub fn operation(
         imports: BTreeMap::new(),
         retain_except_on_create: false,
         forces: false,
+        nested: BTreeMap::new(),
     })
 }
 

@@ -4,6 +4,7 @@ use ropeway_api::cloudformation::*;
 use ropeway_core::{Time, directory};
 use ropeway_wire::{Cx, Error};
 
+use super::nested_sets::discard_others;
 use super::policies::policy;
 use super::request::{Asked, check_name, define, on_failure, operation};
 use super::{CloudFormation, scope, source};
@@ -71,7 +72,9 @@ pub async fn create_stack(
     let (parameters, tags) = (input.parameters, input.tags);
     let (notifications, types) = (input.notification_ar_ns, input.resource_types);
     let before = None;
-    let asked = Asked { body, parameters, tags, capabilities, notifications, types, before, expands: true };
+    let (expands, foresees) = (true, false);
+    let asked =
+        Asked { body, parameters, tags, capabilities, notifications, types, before, expands, foresees };
     let definition = define(service, cx, &stack.key, asked).await?.whole()?;
     let id = service.core.ids().uuid();
     let role = input.role_arn.clone();
@@ -151,6 +154,7 @@ pub async fn update_stack(
         types: input.resource_types,
         before: Some(&before),
         expands: true,
+        foresees: false,
     };
     let definition = define(service, cx, &key, asked).await?.whole()?;
     let id = service.core.ids().uuid();
@@ -167,7 +171,7 @@ pub async fn update_stack(
     let repeated =
         operation.token.is_some() && stack.token == operation.token.clone().map(|t| (t, operation.kind));
     let whole = crate::commands::is_updatable(&stack.status) && stack.status != "UPDATE_FAILED";
-    if !repeated && whole && service.plan(cx, &key, &before, &definition).await?.is_empty {
+    if !repeated && whole && service.plan(cx, &key, &before, &definition).await?.is_empty() {
         return Err(error::validation("No updates are to be performed."));
     }
     let command =
@@ -195,6 +199,9 @@ pub async fn delete_stack(
             "Invalid operation on stack [{}]. FORCE_DELETE_STACK can only be used on a stack in DELETE_FAILED state",
             stack.key.arn()
         )));
+    }
+    if stack.deleted.is_none() && !stack.protected {
+        discard_others(service, cx, &key, None).await?;
     }
     let operation = Operation { retain, forces, ..operation };
     started(service.on_stack(cx, &key, Command::Delete(key.clone(), Box::new(operation))).await?)?;

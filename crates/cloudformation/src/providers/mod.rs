@@ -37,6 +37,7 @@ mod wait;
 
 pub use custom::NO_ECHO;
 pub use import::{identifier, name_of};
+pub use nested::MAX_DEPTH;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,7 +18,8 @@ use super::{CREATION_CANCELLED, Failure, Made, Provider, Subject, TAGS, UPDATE_C
 use crate::commands::{Command, Output, is_updatable};
 use crate::error;
 use crate::keys::StackKey;
-use crate::model::{Definition, OnFailure, Operation, OperationKind, Phase, Stack as StackRow};
+use crate::model::{ChangeSet, Definition, OnFailure, Operation, OperationKind, Phase, Stack as StackRow};
+use crate::ops::nested_sets::discard_others;
 use crate::ops::request::{Asked, define};
 use crate::ops::{CloudFormation, source, stacks};
 use crate::template::{Kind, Naming, Property, ResourceType};
@@ -26,7 +27,7 @@ use crate::template::{Kind, Naming, Property, ResourceType};
 /// Seconds after which a nested stack is looked at, should no word of it have come.
 const LOOK_AGAIN: i64 = 30;
 /// How deep stacks may be nested: a template that names itself comes to an end.
-const MAX_DEPTH: u32 = 16;
+pub const MAX_DEPTH: u32 = 16;
 /// The longest name of a stack, in characters.
 const MAX_NAME: usize = 128;
 
@@ -138,9 +139,13 @@ async fn defined(
     subject: &Subject<'_>,
     key: &StackKey,
     before: Option<&Definition>,
+    reviewed: Option<&Reviewed>,
 ) -> Result<Definition, Error> {
     let url = text(subject.property("TemplateURL"));
-    let body = source::template(subject.services, subject.cx, None, Some(&url)).await?.unwrap_or_default();
+    let body = match reviewed {
+        Some(reviewed) => reviewed.template.clone(),
+        None => source::template(subject.services, subject.cx, None, Some(&url)).await?.unwrap_or_default(),
+    };
     let parameters = subject.property("Parameters").as_object().into_iter().flatten();
     let parameters = parameters.map(|(name, value)| Parameter {
         parameter_key: Some(name.clone()),
@@ -160,6 +165,7 @@ async fn defined(
         notifications: Some(super::texts(subject.property("NotificationARNs"))),
         types: None,
         expands: true,
+        foresees: false,
     };
     let mut definition = define(&service(subject), subject.cx, key, asked).await?.whole()?;
     definition.tags.retain(|(key, _)| !is_system(key));
@@ -192,6 +198,7 @@ fn operation(subject: &Subject<'_>, kind: OperationKind) -> Operation {
         policy: None,
         new_policy: None,
         imports: BTreeMap::new(),
+        nested: BTreeMap::new(),
         ..parent.clone()
     }
 }
@@ -200,7 +207,7 @@ async fn begin_creation(subject: &Subject<'_>) -> Result<(), Error> {
     let service = service(subject);
     let mut row = stacks::blank(&service, subject.cx, subject.name);
     authorize(subject, "CreateStack", &row.key)?;
-    let definition = defined(subject, &row.key, None).await?;
+    let definition = defined(subject, &row.key, None, None).await?;
     let mut operation = operation(subject, OperationKind::Create);
     row.timeout_minutes = subject.property("TimeoutInMinutes").as_i64();
     operation.deadline = stacks::deadline(subject.cx, row.timeout_minutes)?;
@@ -219,6 +226,47 @@ async fn begin_creation(subject: &Subject<'_>) -> Result<(), Error> {
     stacks::enlist(&service, subject.cx, &key).await
 }
 
+/// The change set of a nested stack, made with that of its parent, by which it is made or updated.
+struct Reviewed {
+    set: ChangeSet,
+    template: String,
+}
+
+async fn reviewed(subject: &Subject<'_>) -> Result<Option<Reviewed>, Error> {
+    let Some(child) = subject.whole.operation.nested.get(subject.logical_id) else { return Ok(None) };
+    let key = &child.stack;
+    let Output::ChangeSets(mut sets) = submit(subject, key, Command::ChangeSets(key.clone())).await? else {
+        return Err(error::unexpected());
+    };
+    let set = sets.remove(&child.set).ok_or_else(|| error::change_set_missing(&child.set))?;
+    let planned = submit(subject, key, Command::Planned(key.clone(), set.id.clone())).await?;
+    let Output::Planned(planned) = planned else { return Err(error::unexpected()) };
+    Ok(Some(Reviewed { set, template: planned.given().to_owned() }))
+}
+
+async fn execute(
+    subject: &Subject<'_>,
+    key: &StackKey,
+    reviewed: Reviewed,
+    definition: Definition,
+    operation: Operation,
+) -> Result<(), Error> {
+    let (definition, operation) = (Box::new(definition), Box::new(operation));
+    let command = Command::ExecuteNested(key.clone(), reviewed.set.name, definition, operation);
+    submit(subject, key, command).await.map(drop)
+}
+
+/// Begins the creation of a nested stack that is there for its change set.
+async fn begin_reviewed(subject: &Subject<'_>, nested: &Nested) -> Result<(), Error> {
+    let key = &nested.row.key;
+    authorize(subject, "CreateStack", key)?;
+    let reviewed = reviewed(subject).await?.ok_or_else(|| error::change_set_missing(&key.name))?;
+    let definition = defined(subject, key, None, Some(&reviewed)).await?;
+    let mut operation = operation(subject, OperationKind::Create);
+    operation.deadline = stacks::deadline(subject.cx, subject.property("TimeoutInMinutes").as_i64())?;
+    execute(subject, key, reviewed, definition, operation).await
+}
+
 /// Begins the update of a nested stack; false: there is nothing to update.
 async fn begin_update(subject: &Subject<'_>, nested: &Nested) -> Result<bool, Failure> {
     let key = &nested.row.key;
@@ -226,15 +274,20 @@ async fn begin_update(subject: &Subject<'_>, nested: &Nested) -> Result<bool, Fa
     if !is_updatable(&nested.row.status) {
         return Err(nested.failed("updated"));
     }
-    let definition = defined(subject, key, Some(&nested.definition)).await?;
+    let reviewed = reviewed(subject).await?;
+    let definition = defined(subject, key, Some(&nested.definition), reviewed.as_ref()).await?;
     let whole = nested.row.status != "UPDATE_FAILED";
     if whole {
         let plan = service(subject).plan(subject.cx, key, &nested.definition, &definition).await?;
-        if plan.is_empty {
+        if plan.is_empty() {
             return Ok(false);
         }
     }
     let operation = operation(subject, OperationKind::Update);
+    if let Some(reviewed) = reviewed {
+        execute(subject, key, reviewed, definition, operation).await?;
+        return Ok(true);
+    }
     let role = operation.role_arn.clone();
     let seen = nested.row.events;
     let command = Command::Update(key.clone(), seen, Box::new(definition), Box::new(operation), role);
@@ -292,6 +345,7 @@ async fn delete(subject: &Subject<'_>) -> Result<(), Failure> {
     }
     let key = &nested.row.key;
     authorize(subject, "DeleteStack", key)?;
+    discard_others(&service(subject), subject.cx, key, None).await?;
     let operation = Box::new(operation(subject, OperationKind::Delete));
     submit(subject, key, Command::Delete(key.clone(), operation)).await?;
     Err(later(subject))
@@ -310,6 +364,11 @@ impl Provider for Stack {
             };
             match nested.row.status.as_str() {
                 "CREATE_COMPLETE" => Ok(nested.made()),
+                "REVIEW_IN_PROGRESS" if subject.whole.operation.phase == Phase::Forward => {
+                    let begun = begin_reviewed(subject, &nested).await;
+                    begun.map_err(|error| Failure::Said(None, error.message))?;
+                    Err(later(subject))
+                }
                 // A deletion does not wait for it to be made.
                 _ if subject.whole.operation.phase == Phase::Delete => Err(nested.failed("created")),
                 _ if nested.is_settled() => Err(nested.failed("created")),

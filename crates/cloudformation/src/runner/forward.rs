@@ -8,6 +8,7 @@ use super::step::{Broken, event, properties, provider, turned};
 use super::{Failed, Run, Stop};
 use crate::commands::{Change, Command};
 use crate::model::{Baseline, OnFailure, OperationKind, Output, Phase, Resource, State};
+use crate::ops::nested_sets::discard;
 use crate::ops::request::reserved_tag;
 use crate::policy::{Action, StackPolicy};
 use crate::providers::Made;
@@ -163,7 +164,9 @@ impl Run<'_> {
         }
         let given = provider.name_property().and_then(|name| properties.get(name)?.as_str());
         let named = given.is_some();
-        let name = given.map(str::to_owned).unwrap_or_else(|| self.make_name(id, provider, &properties));
+        let reviewed = self.snapshot.operation.nested.get(id).map(|child| child.stack.name.clone());
+        let name = given.map(str::to_owned).or(reviewed);
+        let name = name.unwrap_or_else(|| self.make_name(id, provider, &properties));
         let dependencies = evaluation.dependencies(id)?;
         let state = State {
             name,
@@ -435,11 +438,24 @@ impl Run<'_> {
         Ok(false)
     }
 
+    /// Nested stacks that have been reviewed and are not begun with go with the change set that made them.
+    async fn discard_reviews(&mut self) -> Result<(), Stop> {
+        let nested = self.snapshot.operation.nested.iter();
+        let begun = |id: &str| self.resource(id).is_some_and(|resource| resource.state.exists);
+        let left = nested.filter(|(id, _)| !begun(id)).map(|(_, child)| child.clone()).collect();
+        let service = self.deployer.service();
+        discard(&service, &self.cx, left).await.map_err(|error| {
+            tracing::warn!(%error, stack = self.key.name, "reviewed stacks of a failed operation stay for now");
+            Stop::Later(super::PAUSE)
+        })
+    }
+
     /// What becomes of a failure; true: the operation is over.
     async fn fail(&mut self, failed: Failed) -> Result<bool, Stop> {
         if self.imports_resources() {
             return self.fail_import(&failed).await;
         }
+        self.discard_reviews().await?;
         let verb = if self.creates() { "create" } else { "update" };
         let what = match failed.resources.join(", ") {
             _ if self.snapshot.operation.cancelled => format!("{CANCELLED}. "),

@@ -26,7 +26,9 @@ use ropeway_wire::{Cx, Error, Gate, Keys, Principal, Roles, Services};
 
 use crate::commands::{Change, Command, Output, Snapshot, Stacks, Work};
 use crate::keys::{self, StackKey};
-use crate::model::{Definition, OperationKind, Phase, Resource};
+use crate::model::{Definition, NESTING, OperationKind, Phase, Resource};
+use crate::ops::CloudFormation;
+use crate::ops::nested_sets::nest;
 use crate::responses::Addresses;
 use crate::template::Environment;
 use secrets::{concealed, secrets};
@@ -63,6 +65,13 @@ impl Deployer {
     }
 
     async fn run(&self, work: Work) -> Outcome {
+        if let Some(name) = work.operation.strip_prefix(NESTING) {
+            return match self.nest(&work.stack, name).await {
+                Err(error) if error.status >= 500 => self.wait(std::future::pending(), PAUSE).await,
+                Err(error) => Outcome::Refused(error.message.to_string()),
+                Ok(()) => Outcome::Done(bytes::Bytes::new()),
+            };
+        }
         // Named before the rows are read: what comes in between is not missed.
         let wake_up = self.core.signals().named(&work.stack.wake_up());
         let ended = match Run::open(self, work).await {
@@ -76,6 +85,24 @@ impl Deployer {
             // Every failure is made one of the stack's before it gets here.
             Err(Stop::Failed(failed)) => Outcome::Refused(failed.reason),
         }
+    }
+
+    /// The operations, as they are called from within.
+    fn service(&self) -> CloudFormation {
+        CloudFormation::new(self.core.clone(), Arc::clone(&self.services))
+    }
+
+    /// Makes the change sets of a stack's nested stacks, as who asked for them.
+    async fn nest(&self, stack: &StackKey, name: &str) -> Result<(), Error> {
+        let trace: Trace = Arc::from("");
+        let command = Command::ChangeSets(stack.clone());
+        let found = self.core.submit::<Stacks>(stack.shard_in(&self.core), &trace, command).await?;
+        let Output::ChangeSets(mut sets) = found else { return Err(crate::error::unexpected()) };
+        let nesting = sets.remove(name).and_then(|set| set.nesting).unwrap_or_default();
+        // It is gone, with its stack.
+        let Some(caller) = nesting.caller else { return Ok(()) };
+        let cx = self.cx(Principal::from(&caller), stack, &trace, &nesting.endpoint);
+        nest(&self.service(), &cx, stack, name).await.map(drop)
     }
 
     /// Until there is word, or so many milliseconds have passed.
@@ -170,7 +197,7 @@ impl<'a> Run<'a> {
         let caller = Principal::from(&snapshot.operation.caller);
         let mut run = Self {
             deployer,
-            cx: deployer.cx(caller, &work.stack, &trace, &snapshot),
+            cx: deployer.cx(caller, &work.stack, &trace, &snapshot.operation.endpoint),
             key: work.stack,
             trace,
             snapshot: *snapshot,
@@ -197,8 +224,8 @@ impl<'a> Run<'a> {
                 Principal::anonymous()
             }
         };
-        let snapshot = &self.snapshot;
-        self.cx = self.deployer.cx(principal, &self.key, &self.trace, snapshot);
+        let endpoint = &self.snapshot.operation.endpoint;
+        self.cx = self.deployer.cx(principal, &self.key, &self.trace, endpoint);
     }
 
     /// Works until the operation is over.
@@ -280,11 +307,11 @@ impl<'a> Run<'a> {
 }
 
 impl Deployer {
-    fn cx(&self, principal: Principal, stack: &StackKey, trace: &Trace, snapshot: &Snapshot) -> Cx {
+    fn cx(&self, principal: Principal, stack: &StackKey, trace: &Trace, endpoint: &str) -> Cx {
         let (gate, now) = (Arc::clone(&self.gate), self.core.clock().now());
         let account = stack.scope.account.clone();
         let cx = Cx::from_within(gate, principal, &stack.scope.region, trace, now);
-        Cx { account, endpoint: snapshot.operation.endpoint.clone(), ..cx }
+        Cx { account, endpoint: endpoint.to_owned(), ..cx }
     }
 }
 

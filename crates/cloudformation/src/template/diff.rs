@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evaluate::{Evaluation, Lookup};
+use super::functions::function;
 use super::model::{DeletionPolicy, Resource};
 use super::references::{Use, uses};
 use super::types::{Kind, Property, ResourceType, Types, Update};
@@ -167,6 +168,31 @@ pub fn diff(
         changes.push(ResourceChange { policy: Some(resource.deletion_policy), ..remove });
     }
     Ok(changes)
+}
+
+/// The properties that a resource will have: [`KNOWN_AFTER_APPLY`] stands in them for what comes from resources of which
+/// nothing is known yet.
+pub fn forecast(
+    new: &Evaluation<'_>,
+    id: &str,
+    lookup: &dyn Lookup,
+    unknown: &BTreeSet<String>,
+) -> Result<Map> {
+    let forecast = Forecast { lookup, unknown };
+    // A function may need more of an unknown value than its placeholder can give.
+    let foreseen = |value: &Value| new.value(value, &forecast).unwrap_or(Some(KNOWN_AFTER_APPLY.into()));
+    let mut properties = Map::new();
+    for (name, expression) in new.resource(id).into_iter().flat_map(|resource| &resource.properties) {
+        let value = match expression {
+            Value::Map(map) if matches!(function(expression), Ok(None)) => {
+                let each = map.iter().filter_map(|(key, value)| Some((key.clone(), foreseen(value)?)));
+                Some(Value::Map(each.collect()))
+            }
+            expression => foreseen(expression),
+        };
+        properties.extend(value.map(|value| (name.clone(), value)));
+    }
+    Ok(properties)
 }
 
 fn change(action: Action, id: &str, resource: &Resource) -> ResourceChange {

@@ -42,7 +42,7 @@ pub use creation::Awaited;
 pub(crate) use diff::recreation;
 pub use diff::{
     Action, ChangeSource, ChangedAttribute, Detail, EvaluationKind, KNOWN_AFTER_APPLY, Recreation,
-    Replacement, ResourceChange, diff,
+    Replacement, ResourceChange, diff, forecast,
 };
 pub use evaluate::{Environment, Evaluation, Lookup, Output};
 pub use for_each::{LANGUAGE_EXTENSIONS, unroll};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use regex::{Regex, RegexBuilder};
 
+use super::diff::KNOWN_AFTER_APPLY;
 use super::value::{Map, Value};
 use super::{Result, TemplateError};
 
@@ -205,6 +206,10 @@ impl Parameter {
 
     /// Whether a value satisfies the type and every constraint.
     fn check_value(&self, name: &str, text: &str) -> Result<()> {
+        if text.contains(KNOWN_AFTER_APPLY) {
+            // Of a nested stack, before its parent has made what the value comes from.
+            return Ok(());
+        }
         if text.len() > MAX_VALUE_BYTES {
             return Err(TemplateError::new(format!(
                 "Parameter '{name}' must contain at most {MAX_VALUE_BYTES} bytes"
