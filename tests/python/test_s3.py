@@ -395,6 +395,8 @@ def test_delete_many(s3, bucket):
     assert keys(s3.list_objects_v2(Bucket=bucket)) == ["k3", "k4"]
     with refused("MalformedXML", 400):
         s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": str(n)} for n in range(1001)]})
+    with refused("MalformedXML", 400):
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": []})
 
 
 # ---- listings -----------------------------------------------------------------------------------------

@@ -3773,7 +3773,7 @@ impl Encode for DefaultRetention {
 
 #[derive(Debug, Clone, Default)]
 pub struct Delete {
-    pub objects: Vec<ObjectIdentifier>,
+    pub objects: Option<Vec<ObjectIdentifier>>,
     pub quiet: Option<bool>,
 }
 
@@ -3782,7 +3782,7 @@ impl Decode for Delete {
         let mut out = Self::default();
         d.structure(&mut |index, d| {
             match index {
-                0 => out.objects = Decode::decode(d)?,
+                0 => out.objects = Some(Decode::decode(d)?),
                 1 => out.quiet = Some(Decode::decode(d)?),
                 _ => {}
             }
@@ -3794,7 +3794,10 @@ impl Decode for Delete {
 
 impl Encode for Delete {
     fn encode(&self, e: &mut dyn Encoder) {
-        e.structure(&[Some(&self.objects), self.quiet.as_ref().map(|v| v as &dyn Encode)]);
+        e.structure(&[
+            self.objects.as_ref().map(|v| v as &dyn Encode),
+            self.quiet.as_ref().map(|v| v as &dyn Encode),
+        ]);
     }
 }
 
@@ -14593,7 +14596,6 @@ pub mod schemas {
                 Member::new("Objects", &schemas::OBJECT_IDENTIFIER_LIST)
                     .json("Object")
                     .xml("Object")
-                    .required()
                     .flattened(),
                 Member::new("Quiet", &schema::BOOLEAN),
             ],

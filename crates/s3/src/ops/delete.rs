@@ -90,7 +90,7 @@ pub(super) async fn delete_objects(
     input: DeleteObjectsInput,
 ) -> Result<DeleteObjectsOutput, Error> {
     input.checksum_algorithm.as_deref().map(Algorithm::parse).transpose()?;
-    let named = input.delete.objects;
+    let named = input.delete.objects.unwrap_or_default();
     if named.is_empty() || named.len() > MAX_KEYS || named.iter().any(|one| !is_xml_text(&one.key)) {
         return Err(error::malformed_xml());
     }

@@ -74,7 +74,7 @@ async fn take(world: &World, model: &mut BTreeMap<String, Vec<u8>>, step: Step, 
             let objects = keys.iter().map(|key| ObjectIdentifier { key: name(*key), ..Default::default() });
             let input = DeleteObjectsInput {
                 bucket: BUCKET.into(),
-                delete: Delete { objects: objects.collect(), quiet: Some(true) },
+                delete: Delete { objects: Some(objects.collect()), quiet: Some(true) },
                 ..Default::default()
             };
             world.service.delete_objects(&world.cx, input).await.unwrap();

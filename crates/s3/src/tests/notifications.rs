@@ -177,7 +177,7 @@ async fn a_batch_of_deletions_fits_a_commit() {
     let objects = keys.iter().map(|key| ObjectIdentifier { key: key.clone(), ..Default::default() });
     let input = DeleteObjectsInput {
         bucket: BUCKET.into(),
-        delete: Delete { objects: objects.collect(), quiet: Some(true) },
+        delete: Delete { objects: Some(objects.collect()), quiet: Some(true) },
         ..Default::default()
     };
     let answer = world.service.delete_objects(&world.cx, input).await.unwrap();

@@ -253,7 +253,7 @@ async fn many_keys_are_deleted_at_once_each_by_its_own_right() {
     let objects = (0..1000).map(|n| ObjectIdentifier { key: format!("k{n}"), ..Default::default() });
     let input = |objects: Vec<ObjectIdentifier>| DeleteObjectsInput {
         bucket: BUCKET.into(),
-        delete: Delete { objects, quiet: Some(false) },
+        delete: Delete { objects: Some(objects), quiet: Some(false) },
         ..Default::default()
     };
     let answer = world.service.delete_objects(&world.cx, input(objects.collect())).await.unwrap();

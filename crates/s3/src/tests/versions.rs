@@ -220,7 +220,7 @@ async fn take(world: &World, model: &mut Model, step: Step, seed: u64) {
             if objects.is_empty() {
                 return;
             }
-            let delete = Delete { objects, ..Default::default() };
+            let delete = Delete { objects: Some(objects), ..Default::default() };
             let input = DeleteObjectsInput { bucket: BUCKET.into(), delete, ..Default::default() };
             let done = world.service.delete_objects(&world.cx, input).await.unwrap();
             for one in done.deleted.unwrap() {

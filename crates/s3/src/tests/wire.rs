@@ -111,6 +111,18 @@ async fn answers_have_s3s_elements_and_statuses() {
     assert_eq!(http.call("DeleteObject", "", &[], KEY, empty()).await.status(), 204);
 }
 
+/// The model wants a list; S3's list of error codes calls a body of another shape MalformedXML, and not a validation error.
+#[tokio::test]
+async fn a_delete_of_nothing_is_malformed() {
+    let (http, _world) = http().await;
+    for body in ["<Delete/>", "<Delete><Quiet>true</Quiet></Delete>"] {
+        let body = RequestBody::Bytes(Bytes::from_static(body.as_bytes()));
+        let answer = http.call("DeleteObjects", "delete", &[], BUCKET_ONLY, body).await;
+        assert_eq!(answer.status(), 400);
+        assert!(text(answer).await.contains("<Code>MalformedXML</Code>"));
+    }
+}
+
 /// A body in chunks whose checksum follows it, as current SDKs send it.
 fn trailing(headers: &[(&str, &str)], chunked: &'static str) -> (ByteStream, sigv4::Trailers) {
     let mut request = Request::builder();
