@@ -20,6 +20,7 @@ use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt,
     PutPayload,
 };
+use tokio::sync::OnceCell;
 
 use crate::files;
 
@@ -85,6 +86,30 @@ impl std::error::Error for BlobError {}
 #[derive(Clone)]
 pub struct BlobStore {
     objects: Arc<dyn ObjectStore>,
+    folders: Arc<Folders>,
+}
+
+/// The directories of the first digits, each made once. Left to the writers, one could use what another has just made,
+/// and be done before its name is on disk.
+struct Folders {
+    dir: PathBuf,
+    made: Vec<OnceCell<()>>,
+}
+
+impl Folders {
+    async fn make(&self, id: BlobId) -> Result<(), BlobError> {
+        let Some(made) = self.made.get(usize::from(id.first())) else {
+            unreachable!("there is a cell for every byte")
+        };
+        let folder = self.dir.join(format!("{:02x}", id.first()));
+        let make = || async {
+            let path = folder.clone();
+            let made = tokio::task::spawn_blocking(move || files::make_dir(&path)).await;
+            made.map_err(io::Error::other).flatten()
+        };
+        let made = made.get_or_try_init(make).await.map(drop);
+        made.map_err(|e| BlobError::Directory(folder.clone(), e))
+    }
 }
 
 impl BlobStore {
@@ -93,10 +118,11 @@ impl BlobStore {
     pub fn open_local(dir: &Path) -> Result<BlobStore, BlobError> {
         let failed = |e| BlobError::Directory(dir.to_owned(), e);
         files::make_dir(dir).map_err(failed)?;
-        make_prefixes(dir).map_err(failed)?;
         remove_unfinished(dir).map_err(failed)?;
         let objects = LocalFileSystem::new_with_prefix(dir).map_err(BlobError::Store)?.with_fsync(true);
-        Ok(BlobStore { objects: Arc::new(objects) })
+        let made = (0..=u8::MAX).map(|_| OnceCell::new()).collect();
+        let folders = Folders { dir: dir.to_owned(), made };
+        Ok(BlobStore { objects: Arc::new(objects), folders: Arc::new(folders) })
     }
 
     /// Begins a blob. It is there once [`BlobWriter::finish`] has returned.
@@ -104,6 +130,7 @@ impl BlobStore {
         BlobWriter {
             id,
             objects: self.objects.clone(),
+            folders: self.folders.clone(),
             gathered: Vec::new(),
             gathered_bytes: 0,
             length: 0,
@@ -143,6 +170,7 @@ impl BlobStore {
     /// Makes a second blob with the same bytes, durable on return. On a local disk it shares them
     /// (a hard link) where the file system can.
     pub async fn copy(&self, from: BlobId, to: BlobId) -> Result<(), BlobError> {
+        self.folders.make(to).await?;
         match self.objects.copy(&from.path(), &to.path()).await {
             Ok(()) => return Ok(()),
             Err(object_store::Error::NotFound { .. }) => return Err(BlobError::NotFound(from)),
@@ -195,6 +223,7 @@ impl BlobStore {
 pub struct BlobWriter {
     id: BlobId,
     objects: Arc<dyn ObjectStore>,
+    folders: Arc<Folders>,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     length: u64,
@@ -211,6 +240,7 @@ impl BlobWriter {
             return Ok(());
         }
         if self.upload.is_none() {
+            self.folders.make(self.id).await?;
             let upload = self.objects.put_multipart(&self.id.path()).await.map_err(BlobError::Store)?;
             self.upload = Some(upload);
         }
@@ -220,6 +250,7 @@ impl BlobWriter {
     /// Makes the blob durable, under its name. Returns its length in bytes.
     pub async fn finish(mut self) -> Result<u64, BlobError> {
         if self.upload.is_none() {
+            self.folders.make(self.id).await?;
             let payload = self.take_gathered();
             self.objects.put(&self.id.path(), payload).await.map_err(BlobError::Store)?;
             return Ok(self.length);
@@ -288,18 +319,6 @@ fn read_piece(mut file: &fs::File, at: u64, bytes: u64) -> io::Result<Vec<u8>> {
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
-}
-
-/// Makes the directories of all first digits, durable. Made when first needed, one could be used by a writer that
-/// finds it there before the writer that made it has synced its name.
-fn make_prefixes(dir: &Path) -> io::Result<()> {
-    for first in 0..=u8::MAX {
-        match fs::create_dir(dir.join(format!("{first:02x}"))) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
-        }
-    }
-    files::sync_dir(dir)
 }
 
 /// Removes the files that `object_store` writes before it renames them: those with a `#`.
