@@ -445,7 +445,7 @@ impl Run<'_> {
         let left = nested.filter(|(id, _)| !begun(id)).map(|(_, child)| child.clone()).collect();
         let service = self.deployer.service();
         discard(&service, &self.cx, left).await.map_err(|error| {
-            tracing::warn!(%error, stack = self.key.name, "reviewed stacks of a failed operation stay for now");
+            tracing::warn!(%error, stack = self.key.name, "dropping the stacks that were only reviewed is tried again");
             Stop::Later(super::PAUSE)
         })
     }
